@@ -1,0 +1,52 @@
+/* The functions behind the command table, by the file that holds them. */
+#ifndef CLI_COMMANDS_H
+#define CLI_COMMANDS_H
+
+struct cli;
+
+int init_run(struct cli *c);
+
+int unlock_run(struct cli *c);
+int lock_run(struct cli *c);
+int status_run(struct cli *c);
+int slot_list(struct cli *c);
+int clock_confirm(struct cli *c);
+
+int tenant_create(struct cli *c);
+int tenant_list(struct cli *c);
+int tenant_show(struct cli *c);
+
+int engagement_start(struct cli *c);
+int engagement_end(struct cli *c);
+int engagement_list(struct cli *c);
+
+int key_put(struct cli *c);
+int key_rotate(struct cli *c);
+int key_revoke(struct cli *c);
+int key_list(struct cli *c);
+int key_show(struct cli *c);
+
+int gateway_add(struct cli *c);
+int gateway_remove(struct cli *c);
+int gateway_list(struct cli *c);
+int gateway_grant(struct cli *c);
+int gateway_ungrant(struct cli *c);
+
+int certificate_request(struct cli *c);
+int certificate_issue(struct cli *c);
+int certificate_list(struct cli *c);
+int certificate_revoke(struct cli *c);
+
+int lease_get(struct cli *c);
+int lease_renew(struct cli *c);
+int lease_release(struct cli *c);
+int lease_list(struct cli *c);
+
+int audit_show(struct cli *c);
+int audit_verify(struct cli *c);
+int audit_export(struct cli *c);
+
+int profile_create(struct cli *c);
+int profile_show(struct cli *c);
+
+#endif

@@ -1,0 +1,117 @@
+/*
+ * Leases. 'get' is the one command whose output holds a provider key: it goes to standard output
+ * and nowhere else, through memory that is wiped.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "cli.h"
+#include "commands.h"
+#include "reply.h"
+#include "table.h"
+
+#define TTL_MAX_S 86400
+
+static const struct column columns[] = {
+    { "ID", "id", COLUMN_TEXT },         { "TENANT", "tenant", COLUMN_TEXT },
+    { "KEY", "key", COLUMN_TEXT },       { "VERSION", "version", COLUMN_TEXT },
+    { "GATEWAY", "gateway", COLUMN_TEXT }, { "ISSUED", "issued", COLUMN_TIME },
+    { "EXPIRES", "expires", COLUMN_TIME },
+};
+
+/* Adds ttl_s if it was asked for. */
+static int add_ttl(const struct cli *c, json_t *body)
+{
+    uint64_t ttl = 0;
+    struct bounds bounds = { .min = 1, .max = TTL_MAX_S };
+    int code = option_number(&c->options, OPT_TTL, bounds, &ttl);
+
+    if (code == EXIT_DONE && ttl > 0 &&
+        json_object_set_new(body, "ttl_s", json_integer((json_int_t)ttl)) != 0)
+        return report(EXIT_OTHER, "no memory");
+    return code;
+}
+
+int lease_get(struct cli *c)
+{
+    AUTO(json_t) *body = NULL;
+    AUTO(json_t) *reply = NULL;
+    struct pair pair;
+    char key[2 * NAME_MAX_LENGTH + 2];
+    int code = cli_pair(c, 0, &pair);
+
+    if (code != EXIT_DONE)
+        return code;
+    snprintf(key, sizeof(key), "%s/%s", pair.tenant, pair.name);
+    body = json_pack("{s:s, s:s*, s:s*}", "key", key, "region", cli_option(c, OPT_REGION), "purpose",
+                     cli_option(c, OPT_PURPOSE));
+    if (body == NULL)
+        return report(EXIT_USAGE, "--purpose must be UTF-8 text");
+    code = add_ttl(c, body);
+    if (code == EXIT_DONE)
+        code = https_call(c, METHOD_POST, "/v1/leases", json_incref(body), &reply);
+    if (code == EXIT_DONE)
+        table_print_json(reply);
+    return code;
+}
+
+/* Path of what is done with the lease that the argument names. */
+static int lease_path(const struct cli *c, const char *action, char out[static 128])
+{
+    const char *token = cli_argument(c, 0);
+    uint8_t parsed[32];
+
+    if (!hex_parse(token, strlen(token), parsed, sizeof(parsed)))
+        return report(EXIT_USAGE, "a lease is the 64 hexadecimal digits that 'strongroom lease get' "
+                      "printed as \"lease\"");
+    snprintf(out, 128, "/v1/leases/%s/%s", token, action);
+    return EXIT_DONE;
+}
+
+int lease_renew(struct cli *c)
+{
+    AUTO(json_t) *body = json_object();
+    AUTO(json_t) *reply = NULL;
+    char path[128];
+    int code = lease_path(c, "renew", path);
+
+    if (code == EXIT_DONE)
+        code = add_ttl(c, body);
+    if (code == EXIT_DONE)
+        code = https_call(c, METHOD_POST, path, json_incref(body), &reply);
+    if (code == EXIT_DONE)
+        table_print_json(reply);
+    return code;
+}
+
+int lease_release(struct cli *c)
+{
+    AUTO(json_t) *reply = NULL;
+    char path[128];
+    int code = lease_path(c, "release", path);
+
+    if (code == EXIT_DONE)
+        code = https_call(c, METHOD_POST, path, json_object(), &reply);
+    if (code != EXIT_DONE)
+        return code;
+    if (cli_json(c))
+        table_print_json(reply);
+    else
+        say("The lease is released.");
+    return EXIT_DONE;
+}
+
+int lease_list(struct cli *c)
+{
+    AUTO(json_t) *reply = NULL;
+    int code = https_call(c, METHOD_GET, "/v1/leases", NULL, &reply);
+
+    if (code != EXIT_DONE)
+        return code;
+    if (cli_json(c))
+        table_print_json(reply);
+    else
+        table_print(json_object_get(reply, "leases"), COLUMNS(columns), "There are no live leases.");
+    return EXIT_DONE;
+}

@@ -1,0 +1,115 @@
+/* getopt_long does the work; its own messages are silenced, because they repeat values. */
+#include "options.h"
+
+#include <getopt.h>
+#include <string.h>
+
+#include "report.h"
+
+static const struct option_row rows[OPTION_COUNT] = {
+    [OPT_PROFILE] = { "profile", "DIR", "profile to use (default: ~/.config/strongroom)" },
+    [OPT_URL] = { "url", "URL", "https://host:port of the vault (default: the profile's)" },
+    [OPT_SOCKET] = { "socket", "PATH", "speak to the daemon's local socket instead" },
+    [OPT_DEVICE] = { "device", "PATH", "hardware key to use (default: the one plugged in)" },
+    [OPT_JSON] = { "json", NULL, "print JSON for programs" },
+    [OPT_HELP] = { "help", NULL, "print help on this noun" },
+    [OPT_BUNDLE] = { "bundle", "FILE", "verify an exported trail, without a vault" },
+    [OPT_CA] = { "ca", "FILE", "the vault's CA certificate" },
+    [OPT_CA_OUT] = { "ca-out", "FILE", "write the vault's CA certificate there" },
+    [OPT_CERTIFICATE] = { "certificate", "FILE", "certificate of the new profile" },
+    [OPT_CSR] = { "csr", "FILE", "certificate request (PEM)" },
+    [OPT_ENGAGEMENT] = { "engagement", "NAME", "engagement the key belongs to" },
+    [OPT_EXIT_CODE] = { "exit-code", NULL, "exit 6 unless the vault is unlocked" },
+    [OPT_FROM] = { "from", "SEQ", "first record (default: the last ones)" },
+    [OPT_GRACE] = { "grace", "SECONDS", "how long the old version lives on; 0 destroys it now" },
+    [OPT_GRANT] = { "grant", "TENANT/PATTERN[=MAX_TTL]", "what it may lease; repeatable" },
+    [OPT_KEY] = { "key", "FILE", "private key of the new profile" },
+    [OPT_LIMIT] = { "limit", "N", "at most so many records (default: 50)" },
+    [OPT_MAX_TTL] = { "max-ttl", "SECONDS", "longest lease under this grant" },
+    [OPT_NAME] = { "name", "NAME", "who holds it; for role tenant, the tenant" },
+    [OPT_OPERATOR] = { "operator", "NAME", "name of the first operator" },
+    [OPT_OUT] = { "out", "FILE", "write there" },
+    [OPT_OUT_CSR] = { "out-csr", "FILE", "write the certificate request there" },
+    [OPT_OUT_KEY] = { "out-key", "FILE", "write the private key there; never replaces a file" },
+    [OPT_PIN_STDIN] = { "pin-stdin", NULL, "read PIN or recovery code from standard input" },
+    [OPT_PROVIDER] = { "provider", "NAME", "openai, anthropic, google, ..., generic" },
+    [OPT_PUBLIC_KEY] = { "public-key", "BASE64", "the vault's ledger key, from a trusted source" },
+    [OPT_PURPOSE] = { "purpose", "TEXT", "note for the audit trail" },
+    [OPT_RECOVERY] = { "recovery", NULL, "use the recovery card instead of a hardware key" },
+    [OPT_REGION] = { "region", "NAME", "region; refused if the vault serves another" },
+    [OPT_ROLE] = { "role", "ROLE", "operator, admin, tenant or auditor" },
+    [OPT_SLOT] = { "slot", "ID", "slot to open (default: found by looking)" },
+    [OPT_TTL] = { "ttl", "SECONDS", "lease time to ask for" },
+    [OPT_YES] = { "yes", NULL, "do not ask for confirmation" },
+};
+
+const struct option_row *option_row(enum option option)
+{
+    return &rows[option];
+}
+
+/* The option as it was written, without a value that may follow '='. */
+static int report_option(const char *word, const char *problem)
+{
+    int n = (int)strcspn(word, "=");
+
+    return report(EXIT_USAGE, "option %.*s %s; see 'strongroom help'", n < 40 ? n : 40, word,
+                  problem);
+}
+
+static int take_option(struct options *o, enum option option, const char *value)
+{
+    if (option == OPT_GRANT) {
+        if (o->grant_count == GRANT_MAX)
+            return report(EXIT_USAGE, "--grant is given more than %d times; add the others with "
+                          "'strongroom gateway grant'", GRANT_MAX);
+        o->grants[o->grant_count++] = value;
+    } else if (option_given(o, option)) {
+        return report(EXIT_USAGE, "--%s is given twice", rows[option].name);
+    }
+    o->value[option] = value != NULL ? value : "";
+    o->given |= BIT(option);
+    return EXIT_DONE;
+}
+
+int options_parse(struct options *o, int argc, char **argv)
+{
+    struct option table[OPTION_COUNT + 1] = { 0 };
+    int found = 0;
+
+    *o = (struct options){ 0 };
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        table[i].name = rows[i].name;
+        table[i].has_arg = rows[i].argument != NULL ? required_argument : no_argument;
+        table[i].val = i;
+    }
+    opterr = 0;
+    /* The values start at 0 and do not reach '?' (63): OPTION_COUNT is below it. */
+    while ((found = getopt_long(argc, argv, ":", table, NULL)) != -1) {
+        if (found == ':')
+            return report_option(argv[optind - 1], "needs a value");
+        if (found == '?')
+            return report_option(argv[optind - 1], "is not known, or takes no value");
+        int code = take_option(o, (enum option)found, optarg);
+
+        if (code != EXIT_DONE)
+            return code;
+    }
+    for (; optind < argc; optind++) {
+        if (o->argument_count == ARGUMENT_MAX)
+            return report(EXIT_USAGE, "too many arguments; see 'strongroom help'");
+        o->argument[o->argument_count++] = argv[optind];
+    }
+    return EXIT_DONE;
+}
+
+int option_number(const struct options *o, enum option option, struct bounds bounds,
+                  uint64_t *ret_value)
+{
+    *ret_value = bounds.fallback;
+    if (!option_given(o, option) ||
+        number_parse(o->value[option], bounds.min, bounds.max, ret_value))
+        return EXIT_DONE;
+    return report(EXIT_USAGE, "--%s must be a whole number from %llu to %llu", rows[option].name,
+                  (unsigned long long)bounds.min, (unsigned long long)bounds.max);
+}

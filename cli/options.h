@@ -1,0 +1,87 @@
+/*
+ * The command line, taken apart. Every option of the program has one row in one table; which of
+ * them a command takes is a set of bits in the command's row. Help and completion read both.
+ */
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum option {
+    OPT_PROFILE,
+    OPT_URL,
+    OPT_SOCKET,
+    OPT_DEVICE,
+    OPT_JSON,
+    OPT_HELP,
+    OPT_BUNDLE,
+    OPT_CA,
+    OPT_CA_OUT,
+    OPT_CERTIFICATE,
+    OPT_CSR,
+    OPT_ENGAGEMENT,
+    OPT_EXIT_CODE,
+    OPT_FROM,
+    OPT_GRACE,
+    OPT_GRANT,
+    OPT_KEY,
+    OPT_LIMIT,
+    OPT_MAX_TTL,
+    OPT_NAME,
+    OPT_OPERATOR,
+    OPT_OUT,
+    OPT_OUT_CSR,
+    OPT_OUT_KEY,
+    OPT_PIN_STDIN,
+    OPT_PROVIDER,
+    OPT_PUBLIC_KEY,
+    OPT_PURPOSE,
+    OPT_RECOVERY,
+    OPT_REGION,
+    OPT_ROLE,
+    OPT_SLOT,
+    OPT_TTL,
+    OPT_YES,
+    OPTION_COUNT
+};
+
+#define BIT(option)    (UINT64_C(1) << (option))
+#define GLOBAL_OPTIONS (BIT(OPT_HELP + 1) - 1)
+
+struct option_row {
+    const char *name;
+    const char *argument; /* NULL: a flag */
+    const char *help;
+};
+const struct option_row *option_row(enum option option);
+
+#define ARGUMENT_MAX 4
+#define GRANT_MAX    64
+
+struct options {
+    uint64_t given;
+    const char *value[OPTION_COUNT]; /* "" for a flag, NULL if not given */
+    const char *grants[GRANT_MAX];   /* the option that may be repeated */
+    size_t grant_count;
+    const char *argument[ARGUMENT_MAX]; /* noun and verb first */
+    size_t argument_count;
+};
+
+/* Returns an exit code; anything but 0 was reported. */
+int options_parse(struct options *o, int argc, char **argv);
+static inline bool option_given(const struct options *o, enum option option)
+{
+    return (o->given & BIT(option)) != 0;
+}
+/* A number option; fallback if not given. Reports and returns EXIT_USAGE out of [min, max]. */
+struct bounds {
+    uint64_t min;
+    uint64_t max;
+    uint64_t fallback;
+};
+int option_number(const struct options *o, enum option option, struct bounds bounds,
+                  uint64_t *ret_value);
+
+#endif

@@ -1,0 +1,209 @@
+/*
+ * Must:
+ *  1. What the keeper is told is bound to what was signed: the transcript is computed here from
+ *     the session and from the server certificate that this side saw, never taken from the server.
+ *  2. A PIN is never tried twice without being asked for again: keys count wrong ones.
+ */
+#include "touch.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "crypto/crypto.h"
+#include "prompt.h"
+#include "reply.h"
+
+#define PIN_MAX 63
+
+static struct fido_device *volatile cancel_target;
+static volatile sig_atomic_t cancel_count;
+
+/* First the key is told to stop blinking; whoever insists gets the usual course. */
+static void on_signal(int number)
+{
+    cancel_count++;
+    if (cancel_count > 1 || cancel_target == NULL) {
+        signal(number, SIG_DFL);
+        raise(number);
+    } else {
+        fido_cancel(cancel_target);
+    }
+}
+
+static void catch_signals(struct fido_device *device)
+{
+    struct sigaction action = { .sa_handler = device != NULL ? on_signal : SIG_DFL };
+
+    cancel_target = device;
+    cancel_count = 0;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+}
+
+static void on_say(void *context, const char *text)
+{
+    (void)context;
+    say("%s", text);
+}
+
+static status ask_pin(struct touch *t, int retries_left, struct err *e)
+{
+    char question[80];
+
+    if (t->pin_stdin) {
+        /* One line is one try: a program that pipes a wrong PIN must not use the key up. */
+        if (t->pin != NULL)
+            return fail(e, DENIED, "the key does not accept this PIN", 0);
+        return prompt_stdin_line(PIN_MAX, &t->pin, e);
+    }
+    secret_free(t->pin);
+    t->pin = NULL;
+    snprintf(question, sizeof(question), "PIN of the hardware key (%d tries left): ", retries_left);
+    return prompt_secret(question, PIN_MAX, &t->pin, e);
+}
+
+static status on_pin(void *context, int retries_left, struct secret **ret_pin, struct err *e)
+{
+    struct touch *t = context;
+    status st = OK;
+
+    if (t->asked++ > 0 || t->pin == NULL || !t->pin_proven)
+        st = ask_pin(t, retries_left, e);
+    if (st == NOT_FOUND)
+        (void)report(EXIT_AUTHENTICATOR, "there is no terminal to ask for the PIN: use --pin-stdin");
+    if (st == OK)
+        st = secret_copy(secret_view(t->pin), ret_pin, e);
+    return st;
+}
+
+static int report_key(const struct err *e)
+{
+    if (cancel_count > 0)
+        return report(EXIT_AUTHENTICATOR, "cancelled; nothing was changed");
+    (void)report_err("hardware key", e);
+    return EXIT_AUTHENTICATOR;
+}
+
+int touch_open(const struct cli *c, struct touch *t)
+{
+    struct err e = { 0 };
+
+    *t = (struct touch){ .pin_stdin = option_given(&c->options, OPT_PIN_STDIN) };
+    t->ui = (struct fido_ui){ .say = on_say, .pin = on_pin, .context = t };
+    if (fido_open(cli_option(c, OPT_DEVICE), &t->device, &e) != OK)
+        return report_key(&e);
+    catch_signals(t->device);
+    return EXIT_DONE;
+}
+
+void touch_clear(struct touch *t)
+{
+    catch_signals(NULL);
+    fido_close(t->device);
+    secret_free(t->pin);
+    *t = (struct touch){ 0 };
+}
+
+int touch_enrol(struct touch *t, const char *user, struct fido_credential *ret_credential)
+{
+    uint8_t fresh[32];
+    struct err e = { 0 };
+
+    /* Nobody checks this signature later: the credential proves itself by the assertion. */
+    random_bytes((struct mspan){ .p = fresh, .n = sizeof(fresh) });
+    t->asked = 0;
+    if (fido_enrol(t->device, &t->ui, user, SPAN(fresh), ret_credential, &e) != OK)
+        return report_key(&e);
+    t->pin_proven = true;
+    return EXIT_DONE;
+}
+
+int touch_assert(struct touch *t, const struct fido_credential *credential,
+                 const struct wire_session *session, struct fido_assertion *ret_assertion,
+                 struct secret **ret_secrets)
+{
+    struct err e = { 0 };
+
+    t->asked = 0;
+    if (fido_assert(t->device, &t->ui, credential, SPAN(session->transcript), SPAN(session->salt),
+                    SPAN(session->salt_next), ret_assertion, ret_secrets, &e) != OK)
+        return report_key(&e);
+    t->pin_proven = true;
+    return EXIT_DONE;
+}
+
+int session_begin(struct cli *c, const char *path, json_t *body,
+                  struct wire_session_request *request, struct wire_session *ret_session)
+{
+    AUTO(json_t) *reply = NULL;
+    struct wire_session s = { 0 };
+    uint64_t epoch = 0;
+    int code = https_call(c, METHOD_POST, path, body, &reply);
+
+    if (code != EXIT_DONE)
+        return code;
+    const char *rp_id = reply_text(reply, "rp_id");
+
+    if (!reply_id(reply, "session", &s.session) || !reply_id(reply, "vault", &s.vault) ||
+        !reply_hex(reply, "nonce", s.nonce, sizeof(s.nonce)) ||
+        !reply_hex(reply, "keeper_key", s.keeper_key, sizeof(s.keeper_key)) ||
+        !reply_hex(reply, "salt", s.salt, sizeof(s.salt)) ||
+        !reply_hex(reply, "salt_next", s.salt_next, sizeof(s.salt_next)) ||
+        !reply_number(reply, "epoch", UINT32_MAX, &epoch))
+        return reply_report("session");
+    if (rp_id == NULL || strcmp(rp_id, FIDO_RP_ID) != 0)
+        return report(EXIT_OTHER, "the vault asks the hardware key for another relying party");
+    s.epoch = (uint32_t)epoch;
+    if (request->purpose == SESSION_UNLOCK) {
+        code = https_server_certificate(c, request->server_certificate);
+        if (code != EXIT_DONE)
+            return code;
+    }
+    wire_transcript(request, &s, s.transcript);
+    *ret_session = s;
+    return EXIT_DONE;
+}
+
+int session_seal(const struct wire_session *session, struct span secret,
+                 char out[static SESSION_SEALED_HEX])
+{
+    AUTO(secret) *plain = NULL;
+    uint8_t sealed[3 * 32 + BOX_OVERHEAD];
+    struct err e = { 0 };
+    status st = secret.n <= 64 ? secret_new(32 + secret.n, &plain, &e)
+                               : fail(&e, BUG, "the secret is too long", 0);
+
+    if (st == OK) {
+        uint8_t *p = secret_fill(plain).p;
+
+        memcpy(p, session->transcript, 32);
+        memcpy(p + 32, secret.p, secret.n);
+        st = box_seal(SPAN(session->keeper_key), secret_view(plain), sealed, &e);
+    }
+    if (st != OK)
+        return report_err("sealing to the keeper", &e);
+    hex_format(span_of(sealed, 32 + secret.n + BOX_OVERHEAD), out);
+    return EXIT_DONE;
+}
+
+static json_t *json_hex(struct span s)
+{
+    char text[2 * FIDO_AUTH_DATA_MAX + 1];
+
+    hex_format(s, text);
+    return json_string(text);
+}
+
+int session_add_assertion(json_t *request, const struct fido_assertion *assertion)
+{
+    struct span data = span_of(assertion->auth_data, assertion->auth_data_length);
+    struct span signature = span_of(assertion->signature, assertion->signature_length);
+
+    if (json_object_set_new(request, "auth_data", json_hex(data)) != 0 ||
+        json_object_set_new(request, "signature", json_hex(signature)) != 0)
+        return report(EXIT_OTHER, "no memory");
+    return EXIT_DONE;
+}

@@ -1,0 +1,44 @@
+/*
+ * A session with the keeper on one side and the hardware key on the other: what the vault offered,
+ * the transcript that the touch signs, and the sealed answer.
+ */
+#ifndef CLI_TOUCH_H
+#define CLI_TOUCH_H
+
+#include <jansson.h>
+
+#include "fido/fido.h"
+#include "secret/secret.h"
+#include "wire/message.h"
+
+struct cli;
+
+/* An opened authenticator. While it is open, Ctrl-C cancels a touch instead of ending the program. */
+struct touch {
+    struct fido_device *device;
+    struct fido_ui ui;
+    struct secret *pin; /* so that one command asks once */
+    bool pin_stdin;
+    bool pin_proven;    /* the key took it */
+    int asked;          /* times, in the present operation */
+};
+
+int touch_open(const struct cli *c, struct touch *t);
+void touch_clear(struct touch *t);
+int touch_enrol(struct touch *t, const char *user, struct fido_credential *ret_credential);
+/* The assertion over transcript, and the two secrets (64 bytes). */
+int touch_assert(struct touch *t, const struct fido_credential *credential,
+                 const struct wire_session *session, struct fido_assertion *ret_assertion,
+                 struct secret **ret_secrets);
+
+/* Posts body (taken) to path and parses the session; computes its transcript. */
+int session_begin(struct cli *c, const char *path, json_t *body,
+                  struct wire_session_request *request, struct wire_session *ret_session);
+/* Hex of box_seal(keeper key, transcript | secret). NULL was reported. */
+#define SESSION_SEALED_HEX (2 * (3 * 32 + 48) + 1)
+int session_seal(const struct wire_session *session, struct span secret,
+                 char out[static SESSION_SEALED_HEX]);
+/* Adds auth_data and signature to a request. */
+int session_add_assertion(json_t *request, const struct fido_assertion *assertion);
+
+#endif

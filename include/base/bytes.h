@@ -1,0 +1,93 @@
+/*
+ * Borrowed byte ranges, 16-byte identifiers, text encodings, and bounded big-endian
+ * writers and readers whose error is sticky: do all the steps, then check once.
+ */
+#ifndef BASE_BYTES_H
+#define BASE_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct span {
+    const uint8_t *p;
+    size_t n;
+};
+
+struct mspan {
+    uint8_t *p;
+    size_t n;
+};
+
+struct id {
+    uint8_t b[16];
+};
+
+struct span span_of(const void *p, size_t n);
+struct span span_text(const char *text);      /* without the NUL */
+bool span_same(struct span a, struct span b); /* public data only: not constant time */
+bool id_same(const struct id *a, const struct id *b);
+bool id_is_zero(const struct id *a);
+
+#define SPAN(array)   span_of((array), sizeof(array)) /* arrays only */
+#define ID_HEX_LENGTH 32
+
+/* Lower-case hex with a NUL. out holds 2 * in.n + 1 bytes. */
+void hex_format(struct span in, char *out);
+/* Exactly 2 * n lower- or upper-case digits of text into out; false otherwise. */
+bool hex_parse(const char *text, size_t text_length, uint8_t *out, size_t n);
+bool id_parse(const char *text, struct id *ret_id);
+
+/* RFC 4648 section 4, with padding. out holds 4 * ((n + 2) / 3) + 1 bytes. */
+void base64_format(struct span in, char *out);
+/* Strict inverse: canonical padding, no white space. false on any other text or if it
+ * needs more than cap bytes. */
+bool base64_parse(const char *text, size_t text_length, uint8_t *out, size_t cap, size_t *ret_n);
+
+/* Whole decimal number without sign or leading zero within [min, max]. */
+bool number_parse(const char *text, uint64_t min, uint64_t max, uint64_t *ret_value);
+
+/* A name for tenants, keys, gateways, engagements, operators: 1 to 63 of a-z 0-9 - _ . ,
+ * beginning with a letter or digit. */
+#define NAME_MAX_LENGTH 63
+bool name_valid(const char *text);
+
+/* Writer over caller memory. After an overflow nothing more is written and overflow stays. */
+struct out {
+    uint8_t *p;
+    size_t n;
+    size_t cap;
+    bool overflow;
+};
+
+void out_init(struct out *o, uint8_t *p, size_t cap);
+void out_u8(struct out *o, uint8_t v);
+void out_u16(struct out *o, uint16_t v);
+void out_u32(struct out *o, uint32_t v);
+void out_u64(struct out *o, uint64_t v);
+void out_raw(struct out *o, struct span s);
+void out_id(struct out *o, const struct id *id);
+void out_span16(struct out *o, struct span s);  /* u16 length, then the bytes */
+void out_text(struct out *o, const char *text); /* raw, without NUL */
+/* Room for n bytes at the current end, to be filled by the caller; NULL on overflow. */
+uint8_t *out_room(struct out *o, size_t n);
+
+/* Reader over borrowed memory. After an underrun every read gives zero and bad stays. */
+struct in {
+    const uint8_t *p;
+    size_t n;
+    bool bad;
+};
+
+struct in in_of(struct span s);
+uint8_t in_u8(struct in *i);
+uint16_t in_u16(struct in *i);
+uint32_t in_u32(struct in *i);
+uint64_t in_u64(struct in *i);
+struct span in_raw(struct in *i, size_t n);        /* view; {NULL, 0} on underrun */
+void in_copy(struct in *i, uint8_t *to, size_t n); /* zeros on underrun */
+struct id in_id(struct in *i);
+struct span in_span16(struct in *i);
+bool in_end(const struct in *i); /* nothing left and nothing bad */
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * strongroom.conf: name = value lines, # comments. One table holds every setting with its type,
+ * default, bounds and help; parser, --check-config and the sample file come from it. An unknown
+ * or repeated name, a bad value or a missing one is an error with its line number; messages name
+ * the setting, never the value.
+ */
+#ifndef CONF_CONF_H
+#define CONF_CONF_H
+
+#include <stdio.h>
+
+#include "base/bytes.h"
+#include "base/limits.h"
+#include "base/status.h"
+
+#define CONF_TEXT 256
+
+struct conf {
+    char data_dir[CONF_TEXT];    /* keyring/, store/, tls/ below it */
+    char socket[CONF_TEXT];      /* local Unix socket */
+    char listen[CONF_TEXT];      /* address:port of the TLS listener */
+    char server_names[CONF_TEXT]; /* comma-separated DNS names and addresses of its certificate */
+    char region[CONF_TEXT];      /* [a-z0-9-]{1,15} */
+    char user[CONF_TEXT];        /* run children as this user when started as root */
+    uint64_t lease_ttl_s;        /* default TTL */
+    uint64_t lease_max_ttl_s;
+    uint64_t lease_max_lifetime_s; /* with renewals */
+    uint64_t rotate_grace_s;
+    uint64_t certificate_days;
+    uint64_t disk_reserve_mib;   /* below this, no new leases or keys */
+    uint64_t http_threads;
+    uint64_t http_connections;
+    uint64_t allow_copy_on_write; /* 0 or 1 */
+    uint64_t landlock_optional;  /* 0 or 1 */
+    uint64_t log_level;          /* enum log_level: debug, info, warn, error in the file */
+};
+
+/* Where a conf_parse error is; line 0 means the whole file. */
+struct conf_trouble {
+    unsigned line;
+    const char *setting; /* name from the table, or NULL */
+    const char *why;     /* literal */
+};
+
+/* Defaults for everything. */
+void conf_init(struct conf *c);
+/* Parses text over the defaults. BAD_INPUT with *ret_trouble filled. Fuzzed. */
+MUST_CHECK status conf_parse(struct span text, struct conf *c, struct conf_trouble *ret_trouble,
+                             struct err *e);
+/* Reads the file (at most 64 KiB) and parses it. */
+MUST_CHECK status conf_load(const char *path, struct conf *c, struct conf_trouble *ret_trouble,
+                            struct err *e);
+/* Writes a commented sample file with every setting at its default. */
+void conf_sample(FILE *to);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * The engine: one thread that takes whatever is queued, decides, makes one keeper call for all of
+ * it, stores effects and records in one transaction, commits once, and only then answers.
+ *
+ *   peer -> principal -> policy -> [ keeper + effects + records + COMMIT ] -> answer
+ *
+ * Must:
+ *  1. Nothing is answered before its records are durable. Reads excepted, everything has a record.
+ *  2. A failed commit, or a keeper that is gone, ends the process; it restarts from the disk.
+ *  3. The keyring is the truth: after a start the database follows it, never the other way round.
+ */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include "base/limits.h"
+#include "engine/request.h"
+
+struct engine;
+struct wire_client;
+
+struct engine_settings {
+    char store_dir[256];
+    char tls_dir[256];
+    char region[LIMIT_REGION + 1];
+    char server_names[256];
+    uint64_t lease_ttl_s;
+    uint64_t lease_max_ttl_s;
+    uint64_t lease_max_lifetime_s;
+    uint64_t rotate_grace_s;
+    uint64_t certificate_days;
+    uint64_t disk_reserve_mib;
+    /* Called on the engine's thread when tls_dir holds a (new) CA and server certificate. */
+    void (*tls_ready)(void *context);
+    void *tls_context;
+};
+
+/* Asks the keeper for its state and, if it is unlocked already (the server died and came back),
+ * attaches the database. Starts the thread. Borrows client until engine_free. */
+MUST_CHECK status engine_new(const struct engine_settings *settings, struct wire_client *client,
+                             struct engine **ret_engine, struct err *e);
+/* Answers what is queued, closes the database, ends the thread. Later requests are refused. */
+void engine_stop(struct engine *en);
+void engine_free(struct engine *en); /* after engine_stop and after the last engine_submit */
+
+/* Takes rq; rq->done is called once: from the engine's thread, or at once when it has stopped. */
+void engine_submit(struct engine *en, struct request *rq);
+
+/* Id of the vault; zero while it is empty. Only before the first request or in tls_ready. */
+struct id engine_vault(const struct engine *en);
+
+#endif

@@ -1,0 +1,29 @@
+/*
+ * Checkpoints: C2SP signed notes in the tlog-checkpoint form, Ed25519.
+ *
+ *   strongroom/<vault id hex>/<log id hex>\n<size>\n<base64 root>\n
+ *   \n
+ *   U+2014 <origin> <base64(key id | signature)>\n
+ *
+ * There are no extension lines. A note may carry up to 16 signature lines; those of other keys
+ * (witnesses) are passed over, those under our name and key id must all verify.
+ *
+ * The key name of the signature line is the origin; the key id is
+ * SHA-256(name | "\n" | 0x01 | public key)[0:4], as C2SP signed-note defines.
+ */
+#ifndef LEDGER_CHECKPOINT_H
+#define LEDGER_CHECKPOINT_H
+
+#include "ledger/tree.h"
+
+#define CHECKPOINT_MAX 512 /* of what checkpoint_sign writes */
+
+MUST_CHECK status checkpoint_sign(const struct id *vault, const struct ledger_tree *t,
+                                  struct span seed32, struct out *out, struct err *e);
+/* Verifies note against public32 and the expected vault and log. CORRUPT otherwise: "malformed
+ * checkpoint", "checkpoint of another log" or "bad signature". */
+MUST_CHECK status checkpoint_verify(struct span note, const struct id *vault, const struct id *log,
+                                    struct span public32, uint64_t *ret_size,
+                                    uint8_t ret_root[static SHA256_SIZE], struct err *e);
+
+#endif

@@ -1,0 +1,123 @@
+/*
+ * SHA-256, HMAC-SHA256 and HKDF-SHA256. HKDF is built here from HMAC because the oldest
+ * libsodium we support (1.0.18) has none. Every state that has seen a key is wiped.
+ */
+#include <sodium.h>
+#include <string.h>
+
+#include "crypto/crypto.h"
+#include "internal.h"
+
+#define EXPAND_MAX ((size_t)255 * MAC_SIZE)
+
+void sha256(struct span in, uint8_t out[static SHA256_SIZE])
+{
+    sha256_two(in, span_of(NULL, 0), out);
+}
+
+/* Two parts, for prefixed hashes such as those of Merkle trees, without a joined copy. */
+void sha256_two(struct span a, struct span b, uint8_t out[static SHA256_SIZE])
+{
+    crypto_hash_sha256_state state;
+
+    crypto_hash_sha256_init(&state);
+    crypto_hash_sha256_update(&state, a.p, a.n);
+    crypto_hash_sha256_update(&state, b.p, b.n);
+    crypto_hash_sha256_final(&state, out);
+    sodium_memzero(&state, sizeof(state)); /* what is hashed is sometimes a secret */
+}
+
+/* HMAC over up to three parts, so that nobody needs to join them in a buffer. */
+static void hmac_parts(struct span key, const struct span parts[3], uint8_t out[static MAC_SIZE])
+{
+    crypto_auth_hmacsha256_state state;
+
+    /* An empty key is a valid one (HKDF without salt), but its pointer may be NULL. */
+    crypto_auth_hmacsha256_init(&state, key.n > 0 ? key.p : (const uint8_t *)"", key.n);
+    for (size_t i = 0; i < 3; i++)
+        crypto_auth_hmacsha256_update(&state, parts[i].p, parts[i].n);
+    crypto_auth_hmacsha256_final(&state, out);
+    sodium_memzero(&state, sizeof(state));
+}
+
+void hmac_sha256(struct span key, struct span in, uint8_t out[static MAC_SIZE])
+{
+    const struct span parts[3] = { in, { NULL, 0 }, { NULL, 0 } };
+
+    hmac_parts(key, parts, out);
+}
+
+void random_bytes(struct mspan out)
+{
+    if (out.n > 0)
+        randombytes_buf(out.p, out.n);
+}
+
+void hkdf_extract(struct span salt, struct span ikm, uint8_t out[static MAC_SIZE])
+{
+    /* An absent salt and a salt of 32 zeros are the same HMAC key. */
+    hmac_sha256(salt, ikm, out);
+}
+
+void hkdf_expand(struct span prk, struct span info, struct mspan out)
+{
+    uint8_t block[MAC_SIZE];
+    size_t done = 0;
+    uint8_t counter = 0;
+
+    insist(out.n <= EXPAND_MAX); /* the counter is one byte */
+    /* T(i) = HMAC(prk, T(i-1) | info | i), where T(0) is empty. */
+    while (done < out.n) {
+        size_t n = out.n - done < MAC_SIZE ? out.n - done : MAC_SIZE;
+        const struct span parts[3] = {
+            span_of(block, counter == 0 ? 0 : sizeof(block)),
+            info,
+            span_of(&(uint8_t){ (uint8_t)(counter + 1) }, 1),
+        };
+
+        hmac_parts(prk, parts, block);
+        memcpy(out.p + done, block, n);
+        done += n;
+        counter++;
+    }
+    sodium_memzero(block, sizeof(block)); /* the last block is key material */
+}
+
+status crypto_derive(struct span key, const struct label *l, size_t length,
+                     struct secret **ret_secret, struct err *e)
+{
+    uint8_t info[LABEL_SIZE + 2];
+    struct out o;
+    AUTO(secret) *s = NULL;
+    status st = OK;
+
+    /* A wiped secret has length 0: deriving from it would give keys that anyone can. */
+    if (key.n < KEY_SIZE)
+        return fail(e, BUG, "key to derive from is too short", 0);
+    if (l->out.overflow)
+        return fail(e, BUG, "label does not fit", 0);
+    if (length == 0 || length > EXPAND_MAX)
+        return fail(e, BUG, "no key can be derived in this length", 0);
+    /* The length goes in as well: plain HKDF outputs of two lengths share their beginning. */
+    out_init(&o, info, sizeof(info));
+    out_raw(&o, label_view(l));
+    out_u16(&o, (uint16_t)length);
+    st = secret_new(length, &s, e);
+    if (st != OK)
+        return st;
+    hkdf_expand(key, span_of(info, o.n), secret_fill(s));
+    *ret_secret = s;
+    s = NULL;
+    return OK;
+}
+
+status crypto_mac(struct span key, const struct label *l, struct span in,
+                  uint8_t out[static MAC_SIZE], struct err *e)
+{
+    if (key.n < KEY_SIZE)
+        return fail(e, BUG, "MAC key is too short", 0);
+    if (l->out.overflow)
+        return fail(e, BUG, "label does not fit", 0);
+    hmac_parts(key, (const struct span[3]){ label_view(l), in, { NULL, 0 } }, out);
+    return OK;
+}

@@ -1,0 +1,220 @@
+/*
+ * strongroom-server: TLS, HTTP, policy, database. Holds no root, tenant or data key. Started by the
+ * supervisor with the keeper's socket; the order in main is the security posture: open what is
+ * needed, drop the user, jail, and only then start threads.
+ */
+#include <getopt.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "conf/conf.h"
+#include "crypto/crypto.h"
+#include "engine/engine.h"
+#include "http/http.h"
+#include "sandbox/sandbox.h"
+#include "secret/secret.h"
+#include "wire/client.h"
+
+#define SERVER_SLAB ((size_t)6 * 1024 * 1024)
+
+/* What the signal thread and the callbacks of the engine need. */
+struct server {
+    struct conf conf;
+    struct wire_client *client;
+    struct engine *engine;
+    struct http *http;
+    pthread_t main_thread;
+};
+
+struct arguments {
+    const char *config;
+    int fd;
+    int parent;
+};
+
+static bool read_arguments(int argc, char **argv, struct arguments *a)
+{
+    static const struct option options[] = { { "config", required_argument, NULL, 'c' },
+                                             { "fd", required_argument, NULL, 'f' },
+                                             { "parent", required_argument, NULL, 'p' },
+                                             { NULL, 0, NULL, 0 } };
+    uint64_t fd = 0, parent = 0;
+    int option;
+
+    *a = (struct arguments){ 0 };
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == 'c')
+            a->config = optarg;
+        else if (option == 'f' && !number_parse(optarg, 3, 1024, &fd))
+            return false;
+        else if (option == 'p' && !number_parse(optarg, 1, INT32_MAX, &parent))
+            return false;
+        else if (option == '?')
+            return false;
+    }
+    a->fd = (int)fd;
+    a->parent = (int)parent;
+    return a->config != NULL && fd != 0 && parent != 0 && optind == argc;
+}
+
+static void directory(const struct conf *c, const char *name, char *out, size_t cap)
+{
+    snprintf(out, cap, "%.*s/%s", (int)(cap - 16), c->data_dir, name);
+}
+
+/* Only what the server must reach: the database, the certificates, the local socket's directory. */
+static status jail(const struct conf *c, struct err *e)
+{
+    char store[256], tls[256], run[256];
+    const char *read_dirs[] = { "/usr", "/lib", "/lib64", "/etc", "/dev", "/proc/self", "/sys", NULL };
+    const char *write_dirs[] = { store, tls, run, NULL };
+    char *slash;
+    status st;
+
+    directory(c, "store", store, sizeof store);
+    directory(c, "tls", tls, sizeof tls);
+    snprintf(run, sizeof run, "%.255s", c->socket);
+    slash = strrchr(run, '/');
+    if (slash == NULL || slash == run)
+        return fail(e, BAD_INPUT, "socket must be a path below a directory of its own", 0);
+    *slash = '\0';
+    st = sandbox_paths(read_dirs, write_dirs, c->landlock_optional != 0, e);
+    return st == OK ? sandbox_syscalls(SANDBOX_SERVER, e) : st;
+}
+
+static status prepare(const struct arguments *a, struct server *s, struct err *e)
+{
+    struct conf_trouble trouble;
+    status st = sandbox_no_dump(e);
+
+    if (st == OK)
+        st = conf_load(a->config, &s->conf, &trouble, e);
+    if (st == OK)
+        st = secret_start(SERVER_SLAB, e);
+    if (st == OK)
+        st = crypto_selftest(e);
+    if (st == OK)
+        st = sandbox_drop_user(s->conf.user, e);
+    if (st == OK) /* a change of user clears it, hence after */
+        st = sandbox_die_with_parent(a->parent, e);
+    if (st == OK)
+        st = sandbox_no_dump(e);
+    return st == OK ? jail(&s->conf, e) : st;
+}
+
+/* The vault was created, or the server's certificate renewed. The former opens the listener; the
+ * latter ends this process: its successor starts with the new certificate and without an unlock. */
+static void tls_ready(void *context)
+{
+    struct server *s = context;
+    struct err e = { 0 };
+    status st = http_start_tls(s->http, s->engine, &e);
+
+    if (st == OK)
+        log_info("tls listener ready");
+    else if (st == CONFLICT)
+        pthread_kill(s->main_thread, SIGHUP);
+    else
+        log_err(LOG_ERROR_, "the TLS listener could not be opened", &e);
+}
+
+static status start_engine(struct server *s, struct err *e)
+{
+    struct engine_settings es = { .lease_ttl_s = s->conf.lease_ttl_s,
+                                  .lease_max_ttl_s = s->conf.lease_max_ttl_s,
+                                  .lease_max_lifetime_s = s->conf.lease_max_lifetime_s,
+                                  .rotate_grace_s = s->conf.rotate_grace_s,
+                                  .certificate_days = s->conf.certificate_days,
+                                  .disk_reserve_mib = s->conf.disk_reserve_mib,
+                                  .tls_ready = tls_ready,
+                                  .tls_context = s };
+
+    directory(&s->conf, "store", es.store_dir, sizeof es.store_dir);
+    directory(&s->conf, "tls", es.tls_dir, sizeof es.tls_dir);
+    memcpy(es.server_names, s->conf.server_names, sizeof es.server_names);
+    memcpy(es.region, s->conf.region, sizeof es.region);
+    return engine_new(&es, s->client, &s->engine, e);
+}
+
+static status start_http(struct server *s, struct err *e)
+{
+    struct http_settings hs = { .threads = (unsigned)s->conf.http_threads,
+                                .connections = (unsigned)s->conf.http_connections };
+    struct id vault = engine_vault(s->engine);
+    struct err none = { 0 };
+    status st;
+
+    directory(&s->conf, "tls", hs.tls_dir, sizeof hs.tls_dir);
+    memcpy(hs.listen, s->conf.listen, sizeof hs.listen);
+    memcpy(hs.socket, s->conf.socket, sizeof hs.socket);
+    memcpy(hs.region, s->conf.region, sizeof hs.region);
+    st = http_new(&hs, &s->http, e);
+    if (st != OK)
+        return st;
+    if (!id_is_zero(&vault)) {
+        st = http_start_tls(s->http, s->engine, &none);
+        if (st != OK && st != NOT_FOUND)
+            return err_note(e, st, none.where, none.why, none.detail);
+    }
+    return http_start_local(s->http, s->engine, e);
+}
+
+static status serve(int fd, struct server *s, struct err *e)
+{
+    sigset_t signals;
+    int received;
+    status st;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    s->main_thread = pthread_self();
+    st = wire_client_new(fd, &s->client, e);
+    if (st == OK)
+        st = start_engine(s, e);
+    if (st == OK)
+        st = start_http(s, e);
+    if (st != OK)
+        return st;
+    log_info("server ready");
+    sigwait(&signals, &received);
+    log_number(LOG_INFO_, "server stopping", "signal", received);
+    engine_stop(s->engine);
+    http_free(s->http);
+    engine_free(s->engine);
+    wire_client_free(s->client);
+    return OK;
+}
+
+int main(int argc, char **argv)
+{
+    static struct server server;
+    struct arguments arguments;
+    struct err e = { 0 };
+
+    log_start("server", LOG_INFO_);
+    if (!read_arguments(argc, argv, &arguments)) {
+        fputs("strongroom-server is started by strongroomd\n", stderr);
+        return 2;
+    }
+    if (prepare(&arguments, &server, &e) != OK) {
+        log_err(LOG_ERROR_, "the server cannot start", &e);
+        return 78; /* EX_CONFIG: restarting will not help */
+    }
+    log_start("server", (enum log_level)server.conf.log_level);
+    if (serve(arguments.fd, &server, &e) != OK) {
+        log_err(LOG_ERROR_, "the server stops", &e);
+        secret_wipe_all();
+        return 70;
+    }
+    secret_wipe_all();
+    return 0;
+}

@@ -1,0 +1,270 @@
+/*
+ * Group commit. A batch is everything that was queued while the one before it was being made
+ * durable: there is no artificial wait. Order inside: decide and collect entries, one keeper call,
+ * effects and records in one transaction, COMMIT, answers.
+ */
+#include "internal.h"
+
+#include <string.h>
+
+#include "base/log.h"
+
+/* What an entry adds to the larger of request and reply, besides its data and fields. */
+#define ENTRY_COST   1024
+#define FOLD_COST    (32 * 1024)
+#define BATCH_BUDGET (LIMIT_FRAME - 8192)
+
+status batch_begin(struct engine *en, struct err *e)
+{
+    status st = store_begin(en->store, e);
+
+    if (st != OK)
+        return st;
+    en->batch = wire_client_begin(en->client, WIRE_BATCH);
+    out_u64(en->batch, en->acked);
+    en->batch_count_at = en->batch->n;
+    out_u16(en->batch, 0);
+    en->batch_count = 0;
+    en->batch_cost = 0;
+    return OK;
+}
+
+status batch_entry(struct engine *en, struct request *rq, const struct wire_entry *entry,
+                   struct err *e)
+{
+    size_t cost = (entry->kind == ENTRY_FOLD ? FOLD_COST : ENTRY_COST) + entry->data.n
+                  + entry->fields.n;
+
+    if (en->batch_cost + cost > BATCH_BUDGET || en->batch_count >= LIMIT_BATCH_ENTRIES)
+        return fail(e, LIMIT, "too much for one batch", en->batch_count);
+    wire_put_entry(en->batch, entry);
+    if (en->batch->overflow)
+        return fail(e, BUG, "the batch outgrew its frame", 0);
+    en->batch_cost += cost;
+    en->batch_count++;
+    if (rq != NULL)
+        rq->entry_count++;
+    return OK;
+}
+
+/* Half full: what comes next may be large, so it waits for the next batch. */
+static bool batch_full(const struct engine *en)
+{
+    return en->batch_cost > BATCH_BUDGET / 2 || en->batch_count >= LIMIT_BATCH_ENTRIES / 2 + 16;
+}
+
+static status store_heads_of(struct engine *en, struct in *body, struct err *e)
+{
+    uint16_t count = in_u16(body);
+    status st = OK;
+
+    for (uint16_t i = 0; st == OK && i < count && !body->bad; i++) {
+        struct span head = in_span16(body);
+        struct in fields = in_of(head);
+        struct id log = in_id(&fields);
+        uint64_t size = in_u64(&fields);
+
+        st = store_head_set(en->store, &log, size, head, e);
+    }
+    return st;
+}
+
+static status store_records_of(struct engine *en, struct in *body, uint16_t count,
+                               const struct batch_listener *listener, struct err *e)
+{
+    status st = OK;
+
+    for (uint16_t i = 0; st == OK && i < count && !body->bad; i++) {
+        struct wire_record r;
+        struct store_record row;
+
+        wire_get_record(body, &r);
+        if (body->bad)
+            break;
+        row = (struct store_record){ .log = r.log, .seq = r.seq, .time_us = r.time_us,
+                                     .type = r.type, .outcome = r.outcome, .line = r.line };
+        memcpy(row.mac, r.mac, sizeof row.mac);
+        st = store_record_add(en->store, &row, e);
+        if (r.time_us > en->last_time_us)
+            en->last_time_us = r.time_us;
+        if (listener != NULL && listener->record != NULL)
+            listener->record(&r, listener->context);
+    }
+    return st;
+}
+
+status batch_store(struct engine *en, struct in *body, const struct batch_listener *listener,
+                   uint64_t *ret_number, struct err *e)
+{
+    uint16_t count;
+    status st = OK;
+
+    *ret_number = in_u64(body);
+    count = in_u16(body);
+    for (uint16_t i = 0; st == OK && i < count && !body->bad; i++) {
+        struct wire_result r;
+
+        wire_get_result(body, &r);
+        st = store_records_of(en, body, r.record_count, listener, e);
+        if (st != OK || body->bad)
+            break;
+        if (listener != NULL && listener->result != NULL)
+            st = listener->result(en, &r, listener->context, e);
+        else if (r.status != OK && listener == NULL)
+            st = fail(e, BUG, "the keeper could not carry out the engine's own entry", r.status);
+    }
+    if (st == OK)
+        st = store_heads_of(en, body, e);
+    if (st == OK && !in_end(body))
+        st = fail(e, BUG, "the keeper's reply is malformed", 0);
+    return st;
+}
+
+status batch_finish(struct engine *en, const struct batch_listener *listener, struct err *e)
+{
+    uint64_t number;
+    struct in body;
+    status st;
+
+    if (en->batch_count == 0) {
+        store_rollback(en->store);
+        return OK;
+    }
+    en->batch->p[en->batch_count_at] = (uint8_t)(en->batch_count >> 8);
+    en->batch->p[en->batch_count_at + 1] = (uint8_t)en->batch_count;
+    st = wire_client_call(en->client, &body, e);
+    if (st != OK)
+        return st;
+    st = batch_store(en, &body, listener, &number, e);
+    if (st == OK)
+        st = store_commit(en->store, e);
+    wire_client_wipe(en->client);
+    if (st == OK)
+        en->acked = number;
+    return st;
+}
+
+static status tolerate(struct engine *en, const struct wire_result *r, void *context, struct err *e)
+{
+    (void)en;
+    (void)r;
+    (void)context;
+    (void)e;
+    return OK;
+}
+
+status batch_single(struct engine *en, const struct wire_entry *entry, bool tolerant,
+                    struct err *e)
+{
+    static const struct batch_listener tolerant_listener = { .result = tolerate };
+    status st = batch_begin(en, e);
+
+    if (st == OK)
+        st = batch_entry(en, NULL, entry, e);
+    return st == OK ? batch_finish(en, tolerant ? &tolerant_listener : NULL, e) : st;
+}
+
+status batch_acknowledge(struct engine *en, struct err *e)
+{
+    struct out *out = wire_client_begin(en->client, WIRE_BATCH);
+    struct in body;
+    status st;
+
+    out_u64(out, en->acked);
+    out_u16(out, 0);
+    st = wire_client_call(en->client, &body, e);
+    if (st == OK)
+        en->acked = in_u64(&body);
+    return st;
+}
+
+/* A refusal that must not be survived: the store or the keeper is not to be trusted any more. */
+static bool fatal(status st)
+{
+    return st == IO || st == CORRUPT;
+}
+
+/* Decides one request; its entries join the batch, or its refusal does. */
+static void decide(struct engine *en, struct request *rq)
+{
+    size_t batch_n = en->batch->n, batch_cost = en->batch_cost;
+    uint16_t batch_count = en->batch_count;
+    struct err trouble = { 0 };
+
+    rq->outcome = verb_permit(en, rq, &rq->err);
+    if (rq->outcome == OK)
+        rq->outcome = verb_row(rq->verb)->apply(en, rq, &rq->err);
+    if (rq->outcome == OK)
+        return;
+    if (fatal(rq->outcome))
+        engine_die(__func__, &rq->err);
+    en->batch->n = batch_n;
+    en->batch_cost = batch_cost;
+    en->batch_count = batch_count;
+    rq->entry_count = 0;
+    if (refusal_record(en, rq, &trouble) != OK)
+        engine_die(__func__, &trouble);
+}
+
+/* Results come in the order of the entries: hand each to the request that made the entry. */
+static status hand_result(struct engine *en, const struct wire_result *r, void *context,
+                          struct err *e)
+{
+    struct request **at = context;
+    struct request *rq;
+    status (*complete)(struct engine *, struct request *, const struct wire_result *,
+                       struct err *);
+
+    while (*at != NULL && (*at)->result_index >= (*at)->entry_count)
+        *at = (*at)->next;
+    rq = *at;
+    if (rq == NULL)
+        return fail(e, BUG, "the keeper answered more than was asked", 0);
+    rq->result_index++;
+    if (rq->outcome != OK) /* this was the record of its refusal */
+        return OK;
+    if (r->status != OK) {
+        size_t n = r->reason.n < sizeof rq->keeper_why - 1 ? r->reason.n
+                                                           : sizeof rq->keeper_why - 1;
+
+        memcpy(rq->keeper_why, r->reason.p, n);
+        rq->outcome = (status)(r->status < STATUS_COUNT ? r->status : BUG);
+        err_note(&rq->err, rq->outcome, __func__, rq->keeper_why, 0);
+        return OK;
+    }
+    complete = verb_row(rq->verb)->complete;
+    return complete == NULL ? OK : complete(en, rq, r, e);
+}
+
+void batch_run(struct engine *en, struct request **queue)
+{
+    struct request *list = NULL, **tail = &list, *at;
+    struct batch_listener listener = { .result = hand_result, .context = &at };
+    struct err e = { 0 };
+
+    if (batch_begin(en, &e) != OK)
+        engine_die(__func__, &e);
+    while (*queue != NULL && !batch_full(en)) {
+        struct request *rq = *queue;
+        uint8_t flags = verb_row(rq->verb)->flags;
+
+        if ((flags & FLAG_DIRECT) != 0)
+            break;
+        *queue = rq->next;
+        rq->next = NULL;
+        *tail = rq;
+        tail = &rq->next;
+        decide(en, rq);
+        if ((flags & FLAG_EXCLUSIVE) != 0 && rq->outcome == OK)
+            break;
+    }
+    at = list;
+    if (batch_finish(en, &listener, &e) != OK)
+        engine_die(__func__, &e);
+    while (list != NULL) {
+        struct request *rq = list;
+
+        list = rq->next; /* done may free it */
+        rq->done(rq);
+    }
+}

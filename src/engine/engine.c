@@ -1,0 +1,268 @@
+/* The engine's thread: take what is queued, run it, answer, and do what time demands. */
+#include "internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define EXIT_RESTART 70 /* EX_SOFTWARE: the supervisor starts a new server */
+
+uint64_t engine_now_us(struct engine *en)
+{
+    uint64_t now = clock_wall_us();
+
+    if (now > en->last_time_us)
+        en->last_time_us = now;
+    return en->last_time_us;
+}
+
+void engine_die(const char *where, const struct err *e)
+{
+    struct err at = *e;
+
+    if (at.where == NULL)
+        at.where = where;
+    log_err(LOG_ERROR_, "the engine stops: the state on disk is the truth", &at);
+    secret_wipe_all();
+    _exit(EXIT_RESTART);
+}
+
+static void copy_span(struct span from, char *to, size_t cap)
+{
+    size_t n = from.n < cap - 1 ? from.n : cap - 1;
+
+    memcpy(to, from.p, n);
+    to[n] = '\0';
+}
+
+status engine_hello(struct engine *en, struct err *e)
+{
+    struct in body;
+    status st;
+
+    wire_client_begin(en->client, WIRE_HELLO);
+    st = wire_client_call(en->client, &body, e);
+    if (st != OK)
+        return st;
+    wire_get_hello(&body, &en->hello);
+    if (!in_end(&body) || en->hello.version != WIRE_VERSION)
+        return fail(e, BUG, "keeper and server are of different versions", en->hello.version);
+    if (en->hello.state != KEEPER_EMPTY)
+        en->vault = en->hello.vault;
+    copy_span(en->hello.region, en->region, sizeof en->region);
+    if (en->hello.state == KEEPER_EMPTY)
+        memcpy(en->region, en->settings.region, sizeof en->region);
+    return OK;
+}
+
+static enum vault_state state_of_keeper(uint8_t keeper)
+{
+    switch (keeper) {
+    case KEEPER_EMPTY:
+        return VAULT_EMPTY;
+    case KEEPER_LOCKED:
+    case KEEPER_UNLOCKED: /* still to be attached */
+        return VAULT_LOCKED;
+    default:
+        return VAULT_BROKEN;
+    }
+}
+
+/* What the server found: an empty, locked, broken or (after a crash of the server) open vault. */
+static status find_state(struct engine *en, struct err *e)
+{
+    status st = engine_hello(en, e);
+
+    if (st != OK)
+        return st;
+    en->state = state_of_keeper(en->hello.state);
+    if (en->state == VAULT_BROKEN)
+        en->broken_why = "the keyring cannot be read: see the keeper's log";
+    if (en->state != VAULT_EMPTY && strcmp(en->region, en->settings.region) != 0) {
+        en->state = VAULT_BROKEN;
+        en->broken_why = "the vault belongs to another region than the configuration says";
+    }
+    if (en->hello.state == KEEPER_UNLOCKED && en->state != VAULT_BROKEN) {
+        st = engine_attach(en, e);
+        if (st != OK) {
+            log_err(LOG_ERROR_, "the unlocked vault could not be attached", e);
+            engine_detach(en);
+            en->state = VAULT_BROKEN;
+            en->broken_why = "the database cannot be used: see the server's log";
+        }
+    }
+    return OK;
+}
+
+/* Waits for work or the next tick. false: stopping, and nothing is left. */
+static bool take(struct engine *en, struct request **ret_queue)
+{
+    struct timespec until;
+
+    pthread_mutex_lock(&en->lock);
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += 1;
+    while (en->first == NULL && !en->stopping) {
+        if (pthread_cond_timedwait(&en->wake, &en->lock, &until) == ETIMEDOUT)
+            break;
+    }
+    *ret_queue = en->first;
+    en->first = NULL;
+    en->last = &en->first;
+    pthread_mutex_unlock(&en->lock);
+    return *ret_queue != NULL || !en->stopping;
+}
+
+/* A verb that speaks to the keeper by itself. */
+static void run_direct(struct engine *en, struct request *rq)
+{
+    struct err trouble = { 0 };
+
+    rq->outcome = verb_permit(en, rq, &rq->err);
+    if (rq->outcome == OK)
+        rq->outcome = verb_row(rq->verb)->apply(en, rq, &rq->err);
+    if (rq->outcome != OK && en->state == VAULT_UNLOCKED) {
+        if (batch_begin(en, &trouble) != OK || refusal_record(en, rq, &trouble) != OK
+            || batch_finish(en, NULL, &trouble) != OK)
+            engine_die(__func__, &trouble);
+    }
+    rq->done(rq);
+}
+
+static void *run(void *context)
+{
+    struct engine *en = context;
+    struct request *queue;
+
+    while (take(en, &queue)) {
+        while (queue != NULL) {
+            if ((verb_row(queue->verb)->flags & FLAG_DIRECT) != 0
+                || en->state != VAULT_UNLOCKED) {
+                struct request *rq = queue;
+
+                queue = rq->next;
+                run_direct(en, rq);
+            } else {
+                batch_run(en, &queue);
+            }
+        }
+        schedule_run(en, false);
+    }
+    return NULL;
+}
+
+static status start(struct engine *en, struct err *e)
+{
+    pthread_condattr_t attributes;
+    int error;
+
+    pthread_mutex_init(&en->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&en->wake, &attributes);
+    pthread_condattr_destroy(&attributes);
+    en->last = &en->first;
+    error = pthread_create(&en->thread, NULL, run, en);
+    return error == 0 ? OK : fail(e, IO, "cannot start the engine's thread", error);
+}
+
+status engine_new(const struct engine_settings *settings, struct wire_client *client,
+                  struct engine **ret_engine, struct err *e)
+{
+    struct engine *en = calloc(1, sizeof *en);
+    status st;
+
+    if (en == NULL)
+        return fail(e, NO_MEMORY, "no memory for the engine", 0);
+    en->settings = *settings;
+    en->client = client;
+    st = refusals_new(&en->refusals, e);
+    if (st == OK)
+        st = find_state(en, e);
+    if (st == OK)
+        st = start(en, e);
+    if (st != OK) {
+        refusals_free(en->refusals);
+        free(en);
+        return st;
+    }
+    *ret_engine = en;
+    return OK;
+}
+
+void engine_stop(struct engine *en)
+{
+    struct err trouble = { 0 };
+
+    pthread_mutex_lock(&en->lock);
+    en->stopping = true;
+    pthread_cond_signal(&en->wake);
+    pthread_mutex_unlock(&en->lock);
+    pthread_join(en->thread, NULL);
+    if (en->state == VAULT_UNLOCKED && refusals_flush(en, true, &trouble) != OK)
+        engine_die(__func__, &trouble);
+    engine_detach(en);
+}
+
+void engine_free(struct engine *en)
+{
+    if (en == NULL)
+        return;
+    refusals_free(en->refusals);
+    pthread_cond_destroy(&en->wake);
+    pthread_mutex_destroy(&en->lock);
+    free(en);
+}
+
+void engine_submit(struct engine *en, struct request *rq)
+{
+    bool stopping;
+
+    rq->next = NULL;
+    pthread_mutex_lock(&en->lock);
+    stopping = en->stopping;
+    if (!stopping) {
+        *en->last = rq;
+        en->last = &rq->next;
+        pthread_cond_signal(&en->wake);
+    }
+    pthread_mutex_unlock(&en->lock);
+    if (stopping) {
+        rq->outcome = fail(&rq->err, LOCKED, "the server is stopping: try again", 0);
+        rq->done(rq);
+    }
+}
+
+struct id engine_vault(const struct engine *en)
+{
+    return en->vault;
+}
+
+struct request *request_new(void)
+{
+    struct request *rq = calloc(1, sizeof *rq);
+    struct id id;
+
+    if (rq == NULL)
+        return NULL;
+    random_bytes((struct mspan){ id.b, sizeof id.b });
+    hex_format(SPAN(id.b), rq->id);
+    return rq;
+}
+
+void request_free(struct request *rq)
+{
+    if (rq == NULL)
+        return;
+    json_decref(rq->body);
+    json_decref(rq->reply);
+    secret_free(rq->value);
+    free(rq->lines);
+    free(rq->plan);
+    free(rq);
+}

@@ -1,0 +1,58 @@
+/* What every record of a request says about who asked, and small JSON helpers for replies. */
+#include "internal.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+
+const char *actor_of(const struct request *rq, char out[2 * STORE_NAME])
+{
+    if (rq->peer.role == ROLE_NONE)
+        snprintf(out, 2 * STORE_NAME, "nobody");
+    else if (rq->peer.role == ROLE_LOCAL)
+        snprintf(out, 2 * STORE_NAME, "local");
+    else
+        snprintf(out, 2 * STORE_NAME, "%s:%s", role_name(rq->peer.role), rq->peer.name);
+    return out;
+}
+
+void fields_of(struct fields *f, const struct request *rq)
+{
+    char actor[2 * STORE_NAME];
+
+    fields_init(f);
+    fields_text(f, "actor", actor_of(rq, actor));
+    if (rq->peer.role != ROLE_NONE && rq->peer.role != ROLE_LOCAL)
+        fields_hex(f, "certificate", SPAN(rq->peer.spki));
+    fields_text(f, "request_id", rq->id);
+}
+
+json_t *json_time(uint64_t time_us)
+{
+    char text[TIME_TEXT_LENGTH + 1];
+
+    if (time_us == 0)
+        return json_null();
+    time_format(time_us, text);
+    return json_string(text);
+}
+
+json_t *json_hex(struct span s)
+{
+    char text[2 * 1024 + 1];
+
+    if (s.n > 1024)
+        return NULL;
+    hex_format(s, text);
+    return json_string(text);
+}
+
+json_t *json_id(const struct id *id)
+{
+    return json_hex(SPAN(id->b));
+}
+
+json_t *json_next(const char *last, size_t count, size_t page)
+{
+    return count < page ? json_null() : json_string(last);
+}

@@ -1,0 +1,312 @@
+/* Leases: the path that must be short. Look up, decide, one entry; the keeper opens the key and
+ * writes the record in the same step. */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+#define LIST_MAX    1000
+#define PURPOSE_MAX 128
+
+struct plan {
+    struct lease lease;
+    uint64_t ttl_s;
+    uint16_t provider;
+    char path[2 * STORE_NAME]; /* tenant/name, as the gateway asked */
+};
+
+static struct policy_bounds bounds_of(const struct engine *en)
+{
+    return (struct policy_bounds){ .ttl_s = en->settings.lease_ttl_s,
+                                   .max_ttl_s = en->settings.lease_max_ttl_s };
+}
+
+static status check_region(const struct engine *en, struct request *rq, struct err *e)
+{
+    const char *region;
+    status st = body_text(rq, "region", true, LIMIT_REGION, &region, e);
+
+    if (st == OK && region != NULL && strcmp(region, en->region) != 0) {
+        rq->problem = PROBLEM_WRONG_REGION;
+        return fail(e, DENIED, "this vault does not serve that region", 0);
+    }
+    return st;
+}
+
+/* Policy first, existence second: a gateway without a grant learns nothing about what exists. */
+static status find_leasable(struct engine *en, struct request *rq, const char *tenant_name,
+                            const char *key_name, uint64_t asked_s,
+                            struct store_leasable *found, uint64_t *ret_ttl_s, struct err *e)
+{
+    struct policy_bounds bounds = bounds_of(en);
+    struct store_tenant tenant;
+    struct err absent = { 0 };
+    status st = store_leasable(en->store, tenant_name, key_name, found, &absent);
+
+    if (st == NOT_FOUND) {
+        if (store_tenant(en->store, tenant_name, &tenant, &absent) != OK)
+            return fail(e, DENIED, "no grant covers this key", 0);
+        st = policy_lease(en->policy, &rq->gateway, &tenant.id, key_name, asked_s, &bounds,
+                          ret_ttl_s, e);
+        if (st == OK) {
+            rq->log = tenant.id; /* its gateway, its log */
+            st = fail(e, NOT_FOUND, "there is no such key", 0);
+        }
+        return st;
+    }
+    if (st != OK)
+        return err_note(e, st, absent.where, absent.why, absent.detail);
+    st = policy_lease(en->policy, &rq->gateway, &found->tenant.id, key_name, asked_s, &bounds,
+                      ret_ttl_s, e);
+    rq->log = found->tenant.id;
+    if (st != OK)
+        return st;
+    if (found->engagement_state != ENGAGEMENT_ACTIVE)
+        return fail(e, DENIED, "the engagement has ended", 0);
+    if (found->key.state != KEY_ACTIVE || found->version_state != VERSION_CURRENT
+        || found->sealed.n == 0)
+        return fail(e, DENIED, "the key was revoked", 0);
+    return OK;
+}
+
+static status issue_entry(struct engine *en, struct request *rq, const struct plan *plan,
+                          struct span sealed, const char *purpose, struct err *e)
+{
+    const struct lease *l = &plan->lease;
+    struct wire_entry entry = { .kind = ENTRY_KEY_OPEN, .log = l->tenant, .tenant = l->tenant,
+                                .engagement = l->engagement, .key = l->key, .version = l->version,
+                                .provider = plan->provider, .gateway = l->gateway,
+                                .expires_us = l->expires_us, .data = sealed };
+    struct fields f;
+
+    memcpy(entry.certificate, rq->peer.spki, sizeof entry.certificate);
+    fields_of(&f, rq);
+    fields_text(&f, "key", plan->path);
+    fields_number(&f, "ttl_s", plan->ttl_s);
+    fields_text(&f, "class", "static");
+    fields_text(&f, "purpose", purpose);
+    entry.fields = fields_view(&f);
+    return batch_entry(en, rq, &entry, e);
+}
+
+APPLY(lease_issue)
+{
+    char tenant[STORE_NAME], key[STORE_PATTERN];
+    struct plan *plan = rq->plan = calloc(1, sizeof *plan);
+    const char *path, *purpose;
+    struct store_leasable found;
+    uint64_t asked_s;
+    status st;
+
+    if (plan == NULL)
+        return fail(e, NO_MEMORY, "no memory for a lease", 0);
+    st = body_text(rq, "key", false, sizeof plan->path - 1, &path, e);
+    if (st == OK)
+        st = key_path_parse(path, false, tenant, key, e);
+    if (st == OK)
+        st = body_number(rq, "ttl_s", 0, 1, 86400, &asked_s, e);
+    if (st == OK)
+        st = body_text(rq, "purpose", true, PURPOSE_MAX, &purpose, e);
+    if (st == OK)
+        st = check_region(en, rq, e);
+    if (st == OK)
+        st = find_leasable(en, rq, tenant, key, asked_s, &found, &plan->ttl_s, e);
+    if (st != OK)
+        return st;
+    plan->provider = found.key.provider;
+    memcpy(plan->path, path, strlen(path));
+    plan->lease = (struct lease){ .tenant = found.tenant.id, .engagement = found.key.engagement,
+                                  .key = found.key.id, .gateway = rq->gateway,
+                                  .version = found.key.version,
+                                  .issued_us = engine_now_us(en) };
+    memcpy(plan->lease.certificate, rq->peer.spki, 32);
+    plan->lease.expires_us = plan->lease.issued_us + plan->ttl_s * SECOND_US;
+    plan->lease.max_expires_us = plan->lease.issued_us
+                                 + en->settings.lease_max_lifetime_s * SECOND_US;
+    return issue_entry(en, rq, plan, found.sealed, purpose, e);
+}
+
+static json_t *lease_json(const struct engine *en, const struct plan *plan, const char *token)
+{
+    const struct lease *l = &plan->lease;
+
+    return json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:o, s:o, s:I}", "lease", token, "key",
+                     plan->path, "provider", provider_name(plan->provider), "version",
+                     (int)l->version, "class", "static", "region", en->region, "issued",
+                     json_time(l->issued_us), "expires", json_time(l->expires_us), "ttl_s",
+                     (json_int_t)plan->ttl_s);
+}
+
+COMPLETE(lease_issued)
+{
+    struct plan *plan = rq->plan;
+    char token[LEASE_TOKEN_LENGTH + 1];
+    status st;
+
+    plan->lease.id = result->lease;
+    st = leases_set(en->leases, &plan->lease, e);
+    if (st != OK)
+        return st;
+    /* The lease is recorded; without room for its value the gateway must ask again. */
+    rq->outcome = secret_copy(result->data, &rq->value, &rq->err);
+    if (rq->outcome != OK)
+        return OK;
+    lease_token_format(&result->lease, result->lease_mac, token);
+    rq->created = true;
+    rq->reply = lease_json(en, plan, token);
+    return OK;
+}
+
+/* A live lease of this very certificate. To anybody else it does not exist. */
+static status find_lease(struct engine *en, struct request *rq, struct plan *plan,
+                         uint8_t mac[static 16], struct err *e)
+{
+    const struct lease *held;
+    struct id id;
+
+    if (!lease_token_parse(rq->param[0], &id, mac))
+        return fail(e, BAD_INPUT, "a lease is named by 64 hex digits", 0);
+    held = leases_find(en->leases, &id, engine_now_us(en));
+    if (held == NULL || !span_same(SPAN(held->certificate), SPAN(rq->peer.spki)))
+        return fail(e, NOT_FOUND, "there is no such lease, or it is over", 0);
+    plan->lease = *held;
+    rq->log = held->tenant;
+    return OK;
+}
+
+static status token_entry(struct engine *en, struct request *rq, uint8_t kind,
+                          const struct plan *plan, const uint8_t mac[static 16], struct err *e)
+{
+    const struct lease *l = &plan->lease;
+    struct wire_entry entry = { .kind = kind, .log = l->tenant, .tenant = l->tenant,
+                                .engagement = l->engagement, .key = l->key, .version = l->version,
+                                .gateway = l->gateway, .expires_us = l->expires_us,
+                                .lease = l->id };
+    struct fields f;
+
+    memcpy(entry.certificate, rq->peer.spki, sizeof entry.certificate);
+    memcpy(entry.lease_mac, mac, sizeof entry.lease_mac);
+    fields_of(&f, rq);
+    fields_text(&f, "key", plan->path);
+    entry.fields = fields_view(&f);
+    return batch_entry(en, rq, &entry, e);
+}
+
+static status name_key(struct engine *en, struct plan *plan, struct store_leasable *found,
+                       struct err *e)
+{
+    struct store_tenant tenant;
+    struct store_key key;
+    status st = store_tenant_by_id(en->store, &plan->lease.tenant, &tenant, e);
+
+    if (st == OK)
+        st = store_key_by_id(en->store, &plan->lease.tenant, &plan->lease.key, &key, e);
+    if (st != OK)
+        return st;
+    snprintf(plan->path, sizeof plan->path, "%s/%s", tenant.name, key.name);
+    plan->provider = key.provider;
+    found->tenant = tenant;
+    found->key = key;
+    return OK;
+}
+
+/* Renewing asks the policy again and never extends beyond the lifetime of the first issue. A
+ * rotated version is not renewed: ask for the new one. */
+APPLY(lease_renew)
+{
+    struct plan *plan = rq->plan = calloc(1, sizeof *plan);
+    struct store_leasable named, found;
+    uint64_t asked_s, now = engine_now_us(en);
+    uint8_t mac[16];
+    status st;
+
+    if (plan == NULL)
+        return fail(e, NO_MEMORY, "no memory for a lease", 0);
+    st = find_lease(en, rq, plan, mac, e);
+    if (st == OK)
+        st = body_number(rq, "ttl_s", 0, 1, 86400, &asked_s, e);
+    if (st == OK)
+        st = name_key(en, plan, &named, e);
+    if (st == OK)
+        st = find_leasable(en, rq, named.tenant.name, named.key.name, asked_s, &found,
+                           &plan->ttl_s, e);
+    if (st == OK && found.key.version != plan->lease.version)
+        st = fail(e, CONFLICT, "the key was rotated: lease the new version", 0);
+    if (st != OK)
+        return st;
+    plan->lease.expires_us = now + plan->ttl_s * SECOND_US;
+    if (plan->lease.expires_us > plan->lease.max_expires_us)
+        plan->lease.expires_us = plan->lease.max_expires_us;
+    plan->ttl_s = (plan->lease.expires_us - now) / SECOND_US;
+    return token_entry(en, rq, ENTRY_LEASE_RENEW, plan, mac, e);
+}
+
+COMPLETE(lease_renewed)
+{
+    struct plan *plan = rq->plan;
+
+    (void)result;
+    rq->reply = lease_json(en, plan, rq->param[0]);
+    return leases_set(en->leases, &plan->lease, e);
+}
+
+APPLY(lease_release)
+{
+    struct plan *plan = rq->plan = calloc(1, sizeof *plan);
+    struct store_leasable found;
+    uint8_t mac[16];
+    status st;
+
+    if (plan == NULL)
+        return fail(e, NO_MEMORY, "no memory for a lease", 0);
+    st = find_lease(en, rq, plan, mac, e);
+    if (st == OK)
+        st = name_key(en, plan, &found, e);
+    return st == OK ? token_entry(en, rq, ENTRY_LEASE_RELEASE, plan, mac, e) : st;
+}
+
+COMPLETE(lease_released)
+{
+    const struct plan *plan = rq->plan;
+
+    (void)result;
+    (void)e;
+    leases_remove(en->leases, &plan->lease.id);
+    rq->reply = json_object();
+    return OK;
+}
+
+static json_t *live_json(struct engine *en, const struct lease *l)
+{
+    struct plan plan = { .lease = *l };
+    struct store_leasable found;
+    struct err gone = { 0 };
+
+    if (name_key(en, &plan, &found, &gone) != OK)
+        return NULL;
+    return json_pack("{s:o, s:s, s:s, s:i, s:o, s:o, s:o}", "id", json_id(&l->id), "tenant",
+                     found.tenant.name, "key", found.key.name, "version", (int)l->version,
+                     "gateway", json_id(&l->gateway), "issued", json_time(l->issued_us), "expires",
+                     json_time(l->expires_us));
+}
+
+APPLY(lease_list)
+{
+    uint64_t now = engine_now_us(en);
+    const struct lease *l;
+    size_t cursor = 0;
+    json_t *list = json_array();
+
+    (void)e;
+    while (json_array_size(list) < LIST_MAX && (l = leases_next(en->leases, &cursor)) != NULL) {
+        if (l->expires_us <= now)
+            continue;
+        if (rq->peer.role == ROLE_TENANT && !id_same(&l->tenant, &rq->tenant))
+            continue;
+        json_array_append_new(list, live_json(en, l));
+    }
+    rq->reply = json_pack("{s:o}", "leases", list);
+    return OK;
+}

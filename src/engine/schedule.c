@@ -1,0 +1,185 @@
+/* What time demands of the engine, as a table of jobs. Destroying keys on time is not among them:
+ * the keeper does that itself; the engine only stores what follows from it. */
+#include "internal.h"
+
+#include <sys/statvfs.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "keyring_codes.h"
+#include "tls_files.h"
+
+/* Folds until the journal is empty: one entry of the batch takes up to 32 of the journal's. */
+status schedule_fold(struct engine *en, struct err *e)
+{
+    status st = engine_hello(en, e);
+
+    while (st == OK && en->hello.journal_count > 0) {
+        struct wire_entry entry = { .kind = ENTRY_FOLD };
+        uint32_t before = en->hello.journal_count;
+
+        st = batch_single(en, &entry, false, e);
+        /* What was folded leaves the journal when the keeper hears that it is durable. */
+        if (st == OK)
+            st = batch_acknowledge(en, e);
+        if (st == OK)
+            st = engine_hello(en, e);
+        if (st == OK && en->hello.journal_count >= before)
+            st = fail(e, BUG, "the keeper's journal does not shrink", before);
+    }
+    return st;
+}
+
+/* The keys are gone already: delete rows, empty the WAL, say so. */
+status engagement_purge(struct engine *en, struct store_engagement *g, struct err *e)
+{
+    struct wire_entry entry = { .kind = ENTRY_RECORD, .log = g->tenant, .type = RECORD_PURGE_DONE };
+    struct fields f;
+    size_t count = 0;
+    status st = batch_begin(en, e);
+
+    if (st == OK)
+        st = store_purge(en->store, &g->tenant, &g->id, &count, e);
+    g->state = ENGAGEMENT_PURGED;
+    g->purged_us = engine_now_us(en);
+    if (st == OK)
+        st = store_engagement_set(en->store, g, e);
+    fields_init(&f);
+    fields_text(&f, "actor", "system");
+    fields_text(&f, "engagement", g->name);
+    fields_number(&f, "rows_deleted", count);
+    entry.fields = fields_view(&f);
+    if (st == OK)
+        st = batch_entry(en, NULL, &entry, e);
+    if (st == OK)
+        st = batch_finish(en, NULL, e);
+    return st == OK ? store_checkpoint(en->store, e) : st;
+}
+
+status schedule_purge(struct engine *en, struct err *e)
+{
+    return reconcile_purged(en, e);
+}
+
+/* The keeper purged, or noted something else, while the vault was open. */
+static status watch_keeper(struct engine *en, struct err *e)
+{
+    status st = engine_hello(en, e);
+
+    if (st != OK || en->hello.journal_count == 0)
+        return st;
+    st = schedule_fold(en, e);
+    return st == OK ? schedule_purge(en, e) : st;
+}
+
+static status destroy_version(struct engine *en, const struct store_version *v, struct err *e)
+{
+    struct wire_entry entry = { .kind = ENTRY_KEY_DESTROY, .log = v->tenant, .tenant = v->tenant,
+                                .key = v->key, .version = v->version,
+                                .reason = WIRE_DESTROY_GRACE_OVER };
+    struct lease pattern = { .key = v->key, .version = v->version };
+    struct fields f;
+    size_t ended;
+    status st;
+
+    fields_init(&f);
+    fields_text(&f, "actor", "system");
+    entry.fields = fields_view(&f);
+    st = batch_single(en, &entry, true, e); /* gone already is as good */
+    if (st == OK)
+        st = store_begin(en->store, e);
+    if (st == OK)
+        st = store_version_destroyed(en->store, &v->tenant, &v->key, v->version,
+                                     engine_now_us(en), e);
+    if (st == OK)
+        st = store_commit(en->store, e);
+    return st == OK ? leases_end(en->leases, &pattern, &ended, e) : st;
+}
+
+/* Rotated versions whose grace period is over. */
+static status end_grace(struct engine *en, struct err *e)
+{
+    struct store_version due[16];
+    size_t count;
+    status st = store_versions_due(en->store, engine_now_us(en), due, 16, &count, e);
+
+    for (size_t i = 0; st == OK && i < count; i++)
+        st = destroy_version(en, &due[i], e);
+    return st;
+}
+
+static status expire_leases(struct engine *en, struct err *e)
+{
+    return leases_expire(en->leases, engine_now_us(en), e);
+}
+
+static status flush_refusals(struct engine *en, struct err *e)
+{
+    return refusals_flush(en, false, e);
+}
+
+bool schedule_disk_low(const struct engine *en)
+{
+    struct statvfs fs;
+
+    if (statvfs(en->settings.store_dir, &fs) != 0)
+        return true;
+    return (uint64_t)fs.f_bavail * fs.f_frsize < en->settings.disk_reserve_mib * 1024 * 1024;
+}
+
+static status watch_disk(struct engine *en, struct err *e)
+{
+    bool low = schedule_disk_low(en);
+
+    (void)e;
+    if (low != en->disk_low)
+        log_number(LOG_WARN_, "free disk space crossed the reserve", "low", low);
+    en->disk_low = low;
+    return OK;
+}
+
+/* An old server certificate still works for a month: failing to renew is no reason to stop. */
+static status renew_certificate(struct engine *en, struct err *e)
+{
+    struct err trouble = { 0 };
+
+    (void)e;
+    if (tls_files_renew(en, &trouble) != OK)
+        log_err(LOG_WARN_, "the server certificate could not be renewed", &trouble);
+    return OK;
+}
+
+static const struct job {
+    uint64_t period_s;
+    status (*run)(struct engine *en, struct err *e);
+} jobs[] = {
+    { 1, watch_keeper }, { 1, end_grace },      { 1, watch_disk },
+    { 5, flush_refusals }, { 10, expire_leases }, { 3600, renew_certificate },
+};
+
+#define JOB_COUNT (sizeof jobs / sizeof jobs[0])
+
+static uint64_t next_run_us[JOB_COUNT]; /* monotonic; one engine a process */
+
+void schedule_start(struct engine *en)
+{
+    for (size_t i = 0; i < JOB_COUNT; i++)
+        next_run_us[i] = 0;
+    en->disk_low = schedule_disk_low(en);
+}
+
+void schedule_run(struct engine *en, bool all)
+{
+    uint64_t now = clock_monotonic_us();
+    struct err e = { 0 };
+
+    if (en->state != VAULT_UNLOCKED)
+        return;
+    for (size_t i = 0; i < JOB_COUNT; i++) {
+        if (!all && now < next_run_us[i])
+            continue;
+        next_run_us[i] = now + jobs[i].period_s * SECOND_US;
+        if (jobs[i].run(en, &e) != OK)
+            engine_die(__func__, &e);
+    }
+}

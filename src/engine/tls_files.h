@@ -1,0 +1,13 @@
+/* The public side of the vault on disk: CA certificate, server certificate, server key. */
+#ifndef ENGINE_TLS_FILES_H
+#define ENGINE_TLS_FILES_H
+
+#include "internal.h"
+
+/* A new CA and server certificate for vault, written to tls_dir; the CA's private scalar. */
+status tls_files_make(struct engine *en, const struct id *vault, struct secret **ret_ca_key,
+                      struct err *e);
+/* Renews the server certificate in its last 30 days and calls tls_ready. */
+status tls_files_renew(struct engine *en, struct err *e);
+
+#endif

@@ -1,0 +1,194 @@
+/* Reading the audit trail: records as stored, the keeper's checkpoint, the keeper's word on MACs. */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE_MAX 500
+
+/* The log that the path names, as far as this peer may see it. */
+static status find_log(struct engine *en, struct request *rq, struct id *ret_log, struct err *e)
+{
+    struct store_tenant tenant;
+    status st;
+
+    if (strcmp(rq->param[0], "vault") == 0) {
+        if (rq->peer.role == ROLE_TENANT)
+            return fail(e, NOT_FOUND, "there is no such log", 0);
+        *ret_log = (struct id){ { 0 } };
+        return OK;
+    }
+    st = store_tenant(en->store, rq->param[0], &tenant, e);
+    if (st != OK)
+        return st;
+    if (rq->peer.role == ROLE_TENANT && !id_same(&tenant.id, &rq->tenant))
+        return fail(e, NOT_FOUND, "there is no such log", 0);
+    rq->log = *ret_log = tenant.id;
+    return OK;
+}
+
+static status checkpoint_of(struct engine *en, const struct id *log, json_t **ret_note,
+                            struct err *e)
+{
+    struct span note;
+    struct in body;
+    status st;
+
+    out_id(wire_client_begin(en->client, WIRE_CHECKPOINT), log);
+    st = wire_client_call(en->client, &body, e);
+    if (st != OK)
+        return st;
+    note = in_span16(&body);
+    if (!in_end(&body))
+        return fail(e, BUG, "the keeper's checkpoint is malformed", 0);
+    *ret_note = json_stringn((const char *)note.p, note.n);
+    return OK;
+}
+
+APPLY(log_show)
+{
+    char public_key[48];
+    struct id log;
+    uint64_t size;
+    json_t *note;
+    status st = find_log(en, rq, &log, e);
+
+    if (st == OK)
+        st = store_log_size(en->store, &log, &size, e);
+    if (st == OK)
+        st = checkpoint_of(en, &log, &note, e);
+    if (st != OK)
+        return st;
+    base64_format(SPAN(en->ledger_public), public_key);
+    rq->reply = json_pack("{s:o, s:o, s:s, s:I, s:o, s:s}", "vault", json_id(&en->vault), "log",
+                          json_id(&log), "name", rq->param[0], "size", (json_int_t)size,
+                          "checkpoint", note, "public_key", public_key);
+    return OK;
+}
+
+/* Lines of a page, as one growing text. */
+struct page {
+    char *text;
+    size_t length;
+    size_t capacity;
+    bool no_memory;
+};
+
+static bool page_add(void *context, const struct store_record *r)
+{
+    struct page *page = context;
+
+    if (page->length + r->line.n + 1 > page->capacity) {
+        size_t capacity = (page->capacity + r->line.n + 1) * 2;
+        char *wider = realloc(page->text, capacity); /* public */
+
+        if (wider == NULL) {
+            page->no_memory = true;
+            return false;
+        }
+        page->text = wider;
+        page->capacity = capacity;
+    }
+    memcpy(page->text + page->length, r->line.p, r->line.n);
+    page->length += r->line.n;
+    page->text[page->length++] = '\n';
+    return true;
+}
+
+APPLY(log_records)
+{
+    struct page page = { 0 };
+    struct id log;
+    size_t limit = rq->limit == 0 || rq->limit > PAGE_MAX ? PAGE_MAX : (size_t)rq->limit;
+    status st = find_log(en, rq, &log, e);
+
+    if (st == OK)
+        st = store_log_size(en->store, &log, &rq->log_size, e);
+    if (st == OK)
+        st = store_records(en->store, &log, rq->from, limit, page_add, &page, e);
+    if (st == OK && page.no_memory)
+        st = fail(e, NO_MEMORY, "no memory for the records", 0);
+    if (st == OK && page.text == NULL)
+        page.text = calloc(1, 1);
+    if (st != OK) {
+        free(page.text);
+        return st;
+    }
+    rq->lines = page.text;
+    rq->lines_length = page.length;
+    return OK;
+}
+
+/* Lines and MACs for the keeper, as many as one frame holds. */
+struct check {
+    struct out *out;
+    size_t count_at;
+    uint16_t count;
+    uint64_t next;
+};
+
+static bool check_add(void *context, const struct store_record *r)
+{
+    struct check *c = context;
+
+    if (c->out->n + r->line.n + 64 > LIMIT_FRAME - 64)
+        return false;
+    out_span16(c->out, r->line);
+    out_raw(c->out, SPAN(r->mac));
+    c->count++;
+    c->next = r->seq + 1;
+    return true;
+}
+
+/* One frame's worth of [from, to). *ret_bad: sequence number of the first wrong MAC, or -1. */
+static status check_some(struct engine *en, const struct id *log, uint64_t *from, uint64_t to,
+                         int64_t *ret_bad, struct err *e)
+{
+    struct check c = { .out = wire_client_begin(en->client, WIRE_CHECK_MACS), .next = *from };
+    struct in body;
+    uint16_t first_bad;
+    status st;
+
+    out_id(c.out, log);
+    c.count_at = c.out->n;
+    out_u16(c.out, 0);
+    st = store_records(en->store, log, *from, (size_t)(to - *from), check_add, &c, e);
+    if (st != OK)
+        return st;
+    if (c.count == 0) { /* the records end before the range does */
+        *ret_bad = (int64_t)*from;
+        return OK;
+    }
+    c.out->p[c.count_at] = (uint8_t)(c.count >> 8);
+    c.out->p[c.count_at + 1] = (uint8_t)c.count;
+    st = wire_client_call(en->client, &body, e);
+    if (st != OK)
+        return st;
+    first_bad = in_u16(&body);
+    *ret_bad = first_bad < c.count ? (int64_t)(*from + first_bad) : -1;
+    *from = c.next;
+    return OK;
+}
+
+APPLY(log_check)
+{
+    struct id log;
+    uint64_t from, to, at;
+    int64_t bad = -1;
+    status st = find_log(en, rq, &log, e);
+
+    if (st == OK)
+        st = body_number(rq, "from", 0, 0, INT64_MAX, &from, e);
+    if (st == OK)
+        st = body_number(rq, "to", 0, 0, INT64_MAX, &to, e);
+    if (st == OK && (to < from || to - from > PAGE_MAX))
+        st = fail(e, BAD_INPUT, "from and to span at most 500 records", 0);
+    at = from;
+    while (st == OK && bad < 0 && at < to)
+        st = check_some(en, &log, &at, to, &bad, e);
+    if (st != OK)
+        return st;
+    rq->reply = json_pack("{s:I, s:o}", "checked", (json_int_t)(to - from), "bad",
+                          bad < 0 ? json_null() : json_integer((json_int_t)bad));
+    return OK;
+}

@@ -1,0 +1,206 @@
+/* Who may do what, when. Everything else about a verb is in its handler. */
+#include "internal.h"
+
+#include <string.h>
+
+#define L (1 << ROLE_LOCAL)
+#define O (1 << ROLE_OPERATOR)
+#define A (1 << ROLE_ADMIN)
+#define T (1 << ROLE_TENANT)
+#define G (1 << ROLE_GATEWAY)
+#define U (1 << ROLE_AUDITOR)
+
+#define DIRECT    FLAG_DIRECT
+#define READ      (FLAG_READ)
+#define READ_T    (FLAG_READ | FLAG_TENANT)
+#define CHANGE    FLAG_EXCLUSIVE
+#define CHANGE_T  (FLAG_EXCLUSIVE | FLAG_TENANT)
+#define STORE_T   (FLAG_EXCLUSIVE | FLAG_TENANT | FLAG_STORES)
+#define STORES    FLAG_STORES
+
+#define EMPTY     VAULT_EMPTY
+#define LOCKED_   VAULT_LOCKED
+#define OPEN      VAULT_UNLOCKED
+#define ANY       VAULT_ANY
+
+static const struct verb_row rows[VERB_COUNT] = {
+    [VERB_NONE] = { "none", 0, ANY, 0, "", NULL, NULL },
+    [VERB_STATUS] = { "vault.status", L | O | A | T | G | U, ANY, DIRECT, "", vault_status, NULL },
+    [VERB_INIT_SESSION] = { "vault.init-session", L, EMPTY, DIRECT, "", vault_init_session, NULL },
+    [VERB_INIT] = { "vault.init", L, EMPTY, DIRECT,
+                    "session operator credential_id public_key aaguid auth_data signature "
+                    "sealed_secret recovery_key csr", vault_init, NULL },
+    [VERB_SLOTS] = { "vault.slots", O, LOCKED_ | OPEN, DIRECT, "", vault_slots, NULL },
+    [VERB_UNLOCK_SESSION] = { "vault.unlock-session", O, LOCKED_, DIRECT, "slot",
+                              vault_unlock_session, NULL },
+    [VERB_UNLOCK] = { "vault.unlock", O, LOCKED_, DIRECT,
+                      "session slot auth_data signature sealed_secret", vault_unlock, NULL },
+    [VERB_LOCK] = { "vault.lock", O | L, LOCKED_ | OPEN, DIRECT, "", vault_lock, NULL },
+    [VERB_CLOCK_CONFIRM] = { "clock.confirm", O, OPEN, CHANGE, "", vault_clock_confirm,
+                             vault_clock_confirmed },
+    [VERB_PUBLIC_KEYS] = { "vault.public-keys", O | A | T, OPEN, READ, "", vault_public_keys, NULL },
+
+    [VERB_TENANT_LIST] = { "tenant.list", O | A | U, OPEN, READ, "", tenant_list, NULL },
+    [VERB_TENANT_CREATE] = { "tenant.create", O | A, OPEN, CHANGE | STORES, "name region",
+                             tenant_create, tenant_created },
+    [VERB_TENANT_SHOW] = { "tenant.show", O | A | T | U, OPEN, READ_T, "", tenant_show, NULL },
+    [VERB_ENGAGEMENT_LIST] = { "engagement.list", O | A | T | U, OPEN, READ_T, "",
+                               engagement_list, NULL },
+    [VERB_ENGAGEMENT_START] = { "engagement.start", O | A, OPEN, STORE_T, "name",
+                                engagement_start, engagement_started },
+    [VERB_ENGAGEMENT_END] = { "engagement.end", O | A | T, OPEN, CHANGE_T, "", engagement_end,
+                              engagement_ended },
+
+    [VERB_KEY_LIST] = { "key.list", O | A | T | U, OPEN, READ_T, "", key_list, NULL },
+    [VERB_KEY_SHOW] = { "key.show", O | A | T | U, OPEN, READ_T, "", key_show, NULL },
+    [VERB_KEY_PUT] = { "key.put", O | A | T, OPEN, STORE_T, "provider engagement sealed_key",
+                       key_put, key_stored },
+    [VERB_KEY_ROTATE] = { "key.rotate", O | A | T, OPEN, STORE_T, "sealed_key grace_s", key_rotate,
+                          key_stored },
+    [VERB_KEY_REVOKE] = { "key.revoke", O | A | T, OPEN, CHANGE_T, "", key_revoke, key_revoked },
+
+    [VERB_GATEWAY_LIST] = { "gateway.list", O | A | U, OPEN, READ, "", gateway_list, NULL },
+    [VERB_GATEWAY_ADD] = { "gateway.add", O | A, OPEN, CHANGE | STORES, "name csr grants",
+                           gateway_add, gateway_added },
+    [VERB_GATEWAY_REMOVE] = { "gateway.remove", O | A, OPEN, CHANGE, "", gateway_remove,
+                              gateway_removed },
+    [VERB_GRANT_ADD] = { "grant.add", O | A, OPEN, CHANGE | STORES, "key max_ttl_s", grant_add,
+                         grant_added },
+    [VERB_GRANT_REMOVE] = { "grant.remove", O | A, OPEN, CHANGE, "key", grant_remove,
+                            grant_removed },
+    [VERB_CERTIFICATE_LIST] = { "certificate.list", O | A | U, OPEN, READ, "", certificate_list,
+                                NULL },
+    [VERB_CERTIFICATE_ISSUE] = { "certificate.issue", O | A, OPEN, CHANGE | STORES,
+                                 "role name csr", certificate_issue, certificate_issued },
+    [VERB_CERTIFICATE_REVOKE] = { "certificate.revoke", O | A, OPEN, CHANGE, "spki",
+                                  certificate_revoke, certificate_revoked },
+
+    [VERB_LEASE_ISSUE] = { "lease.issue", G, OPEN, STORES, "key ttl_s region purpose", lease_issue,
+                           lease_issued },
+    [VERB_LEASE_RENEW] = { "lease.renew", G, OPEN, STORES, "ttl_s", lease_renew, lease_renewed },
+    [VERB_LEASE_RELEASE] = { "lease.release", G, OPEN, 0, "", lease_release, lease_released },
+    [VERB_LEASE_LIST] = { "lease.list", O | A | T, OPEN, READ, "", lease_list, NULL },
+
+    [VERB_LOG_SHOW] = { "log.show", O | A | T | U, OPEN, DIRECT, "", log_show, NULL },
+    [VERB_LOG_RECORDS] = { "log.records", O | A | T | U, OPEN, READ, "", log_records, NULL },
+    [VERB_LOG_CHECK] = { "log.check", O | A | T | U, OPEN, DIRECT, "from to", log_check, NULL },
+};
+
+const struct verb_row *verb_row(enum verb verb)
+{
+    return &rows[verb < VERB_COUNT ? verb : VERB_NONE];
+}
+
+const char *verb_name(enum verb verb)
+{
+    return verb_row(verb)->name;
+}
+
+/* The certificate must be one that this vault issued and did not revoke. While the vault is locked
+ * there is no list to ask: the CA's signature and the role in it are what counts then. */
+static status resolve(struct engine *en, struct request *rq, struct err *e)
+{
+    const struct policy_certificate *c;
+    status st;
+
+    if (rq->peer.role == ROLE_NONE) {
+        if (rq->err.code == NO_IDENTITY) /* the face found out more */
+            return err_note(e, NO_IDENTITY, rq->err.where, rq->err.why, rq->err.detail);
+        return fail(e, NO_IDENTITY, "a client certificate of this vault is required", 0);
+    }
+    if (rq->peer.role == ROLE_LOCAL || en->state != VAULT_UNLOCKED)
+        return OK;
+    st = policy_resolve(en->policy, &rq->peer, &c, e);
+    if (st != OK)
+        return st;
+    rq->tenant = c->tenant;
+    rq->gateway = c->gateway;
+    if (rq->peer.role == ROLE_TENANT)
+        rq->log = c->tenant;
+    return OK;
+}
+
+static status permit_state(const struct engine *en, const struct verb_row *row, struct err *e)
+{
+    if ((row->states & en->state) != 0)
+        return OK;
+    switch (en->state) {
+    case VAULT_EMPTY:
+        return fail(e, LOCKED, "the vault is empty: run strongroom init", 0);
+    case VAULT_LOCKED:
+        if (row->states == EMPTY)
+            return fail(e, CONFLICT, "the vault exists already", 0);
+        return fail(e, LOCKED, "the vault is locked: an operator must unlock it", 0);
+    case VAULT_UNLOCKED:
+        return fail(e, CONFLICT, "the vault is unlocked already", 0);
+    case VAULT_BROKEN:
+        break;
+    }
+    return fail(e, LOCKED, "the vault is broken: see strongroom status", 0);
+}
+
+/* A tenant sees only itself; to it, another tenant does not exist. */
+static status permit_tenant(struct engine *en, struct request *rq, struct err *e)
+{
+    struct store_tenant tenant;
+    status st = store_tenant(en->store, rq->param[0], &tenant, e);
+
+    if (st != OK)
+        return st;
+    if (rq->peer.role == ROLE_TENANT && !id_same(&tenant.id, &rq->tenant))
+        return fail(e, NOT_FOUND, "there is no such tenant", 0);
+    rq->log = tenant.id;
+    return OK;
+}
+
+static bool listed(const char *members, const char *name)
+{
+    size_t n = strlen(name);
+    const char *at = members;
+
+    while ((at = strstr(at, name)) != NULL) {
+        bool begins = at == members || at[-1] == ' ';
+
+        if (begins && (at[n] == ' ' || at[n] == '\0'))
+            return true;
+        at++;
+    }
+    return false;
+}
+
+static status permit_body(const struct request *rq, const struct verb_row *row, struct err *e)
+{
+    const char *name;
+    json_t *value;
+
+    if (rq->body == NULL)
+        return OK;
+    json_object_foreach(rq->body, name, value) {
+        if (!listed(row->members, name))
+            return fail(e, BAD_INPUT, "the body has a member that is not known here", 0);
+    }
+    return OK;
+}
+
+status verb_permit(struct engine *en, struct request *rq, struct err *e)
+{
+    const struct verb_row *row = verb_row(rq->verb);
+    status st = resolve(en, rq, e);
+
+    if (st != OK)
+        return st;
+    if (row->apply == NULL) /* what the face refused, recorded like any refusal */
+        return err_note(e, rq->err.code, rq->err.where, rq->err.why, rq->err.detail);
+    if ((row->roles & (1 << rq->peer.role)) == 0)
+        return fail(e, DENIED, "this role may not do that", 0);
+    st = permit_state(en, row, e);
+    if (st == OK)
+        st = permit_body(rq, row, e);
+    if (st == OK && (row->flags & FLAG_TENANT) != 0)
+        st = permit_tenant(en, rq, e);
+    if (st == OK && (row->flags & FLAG_STORES) != 0 && en->disk_low) {
+        rq->problem = PROBLEM_STORAGE;
+        return fail(e, LIMIT, "the disk is nearly full: free space first", 0);
+    }
+    return st;
+}

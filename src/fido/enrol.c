@@ -1,0 +1,128 @@
+/*
+ * Making a credential: non-resident, ES256, with hmac-secret, protected at level 2 so that nobody
+ * without the id can even ask for it. Attestation is checked for what it is worth, a signature over
+ * this very answer; which model a key is does not matter here.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define USER_ID_BYTES 32
+#define FLAGS         (CTAP_AUTHDATA_USER_PRESENT | CTAP_AUTHDATA_USER_VERIFIED)
+
+static int make(fido_dev_t *dev, void *object, const char *pin)
+{
+    return fido_dev_make_cred(dev, object, pin);
+}
+
+static int set_extensions(fido_cred_t *cred, int protection)
+{
+    int code = fido_cred_set_extensions(cred, 0);
+
+    if (code == FIDO_OK)
+        code = fido_cred_set_prot(cred, protection); /* 0 takes it out */
+    if (code == FIDO_OK)
+        code = fido_cred_set_extensions(cred, FIDO_EXT_HMAC_SECRET);
+    return code;
+}
+
+/* The library compares asked and granted extensions exactly, but keys differ in credProtect: some
+ * ignore it, some have a level of their own. As the user is verified each time, any level will do;
+ * which one it is shows when the verification passes. */
+static int verify_signature(fido_cred_t *cred)
+{
+    static const int protections[] = { FIDO_CRED_PROT_UV_OPTIONAL_WITH_ID, 0,
+                                       FIDO_CRED_PROT_UV_REQUIRED, FIDO_CRED_PROT_UV_OPTIONAL };
+    int code = FIDO_ERR_INVALID_PARAM;
+
+    for (size_t i = 0; i < sizeof protections / sizeof *protections; i++) {
+        code = set_extensions(cred, protections[i]);
+        if (code != FIDO_OK)
+            return code;
+        code = fido_cred_x5c_len(cred) > 0 ? fido_cred_verify(cred) : fido_cred_verify_self(cred);
+        if (code != FIDO_ERR_INVALID_PARAM)
+            return code;
+    }
+    return code;
+}
+
+static status check(fido_cred_t *cred, struct err *e)
+{
+    const char *format = fido_cred_fmt(cred);
+    const uint8_t *data = fido_cred_authdata_raw_ptr(cred);
+    int code;
+
+    if (data == NULL || fido_cred_authdata_raw_len(cred) < HASH_BYTES || !fido_rp_hash_ours(data) ||
+        (fido_cred_flags(cred) & FLAGS) != FLAGS)
+        return fido_fail(e, FIDO_ERR_INVALID_PARAM);
+    /* Without attestation there is no signature yet. The first assertion, the second touch of an
+     * enrolment, has one by this public key. */
+    if (format != NULL && strcmp(format, "none") == 0)
+        return OK;
+    code = verify_signature(cred);
+    if (code != FIDO_OK)
+        return fido_fail(e, code);
+    return OK;
+}
+
+static status extract(const fido_cred_t *cred, struct fido_credential *ret_credential,
+                      struct err *e)
+{
+    struct fido_credential c = { .id_length = fido_cred_id_len(cred) };
+    const uint8_t *id = fido_cred_id_ptr(cred), *key = fido_cred_pubkey_ptr(cred);
+    const uint8_t *aaguid = fido_cred_aaguid_ptr(cred);
+
+    if (id == NULL || c.id_length == 0 || c.id_length > sizeof c.id)
+        return fail(e, LIMIT, "The key's credential id has an unusable length.", c.id_length);
+    if (key == NULL || fido_cred_pubkey_len(cred) != sizeof c.cose_public || aaguid == NULL ||
+        fido_cred_aaguid_len(cred) != sizeof c.aaguid)
+        return fido_fail(e, FIDO_ERR_INVALID_PARAM);
+    memcpy(c.id, id, c.id_length);
+    memcpy(c.cose_public, key, sizeof c.cose_public);
+    memcpy(c.aaguid, aaguid, sizeof c.aaguid);
+    *ret_credential = c;
+    return OK;
+}
+
+status fido_enrol(struct fido_device *d, const struct fido_ui *ui, const char *user,
+                  struct span client_data_hash32, struct fido_credential *ret_credential,
+                  struct err *e)
+{
+    AUTO_CRED *cred = NULL;
+    uint8_t user_id[USER_ID_BYTES];
+    status st;
+    int code;
+
+    if (!name_valid(user) || client_data_hash32.n != HASH_BYTES)
+        return fail(e, BAD_INPUT, "not a valid operator name or hash", 0);
+    /* Random: a credential must not replace another one of the same operator. */
+    if (getrandom(user_id, sizeof user_id, 0) != (ssize_t)sizeof user_id)
+        return fail(e, IO, "no random bytes", errno);
+    cred = fido_cred_new();
+    if (cred == NULL)
+        return fail(e, NO_MEMORY, "no memory for a credential", 0);
+    code = fido_cred_set_type(cred, COSE_ES256);
+    if (code == FIDO_OK)
+        code = fido_cred_set_clientdata_hash(cred, client_data_hash32.p, client_data_hash32.n);
+    if (code == FIDO_OK)
+        code = fido_cred_set_rp(cred, FIDO_RP_ID, "Strongroom");
+    if (code == FIDO_OK)
+        code = fido_cred_set_user(cred, user_id, sizeof user_id, user, user, NULL);
+    if (code == FIDO_OK)
+        code = set_extensions(cred, d->protects ? FIDO_CRED_PROT_UV_OPTIONAL_WITH_ID : 0);
+    if (code == FIDO_OK)
+        code = fido_cred_set_rk(cred, FIDO_OPT_OMIT);
+    if (code == FIDO_OK)
+        code = fido_cred_set_uv(cred, FIDO_OPT_TRUE);
+    if (code != FIDO_OK)
+        return fail(e, BUG, "cannot fill a credential", code);
+
+    st = fido_user_run(d, ui, make, cred, e);
+    if (st == OK)
+        st = check(cred, e);
+    if (st == OK)
+        st = extract(cred, ret_credential, e);
+    return st;
+}

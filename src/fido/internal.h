@@ -1,0 +1,100 @@
+/* What the files of fido share. */
+#ifndef FIDO_INTERNAL_H
+#define FIDO_INTERNAL_H
+
+#include "fido/fido.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+
+#include <fido.h>
+#include <fido/es256.h>
+
+#define PIN_MIN           4 /* bytes of UTF-8, by CTAP2 */
+#define PIN_MAX           63
+#define HASH_BYTES        32
+#define SALT_BYTES        32
+#define OPEN_MS           5000 /* a key answers at once as long as no touch is needed */
+#define PROBE_MS          2000
+#define TOUCH_MS          60000 /* keys give up earlier, after 15 to 30 s */
+
+struct fido_device {
+    char *path;
+    fido_dev_t *dev;    /* NULL after a broken exchange, until the next call */
+    struct secret *pin; /* asked once, with a NUL; forgotten when the key refuses it */
+    bool has_pin;
+    bool has_uv;
+    bool protects; /* lists credProtect */
+
+    /* The exchange under way, from fido_device_begin to fido_device_end. */
+    sigset_t mask;
+    uint64_t began_us;
+    int timeout_ms;
+    atomic_bool waiting;
+    atomic_bool cancelled;
+};
+
+/* Results of ours, beside those of the library. */
+enum {
+    CODE_REMOVED = -1001, /* the device node is gone */
+    CODE_SILENT = -1002,  /* no answer, or a broken one */
+    CODE_NO_KEY = -1003,  /* something answers, but not a FIDO2 key */
+};
+
+/* Fills *e with the status and the sentence for a result code. */
+status fido_message_note(struct err *e, const char *where, int code, int64_t detail);
+#define fido_fail(e, code) fido_message_note((e), __func__, (code), (code))
+
+/* Brackets every talk with the key: opens it again if the last one broke, keeps all signals out of
+ * the library except at its waits, and cleans up afterwards. begin gives FIDO_OK or a result code;
+ * end turns the library's result into one that can be told to the user. */
+int fido_device_begin(struct fido_device *d, int timeout_ms);
+int fido_device_end(struct fido_device *d, int code);
+
+/* Runs a request that needs user verification: by the key itself if it can, else with the PIN. */
+typedef int (*fido_request_fn)(fido_dev_t *dev, void *object, const char *pin);
+MUST_CHECK status fido_user_run(struct fido_device *d, const struct fido_ui *ui,
+                                fido_request_fn request, void *object, struct err *e);
+
+/* Is the device node something that may be opened as a key? NOT_FOUND, DENIED, CONFLICT, IO. */
+MUST_CHECK status fido_path_check(const char *path, struct err *e);
+/* The path of the only key plugged in, to be freed. sysfs_root is "/sys", but for tests. */
+MUST_CHECK status fido_path_only(const char *sysfs_root, char **ret_path, struct err *e);
+/* Is a FIDO key plugged in, openable or not? */
+bool fido_path_plugged(const char *sysfs_root);
+
+/* The raw bytes inside a CBOR byte string that fills wrapped exactly; {NULL, 0} otherwise. */
+struct span fido_unwrap(struct span wrapped);
+
+/* What an assertion must show. */
+struct fido_expect {
+    uint8_t flags;  /* all of these */
+    int extensions; /* exactly these */
+};
+MUST_CHECK status fido_verify_as(const uint8_t cose_public[static 64],
+                                 struct span client_data_hash32,
+                                 const struct fido_assertion *assertion, struct fido_expect expect,
+                                 struct err *e);
+/* Is this the hash of our relying party id? */
+bool fido_rp_hash_ours(const uint8_t hash[static 32]);
+
+static inline void fido_cred_object_cleanup(fido_cred_t **cred)
+{
+    fido_cred_free(cred);
+}
+
+static inline void fido_assert_object_cleanup(fido_assert_t **assertion)
+{
+    fido_assert_free(assertion);
+}
+
+static inline void fido_key_object_cleanup(es256_pk_t **key)
+{
+    es256_pk_free(key);
+}
+
+#define AUTO_CRED   __attribute__((cleanup(fido_cred_object_cleanup))) fido_cred_t
+#define AUTO_ASSERT __attribute__((cleanup(fido_assert_object_cleanup))) fido_assert_t
+#define AUTO_ES256  __attribute__((cleanup(fido_key_object_cleanup))) es256_pk_t
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * Result codes of authenticators, and what they mean for the person in front of one.
+ */
+#include "internal.h"
+
+#include <string.h>
+
+struct message {
+    int code;
+    status st;
+    const char *why;
+};
+
+static const struct message messages[] = {
+    { FIDO_ERR_PIN_INVALID, DENIED, FIDO_WRONG_PIN },
+    { FIDO_ERR_PIN_AUTH_INVALID, DENIED, "The key refused the PIN proof; try once more." },
+    { FIDO_ERR_PIN_AUTH_BLOCKED, DENIED,
+      "Three wrong PINs. Unplug the key, plug it in again, then try." },
+    { FIDO_ERR_PIN_BLOCKED, DENIED,
+      "The PIN of this key is blocked for good. Use another key or the recovery code. A reset "
+      "would erase the key's secrets." },
+    { FIDO_ERR_PIN_NOT_SET, CONFLICT,
+      "This key has no PIN. Set one first, with its maker's tool or: fido2-token -S DEVICE" },
+    { FIDO_ERR_PIN_REQUIRED, DENIED, "This key wants its PIN." },
+    { FIDO_ERR_PIN_POLICY_VIOLATION, CONFLICT,
+      "The PIN must be changed first, with the key maker's tool or: fido2-token -C DEVICE" },
+    { FIDO_ERR_UV_INVALID, DENIED, FIDO_WRONG_FINGER },
+    { FIDO_ERR_UV_BLOCKED, DENIED, "Too many bad fingers: enter the PIN." },
+    { FIDO_ERR_NO_CREDENTIALS, NOT_FOUND,
+      "This key does not belong to this vault (or was reset)." },
+    { FIDO_ERR_INVALID_CREDENTIAL, NOT_FOUND,
+      "This key does not belong to this vault (or was reset)." },
+    { FIDO_ERR_CREDENTIAL_EXCLUDED, CONFLICT, "This key is already enrolled." },
+    { FIDO_ERR_ACTION_TIMEOUT, LIMIT, "Nobody touched the key in time." },
+    { FIDO_ERR_USER_ACTION_TIMEOUT, LIMIT, "Nobody touched the key in time." },
+    { FIDO_ERR_TIMEOUT, LIMIT, "Nobody touched the key in time." },
+    { FIDO_ERR_OPERATION_DENIED, DENIED, "Refused on the key." },
+    { FIDO_ERR_KEEPALIVE_CANCEL, DENIED, "Cancelled." },
+    { FIDO_ERR_UNSUPPORTED_EXTENSION, DENIED, "This key cannot store secrets (no hmac-secret)." },
+    { FIDO_ERR_UNSUPPORTED_ALGORITHM, DENIED, "The key has no ES256." },
+    { FIDO_ERR_KEY_STORE_FULL, LIMIT, "No room for more credentials on this key." },
+    { FIDO_ERR_CHANNEL_BUSY, CONFLICT, "Another program is using the key." },
+    { FIDO_ERR_NOT_ALLOWED, CONFLICT, "Another program is using the key." },
+    { FIDO_ERR_OPERATION_PENDING, CONFLICT, "Another program is using the key." },
+    { FIDO_ERR_INVALID_PARAM, DENIED,
+      "The answer does not come from the enrolled key or lacks verification." },
+    { FIDO_ERR_INVALID_SIG, DENIED,
+      "The answer does not come from the enrolled key or lacks verification." },
+    { CODE_REMOVED, NOT_FOUND, "The key was unplugged." },
+    { CODE_SILENT, IO, "The key does not answer. Unplug it, plug it in again, then try." },
+    { CODE_NO_KEY, IO, "No FIDO2 security key answers there." },
+};
+
+status fido_message_note(struct err *e, const char *where, int code, int64_t detail)
+{
+    for (size_t i = 0; i < sizeof messages / sizeof *messages; i++)
+        if (messages[i].code == code)
+            return err_note(e, messages[i].st, where, messages[i].why, detail);
+    return err_note(e, BUG, where, "The key gave an answer that makes no sense.", detail);
+}
+
+int fido_tries_left(const struct err *e)
+{
+    if (e->code != DENIED || e->why == NULL || e->detail < 0 || e->detail > 255)
+        return -1;
+    if (strcmp(e->why, FIDO_WRONG_PIN) != 0 && strcmp(e->why, FIDO_WRONG_FINGER) != 0)
+        return -1;
+    return (int)e->detail;
+}

@@ -1,0 +1,154 @@
+/*
+ * Which device, and why not this one. The library answers "internal error" to a missing node, to a
+ * lack of permission and to a key that another program holds, and lists no key that it may not
+ * open; the difference is found out here, where a person can still be told.
+ */
+#include "internal.h"
+
+#include "base/clock.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LISTED_MAX   64
+#define MEMORY_MAJOR 1
+/* Some programs look at every key for a moment when one is plugged in. */
+#define LOCK_TRIES 10
+#define LOCK_PAUSE ((struct timespec){ .tv_nsec = 100 * 1000 * 1000 })
+
+static status lock_check(int fd, struct err *e)
+{
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return OK; /* closing gives it back */
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return OK; /* the library will see for itself */
+        nanosleep(&LOCK_PAUSE, NULL);
+    }
+    return fail(e, CONFLICT, "Another program is using the key.", EWOULDBLOCK);
+}
+
+static status open_failed(int error, struct err *e)
+{
+    switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+    case ENXIO:
+    case ENODEV:
+    case EIO: /* a pseudo terminal whose other end is gone */
+        return fail(e, NOT_FOUND, "There is no security key at this path.", error);
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return fail(e, DENIED,
+                    "You may not open this device: the key needs udev's uaccess tag, which a login "
+                    "over SSH or a container does not get.",
+                    error);
+    case EBUSY:
+        return fail(e, CONFLICT, "Another program is using the key.", error);
+    default:
+        return fail(e, IO, "The device cannot be opened.", error);
+    }
+}
+
+status fido_path_check(const char *path, struct err *e)
+{
+    struct stat info;
+    status st;
+    int fd;
+
+    if (stat(path, &info) != 0)
+        return open_failed(errno, e);
+    if (!S_ISCHR(info.st_mode))
+        return fail(e, NOT_FOUND, "This path is not a device.", 0);
+    /* /dev/zero and its like never block, and the library would read from one without end. */
+    if (major(info.st_rdev) == MEMORY_MAJOR)
+        return fail(e, NOT_FOUND, "This path is not a security key.", 0);
+    fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return open_failed(errno, e);
+    st = lock_check(fd, e);
+    close(fd);
+    return st;
+}
+
+/* A report descriptor that begins with usage page 0xf1d0, the one of FIDO keys. */
+static bool describes_key(const char *file)
+{
+    static const uint8_t usage_page[] = { 0x06, 0xd0, 0xf1 };
+    uint8_t head[sizeof usage_page];
+    ssize_t n;
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return false;
+    n = read(fd, head, sizeof head);
+    close(fd);
+    return n == (ssize_t)sizeof head && span_same(SPAN(head), SPAN(usage_page));
+}
+
+bool fido_path_plugged(const char *sysfs_root)
+{
+    char name[512];
+    struct dirent *entry;
+    bool found = false;
+    DIR *dir;
+
+    snprintf(name, sizeof name, "%s/class/hidraw", sysfs_root);
+    dir = opendir(name);
+    if (dir == NULL)
+        return false;
+    while (!found && (entry = readdir(dir)) != NULL) {
+        int n;
+
+        if (entry->d_name[0] == '.')
+            continue;
+        n = snprintf(name, sizeof name, "%s/class/hidraw/%s/device/report_descriptor", sysfs_root,
+                     entry->d_name);
+        found = n > 0 && (size_t)n < sizeof name && describes_key(name);
+    }
+    closedir(dir);
+    return found;
+}
+
+status fido_path_only(const char *sysfs_root, char **ret_path, struct err *e)
+{
+    fido_dev_info_t *list = fido_dev_info_new(LISTED_MAX);
+    const char *path = NULL;
+    char *copy = NULL;
+    size_t count = 0;
+
+    if (list == NULL)
+        return fail(e, NO_MEMORY, "no memory for the list of keys", 0);
+    /* Old versions call an empty list an error. */
+    if (fido_dev_info_manifest(list, LISTED_MAX, &count) != FIDO_OK)
+        count = 0;
+    if (count == 1)
+        path = fido_dev_info_path(fido_dev_info_ptr(list, 0));
+    if (path != NULL)
+        copy = strdup(path);
+    fido_dev_info_free(&list, LISTED_MAX);
+
+    if (count > 1)
+        return fail(e, LIMIT, "several keys are plugged in: name one with --device", count);
+    if (count == 0 && fido_path_plugged(sysfs_root))
+        return fail(e, DENIED,
+                    "A key is plugged in but you may not open it: it needs udev's uaccess tag, "
+                    "which a login over SSH or a container does not get.",
+                    EACCES);
+    if (count == 0)
+        return fail(e, NOT_FOUND, "No security key is plugged in.", 0);
+    if (copy == NULL)
+        return fail(e, NO_MEMORY, "no memory for a path", 0);
+    *ret_path = copy;
+    return OK;
+}

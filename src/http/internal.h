@@ -1,0 +1,63 @@
+/* What the face's files share. */
+#ifndef HTTP_INTERNAL_H
+#define HTTP_INTERNAL_H
+
+#include <gnutls/gnutls.h>
+#include <microhttpd.h>
+#include <pthread.h>
+
+#include "http/http.h"
+
+/* Certificates of the TLS listener. Replaced as a whole at renewal; never freed while serving. */
+struct credentials {
+    char *ca;
+    char *certificate;
+    char *key; /* freed and wiped once libmicrohttpd has it */
+    uint8_t fingerprint[32];
+    struct identity_verifier *verifier;
+};
+
+struct http {
+    struct http_settings settings;
+    struct engine *engine;
+    struct MHD_Daemon *local;
+    struct MHD_Daemon *tls;
+    struct credentials credentials;
+    pthread_mutex_t lock;
+};
+
+/* One exchange: from the first callback to the end of the reply. */
+struct exchange {
+    struct http *http;
+    struct MHD_Connection *connection;
+    struct request *rq;
+    bool local;
+    bool answered; /* by the engine */
+    uint8_t *body;
+    size_t body_length;
+    bool too_large;
+    unsigned status; /* overrides the mapping of rq->outcome, e.g. 405 */
+    const char *title;
+};
+
+/* route.c: the table of paths. Fills verb and params; false with 404 or 405 noted in x. */
+void route_find(struct exchange *x, const char *method, const char *url);
+
+/* Kept for the life of a TLS connection, so that its certificate is verified once. */
+struct link {
+    bool verified;
+    struct holder holder;
+};
+
+/* peer.c: who is at the other end. NO_IDENTITY goes into rq->err. */
+void peer_identify(struct exchange *x);
+bool peer_local_allowed(struct MHD_Connection *connection);
+status credentials_load(struct http *h, struct err *e);
+
+/* body.c: the uploaded bytes as a JSON object into rq->body; refusals into rq->err. */
+void body_parse(struct exchange *x);
+
+/* reply.c */
+enum MHD_Result reply_send(struct exchange *x);
+
+#endif

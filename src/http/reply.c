@@ -1,0 +1,180 @@
+/* From a finished request to an HTTP response. Values of leases are put into locked memory that is
+ * wiped when the response is done. */
+#include "internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+    const char *title;
+    unsigned http;
+} mapping[STATUS_COUNT] = {
+    [OK] = { "ok", 200 },
+    [BAD_INPUT] = { "bad-input", 400 },
+    [NO_IDENTITY] = { "no-identity", 401 },
+    [DENIED] = { "denied", 403 },
+    [NOT_FOUND] = { "not-found", 404 },
+    [CONFLICT] = { "conflict", 409 },
+    [LIMIT] = { "limit", 429 },
+    [LOCKED] = { "locked", 503 },
+    [CORRUPT] = { "internal", 500 },
+    [IO] = { "internal", 500 },
+    [NO_MEMORY] = { "internal", 500 },
+    [BUG] = { "internal", 500 },
+};
+
+static void map(const struct exchange *x, unsigned *ret_http, const char **ret_title)
+{
+    const struct request *rq = x->rq;
+
+    *ret_http = mapping[rq->outcome].http;
+    *ret_title = mapping[rq->outcome].title;
+    if (x->status != 0 && rq->outcome != OK && rq->outcome != NO_IDENTITY) {
+        *ret_http = x->status;
+        *ret_title = x->title;
+    } else if (rq->problem == PROBLEM_WRONG_REGION) {
+        *ret_http = MHD_HTTP_MISDIRECTED_REQUEST;
+        *ret_title = "wrong-region";
+    } else if (rq->problem == PROBLEM_STORAGE) {
+        *ret_http = MHD_HTTP_INSUFFICIENT_STORAGE;
+        *ret_title = "storage";
+    } else if (rq->outcome == OK && rq->created) {
+        *ret_http = MHD_HTTP_CREATED;
+    }
+}
+
+static struct MHD_Response *text_response(char *text, size_t length)
+{
+    return text == NULL ? NULL
+                        : MHD_create_response_from_buffer(length, text, MHD_RESPMEM_MUST_FREE);
+}
+
+static struct MHD_Response *json_response(const json_t *json)
+{
+    char *text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT);
+
+    return text_response(text, text == NULL ? 0 : strlen(text));
+}
+
+static struct MHD_Response *problem_response(const struct exchange *x, unsigned http,
+                                             const char *title)
+{
+    const char *why = http == 500 ? "the request could not be carried out" : x->rq->err.why;
+    json_t *problem = json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title", title,
+                                "status", (int)http, "detail", why == NULL ? title : why,
+                                "request_id", x->rq->id);
+    struct MHD_Response *response = json_response(problem);
+
+    json_decref(problem);
+    return response;
+}
+
+static void free_secret(void *context)
+{
+    secret_free(context);
+}
+
+/* RFC 8259 section 7: what must be escaped in a string. Other bytes are passed on as they are. */
+static size_t escape(struct span from, uint8_t *to)
+{
+    static const char hex[] = "0123456789abcdef";
+    size_t n = 0;
+
+    for (size_t i = 0; i < from.n; i++) {
+        uint8_t c = from.p[i];
+
+        if (c == '"' || c == '\\') {
+            to[n++] = '\\';
+            to[n++] = c;
+        } else if (c < 0x20) {
+            memcpy(to + n, "\\u00", 4);
+            to[n + 4] = (uint8_t)hex[c >> 4];
+            to[n + 5] = (uint8_t)hex[c & 15];
+            n += 6;
+        } else {
+            to[n++] = c;
+        }
+    }
+    return n;
+}
+
+/* The reply with the provider key as its last member, in locked memory only. */
+static struct MHD_Response *value_response(struct request *rq)
+{
+    static const char member[] = ",\"value\":\"";
+    struct span value = secret_view(rq->value);
+    struct MHD_Response *response;
+    struct secret *text = NULL;
+    char *open = json_dumps(rq->reply, JSON_COMPACT);
+    size_t n;
+
+    if (open == NULL)
+        return NULL;
+    n = strlen(open) - 1; /* without the closing brace */
+    if (secret_new(n + sizeof member + 6 * value.n + 2, &text, NULL) != OK) {
+        free(open);
+        return NULL;
+    }
+    memcpy(secret_fill(text).p, open, n);
+    free(open);
+    memcpy(secret_fill(text).p + n, member, sizeof member - 1);
+    n += sizeof member - 1;
+    n += escape(value, secret_fill(text).p + n);
+    memcpy(secret_fill(text).p + n, "\"}", 2);
+    response = MHD_create_response_from_buffer_with_free_callback_cls(n + 2, secret_fill(text).p,
+                                                                      free_secret, text);
+    if (response == NULL)
+        secret_free(text);
+    return response;
+}
+
+static struct MHD_Response *content(struct exchange *x, unsigned http, const char *title,
+                                    const char **ret_type)
+{
+    struct request *rq = x->rq;
+    struct MHD_Response *response;
+
+    *ret_type = "application/json";
+    if (rq->outcome != OK) {
+        *ret_type = "application/problem+json";
+        return problem_response(x, http, title);
+    }
+    if (rq->lines != NULL) {
+        *ret_type = "application/x-ndjson";
+        response = text_response(rq->lines, rq->lines_length);
+        rq->lines = NULL;
+        return response;
+    }
+    return rq->value != NULL ? value_response(rq) : json_response(rq->reply);
+}
+
+static void add_number(struct MHD_Response *response, const char *name, uint64_t value)
+{
+    char text[24];
+
+    snprintf(text, sizeof text, "%llu", (unsigned long long)value);
+    MHD_add_response_header(response, name, text);
+}
+
+enum MHD_Result reply_send(struct exchange *x)
+{
+    struct MHD_Response *response;
+    const char *title, *type;
+    enum MHD_Result result;
+    unsigned http;
+
+    map(x, &http, &title);
+    response = content(x, http, title, &type);
+    if (response == NULL)
+        return MHD_NO; /* out of memory: the connection is closed without an answer */
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    MHD_add_response_header(response, "Strongroom-Request-Id", x->rq->id);
+    MHD_add_response_header(response, "Strongroom-Region", x->http->settings.region);
+    if (type[12] == 'x')
+        add_number(response, "Strongroom-Log-Size", x->rq->log_size);
+    result = MHD_queue_response(x->connection, http, response);
+    MHD_destroy_response(response);
+    return result;
+}

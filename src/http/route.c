@@ -1,0 +1,101 @@
+/* Method, pattern, verb. docs/API.md is held against this table by a test. */
+#include "internal.h"
+
+#include <string.h>
+
+static const struct route {
+    const char *method;
+    const char *pattern; /* {} takes one path segment */
+    enum verb verb;
+} routes[] = {
+    { "GET", "/v1/status", VERB_STATUS },
+    { "POST", "/v1/init/session", VERB_INIT_SESSION },
+    { "POST", "/v1/init", VERB_INIT },
+    { "GET", "/v1/slots", VERB_SLOTS },
+    { "POST", "/v1/unlock/session", VERB_UNLOCK_SESSION },
+    { "POST", "/v1/unlock", VERB_UNLOCK },
+    { "POST", "/v1/lock", VERB_LOCK },
+    { "POST", "/v1/clock/confirm", VERB_CLOCK_CONFIRM },
+    { "GET", "/v1/keys", VERB_PUBLIC_KEYS },
+    { "GET", "/v1/tenants", VERB_TENANT_LIST },
+    { "POST", "/v1/tenants", VERB_TENANT_CREATE },
+    { "GET", "/v1/tenants/{}", VERB_TENANT_SHOW },
+    { "GET", "/v1/tenants/{}/engagements", VERB_ENGAGEMENT_LIST },
+    { "POST", "/v1/tenants/{}/engagements", VERB_ENGAGEMENT_START },
+    { "POST", "/v1/tenants/{}/engagements/{}/end", VERB_ENGAGEMENT_END },
+    { "GET", "/v1/tenants/{}/keys", VERB_KEY_LIST },
+    { "GET", "/v1/tenants/{}/keys/{}", VERB_KEY_SHOW },
+    { "POST", "/v1/tenants/{}/keys/{}", VERB_KEY_PUT },
+    { "POST", "/v1/tenants/{}/keys/{}/rotate", VERB_KEY_ROTATE },
+    { "POST", "/v1/tenants/{}/keys/{}/revoke", VERB_KEY_REVOKE },
+    { "GET", "/v1/gateways", VERB_GATEWAY_LIST },
+    { "POST", "/v1/gateways", VERB_GATEWAY_ADD },
+    { "DELETE", "/v1/gateways/{}", VERB_GATEWAY_REMOVE },
+    { "POST", "/v1/gateways/{}/grants", VERB_GRANT_ADD },
+    { "POST", "/v1/gateways/{}/grants/remove", VERB_GRANT_REMOVE },
+    { "GET", "/v1/certificates", VERB_CERTIFICATE_LIST },
+    { "POST", "/v1/certificates", VERB_CERTIFICATE_ISSUE },
+    { "POST", "/v1/certificates/revoke", VERB_CERTIFICATE_REVOKE },
+    { "POST", "/v1/leases", VERB_LEASE_ISSUE },
+    { "GET", "/v1/leases", VERB_LEASE_LIST },
+    { "POST", "/v1/leases/{}/renew", VERB_LEASE_RENEW },
+    { "POST", "/v1/leases/{}/release", VERB_LEASE_RELEASE },
+    { "GET", "/v1/logs/{}", VERB_LOG_SHOW },
+    { "GET", "/v1/logs/{}/records", VERB_LOG_RECORDS },
+    { "POST", "/v1/logs/{}/check", VERB_LOG_CHECK },
+};
+
+/* Segments that {} takes go into params. */
+static bool match(const char *pattern, const char *url, char params[][REQUEST_PARAM])
+{
+    size_t count = 0;
+
+    while (*pattern != '\0') {
+        if (pattern[0] == '{') {
+            size_t n = strcspn(url, "/");
+
+            if (n == 0 || n >= REQUEST_PARAM || count == REQUEST_PARAMS)
+                return false;
+            memcpy(params[count], url, n);
+            params[count++][n] = '\0';
+            pattern += 2;
+            url += n;
+        } else if (*pattern++ != *url++) {
+            return false;
+        }
+    }
+    return *url == '\0';
+}
+
+static void refuse(struct exchange *x, unsigned code, const char *title, status outcome)
+{
+    x->status = code;
+    x->title = title;
+    x->rq->verb = VERB_NONE;
+    err_note(&x->rq->err, outcome, __func__,
+             code == MHD_HTTP_METHOD_NOT_ALLOWED ? "this path does not know that method"
+                                                 : "there is no such path",
+             0);
+}
+
+void route_find(struct exchange *x, const char *method, const char *url)
+{
+    bool known_path = false;
+
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+        char params[REQUEST_PARAMS][REQUEST_PARAM] = { "" };
+
+        if (!match(routes[i].pattern, url, params))
+            continue;
+        known_path = true;
+        if (strcmp(routes[i].method, method) != 0)
+            continue;
+        x->rq->verb = routes[i].verb;
+        memcpy(x->rq->param, params, sizeof params);
+        return;
+    }
+    if (known_path)
+        refuse(x, MHD_HTTP_METHOD_NOT_ALLOWED, "method-not-allowed", BAD_INPUT);
+    else
+        refuse(x, MHD_HTTP_NOT_FOUND, "not-found", NOT_FOUND);
+}

@@ -1,0 +1,321 @@
+/*
+ * The two listeners and the life of an exchange: first callback, upload, submit and suspend; the
+ * engine answers on its own thread and resumes; then the reply is queued.
+ */
+#include "internal.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "identity/identity.h"
+
+/* TLS 1.3 only, no session tickets, no SHA-1, two groups. */
+#define PRIORITIES \
+    "NORMAL:-VERS-ALL:+VERS-TLS1.3:%NO_TICKETS:-SIGN-RSA-SHA1:-SIGN-ECDSA-SHA1:" \
+    "-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1"
+#define IDLE_SECONDS 60
+
+/* On the engine's thread: the records are durable, the connection may go on. */
+static void answered(struct request *rq)
+{
+    struct exchange *x = rq->context;
+
+    x->answered = true;
+    MHD_resume_connection(x->connection);
+}
+
+static void exchange_free(struct exchange *x)
+{
+    if (x == NULL)
+        return;
+    request_free(x->rq);
+    free(x->body);
+    free(x);
+}
+
+static void copy_query(struct exchange *x)
+{
+    struct request *rq = x->rq;
+    const char *after = MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, "after");
+    const char *from = MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, "from");
+    const char *limit = MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, "limit");
+    bool bad = false;
+
+    if (after != NULL && strlen(after) < sizeof rq->after)
+        memcpy(rq->after, after, strlen(after) + 1);
+    else
+        bad = after != NULL;
+    if (from != NULL)
+        bad |= !number_parse(from, 0, INT64_MAX, &rq->from);
+    if (limit != NULL)
+        bad |= !number_parse(limit, 1, 1000000, &rq->limit);
+    if (bad && x->status == 0) {
+        rq->verb = VERB_NONE;
+        err_note(&rq->err, BAD_INPUT, __func__, "a query argument is out of range", 0);
+    }
+}
+
+static enum MHD_Result begin(struct http *h, struct MHD_Connection *connection, const char *url,
+                             const char *method, bool local, void **state)
+{
+    struct exchange *x = calloc(1, sizeof *x);
+
+    if (x == NULL)
+        return MHD_NO;
+    x->http = h;
+    x->connection = connection;
+    x->local = local;
+    x->rq = request_new();
+    if (x->rq == NULL) {
+        free(x);
+        return MHD_NO;
+    }
+    x->rq->context = x;
+    x->rq->done = answered;
+    route_find(x, method, url);
+    copy_query(x);
+    *state = x;
+    return MHD_YES;
+}
+
+static void collect(struct exchange *x, const char *data, size_t n)
+{
+    if (x->body == NULL)
+        x->body = malloc(LIMIT_HTTP_BODY);
+    if (x->body == NULL || n > LIMIT_HTTP_BODY - x->body_length) {
+        x->too_large = true;
+        return;
+    }
+    memcpy(x->body + x->body_length, data, n);
+    x->body_length += n;
+}
+
+/* libmicrohttpd calls this first with the headers, then with each piece of the body, then with
+ * none, and once more after the connection was resumed. */
+static enum MHD_Result handle(struct http *h, struct MHD_Connection *connection, const char *url,
+                              const char *method, const char *data, size_t *data_size, bool local,
+                              void **state)
+{
+    struct exchange *x = *state;
+
+    if (x == NULL)
+        return begin(h, connection, url, method, local, state);
+    if (*data_size > 0) {
+        collect(x, data, *data_size);
+        *data_size = 0;
+        return MHD_YES;
+    }
+    if (x->answered)
+        return reply_send(x);
+    body_parse(x);
+    peer_identify(x);
+    MHD_suspend_connection(connection);
+    engine_submit(h->engine, x->rq);
+    return MHD_YES;
+}
+
+static enum MHD_Result handle_tls(void *context, struct MHD_Connection *connection,
+                                  const char *url, const char *method, const char *version,
+                                  const char *data, size_t *data_size, void **state)
+{
+    (void)version;
+    return handle(context, connection, url, method, data, data_size, false, state);
+}
+
+static enum MHD_Result handle_local(void *context, struct MHD_Connection *connection,
+                                    const char *url, const char *method, const char *version,
+                                    const char *data, size_t *data_size, void **state)
+{
+    (void)version;
+    return handle(context, connection, url, method, data, data_size, true, state);
+}
+
+static void completed(void *context, struct MHD_Connection *connection, void **state,
+                      enum MHD_RequestTerminationCode why)
+{
+    (void)context;
+    (void)connection;
+    (void)why;
+    exchange_free(*state);
+    *state = NULL;
+}
+
+/* A connection's own memory: what is known about its peer. */
+static void connected(void *context, struct MHD_Connection *connection, void **link,
+                      enum MHD_ConnectionNotificationCode code)
+{
+    (void)context;
+    (void)connection;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        *link = calloc(1, sizeof(struct link));
+    } else {
+        free(*link);
+        *link = NULL;
+    }
+}
+
+status http_new(const struct http_settings *settings, struct http **ret_http, struct err *e)
+{
+    struct http *h = calloc(1, sizeof *h);
+
+    if (h == NULL)
+        return fail(e, NO_MEMORY, "no memory for the listeners", 0);
+    h->settings = *settings;
+    pthread_mutex_init(&h->lock, NULL);
+    *ret_http = h;
+    return OK;
+}
+
+static status listen_local(const char *path, int *ret_fd, struct err *e)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    int fd;
+
+    if (strlen(path) >= sizeof address.sun_path)
+        return fail(e, BAD_INPUT, "the path of the local socket is too long", 0);
+    memcpy(address.sun_path, path, strlen(path));
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return fail(e, IO, "cannot make the local socket", errno);
+    unlink(path); /* one keeper, hence one server: a file that is there is a dead one's */
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || chmod(path, 0600) != 0
+        || listen(fd, 16) != 0) {
+        int error = errno;
+
+        close(fd);
+        return fail(e, IO, "cannot listen on the local socket", error);
+    }
+    *ret_fd = fd;
+    return OK;
+}
+
+status http_start_local(struct http *h, struct engine *engine, struct err *e)
+{
+    int fd;
+    status st = listen_local(h->settings.socket, &fd, e);
+
+    if (st != OK)
+        return st;
+    h->engine = engine;
+    h->local = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle_local, h,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)(LIMIT_HTTP_HEADERS * 2), MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
+        MHD_OPTION_CONNECTION_LIMIT, 16, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
+        MHD_OPTION_END);
+    if (h->local == NULL) {
+        close(fd);
+        return fail(e, IO, "cannot start the local listener", errno);
+    }
+    return OK;
+}
+
+/* "address:port" or "[v6]:port". */
+static status listen_tcp(const char *where, int *ret_fd, struct err *e)
+{
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+                              .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV };
+    struct addrinfo *found = NULL;
+    const char *colon = strrchr(where, ':');
+    char address[256] = "";
+    int fd, one = 1, error;
+
+    if (colon == NULL)
+        return fail(e, BAD_INPUT, "listen is address:port", 0);
+    if (where[0] == '[' && colon > where + 2 && colon[-1] == ']')
+        memcpy(address, where + 1, (size_t)(colon - where - 2));
+    else
+        memcpy(address, where, (size_t)(colon - where));
+    if (getaddrinfo(address, colon + 1, &hints, &found) != 0)
+        return fail(e, BAD_INPUT, "listen is address:port with a numeric address", 0);
+    fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0
+        || bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, 1024) != 0) {
+        error = errno;
+        freeaddrinfo(found);
+        if (fd >= 0)
+            close(fd);
+        return fail(e, IO, "cannot listen on the configured address", error);
+    }
+    freeaddrinfo(found);
+    *ret_fd = fd;
+    return OK;
+}
+
+static status start_tls(struct http *h, struct err *e)
+{
+    struct credentials *c = &h->credentials;
+    int fd;
+    status st = listen_tcp(h->settings.listen, &fd, e);
+
+    if (st != OK)
+        return st;
+    h->tls = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TLS, 0, NULL, NULL,
+        handle_tls, h, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_HTTPS_MEM_CERT, c->certificate,
+        MHD_OPTION_HTTPS_MEM_KEY, c->key, MHD_OPTION_HTTPS_MEM_TRUST, c->ca,
+        MHD_OPTION_HTTPS_PRIORITIES, PRIORITIES, MHD_OPTION_THREAD_POOL_SIZE,
+        h->settings.threads < 2 ? 0 : h->settings.threads, MHD_OPTION_CONNECTION_LIMIT,
+        h->settings.connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)(LIMIT_HTTP_HEADERS * 2), MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
+        MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, connected,
+        NULL, MHD_OPTION_END);
+    if (h->tls == NULL) {
+        close(fd);
+        return fail(e, IO, "cannot start the TLS listener", errno);
+    }
+    return OK;
+}
+
+status http_start_tls(struct http *h, struct engine *engine, struct err *e)
+{
+    status st;
+
+    pthread_mutex_lock(&h->lock);
+    if (h->tls != NULL) {
+        pthread_mutex_unlock(&h->lock);
+        return fail(e, CONFLICT, "the TLS listener runs already", 0);
+    }
+    h->engine = engine;
+    st = credentials_load(h, e);
+    if (st == OK)
+        st = start_tls(h, e);
+    if (h->credentials.key != NULL) {
+        secret_wipe((struct mspan){ (uint8_t *)h->credentials.key, strlen(h->credentials.key) });
+        free(h->credentials.key);
+        h->credentials.key = NULL;
+    }
+    pthread_mutex_unlock(&h->lock);
+    return st;
+}
+
+void http_stop(struct http *h)
+{
+    if (h->tls != NULL)
+        MHD_stop_daemon(h->tls);
+    if (h->local != NULL)
+        MHD_stop_daemon(h->local);
+    h->tls = NULL;
+    h->local = NULL;
+}
+
+void http_free(struct http *h)
+{
+    if (h == NULL)
+        return;
+    http_stop(h);
+    identity_verifier_free(h->credentials.verifier);
+    free(h->credentials.ca);
+    free(h->credentials.certificate);
+    pthread_mutex_destroy(&h->lock);
+    free(h);
+}

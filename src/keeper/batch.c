@@ -1,0 +1,314 @@
+/*
+ * A batch: entries in order, their keyring changes made durable together, their records appended
+ * to the trees, and a copy of the records kept until the server says that it has them.
+ *
+ * 1. The request is decoded as a whole before anything happens.
+ * 2. Nothing of a refused batch remains: the trees go back and the staged keyring changes are
+ *    forgotten. That covers a reply that would not fit.
+ * 3. The reply is complete before the keyring is committed, and leaves only after that.
+ * 4. The copy that RECOVER gives out is written without results' data and lease tokens.
+ */
+#include <string.h>
+
+#include "internal.h"
+
+/* The vault's log may have grown by this much before the keyring is told again. */
+#define ANCHOR_EVERY 256
+
+/* --- the batch before this one --------------------------------------------------------------- */
+
+static void acknowledge(struct keeper *k)
+{
+    struct err e = { 0 };
+
+    if (!k->pending.exists)
+        return;
+    k->pending.exists = false;
+    if (k->pending.folded > 0)
+        keeper_insist(journal_drop(k->journal, k->pending.folded, &e), &e);
+    k->vault_durable = k->pending.vault_size;
+    if (k->vault_durable >= keyring_info(k->ring)->anchor_size + ANCHOR_EVERY)
+        keeper_insist(keyring_anchor(k->ring, k->vault_durable, &e), &e);
+}
+
+static status take_ack(struct keeper *k, uint64_t ack, struct err *e)
+{
+    if (k->pending.exists && ack < k->pending.number)
+        return fail(e, CONFLICT, "recover first", 0);
+    if (ack > k->batch_number)
+        return fail(e, BAD_INPUT, "acknowledges a batch that never was", 0);
+    acknowledge(k);
+    return OK;
+}
+
+status keeper_recover(struct keeper *k, struct in *body, struct out *reply, struct err *e)
+{
+    if (!in_end(body))
+        return fail(e, BAD_INPUT, "malformed request", 0);
+    if (k->pending.exists) {
+        out_raw(reply, span_of(k->pending.body, k->pending.length));
+        return OK;
+    }
+    out_u64(reply, k->batch_number);
+    out_u16(reply, 0);
+    out_u16(reply, 0);
+    return OK;
+}
+
+/* Steps over the results of our own reply body, up to its heads. */
+static void skip_results(struct in *body)
+{
+    struct wire_result result;
+    struct wire_record record;
+
+    in_u64(body);
+    for (size_t count = in_u16(body); count > 0 && !body->bad; count--) {
+        wire_get_result(body, &result);
+        for (size_t i = 0; i < result.record_count && !body->bad; i++)
+            wire_get_record(body, &record);
+    }
+}
+
+status keeper_pending_check(const struct keeper *k, struct err *e)
+{
+    struct in body = in_of(span_of(k->pending.body, k->pending.length));
+    struct ledger_tree tree;
+
+    if (!k->pending.exists)
+        return OK;
+    skip_results(&body);
+    for (size_t count = in_u16(&body); count > 0; count--) {
+        status st =
+            ledger_head_decode(in_span16(&body), secret_view(k->keys.head_mac), &tree, e);
+        if (st != OK)
+            return st;
+        const struct log_head *head = heads_find(&k->heads, &tree.log);
+        if (head == NULL || head->tree.size != tree.size ||
+            !span_same(SPAN(head->tree.prev), SPAN(tree.prev)))
+            return fail(e, CONFLICT, "recover first", 0);
+    }
+    return OK;
+}
+
+/* --- records --------------------------------------------------------------------------------- */
+
+/* Where the reply and the copy for RECOVER are written side by side. */
+struct writers {
+    struct out *reply;
+    struct out copy;
+    size_t records;
+};
+
+/* The tree that a record goes to. What concerns an unknown tenant is the vault's business. */
+static struct log_head *log_of(const struct keeper *k, const struct made *made)
+{
+    const struct id vault_log = { { 0 } };
+    struct log_head *head = heads_find(&k->heads, &made->log);
+
+    return head != NULL ? head : heads_find(&k->heads, &vault_log);
+}
+
+static status append(struct keeper *k, const struct made *made, struct span engine_fields,
+                     struct wire_record *ret_record, struct err *e)
+{
+    AUTO(secret) *audit_key = NULL;
+    struct batch *b = k->batch;
+    struct log_head *head = log_of(k, made);
+    uint8_t leaf[SHA256_SIZE];
+    struct out line;
+
+    if (head == NULL)
+        return fail(e, BUG, "the vault has no log", 0);
+    status st = heads_touch(&k->heads, head, e);
+    if (st != OK)
+        return st;
+    struct ledger_tree *tree = &head->tree;
+    struct record_head h = { .log = tree->log,
+                             .seq = tree->size,
+                             .time_us = b->time_us > tree->time_us ? b->time_us : tree->time_us,
+                             .type = made->type,
+                             .outcome = (enum outcome)made->outcome };
+    memcpy(h.prev, tree->prev, sizeof(h.prev));
+    if (made->fields.out.overflow)
+        return fail(e, BUG, "the keeper's fields do not fit", made->type);
+    out_init(&line, b->line, sizeof(b->line));
+    st = record_compose(&h, fields_view(&made->fields), engine_fields, &line, e);
+    if (st == OK)
+        st = ledger_audit_key(k->keys.system[SYSTEM_AUDIT], &k->keys.vault, &h.log, &audit_key, e);
+    if (st != OK)
+        return st;
+    *ret_record = (struct wire_record){ .log = h.log,
+                                        .seq = h.seq,
+                                        .time_us = h.time_us,
+                                        .type = h.type,
+                                        .outcome = made->outcome,
+                                        .line = span_of(line.p, line.n) };
+    st = ledger_mac(secret_view(audit_key), ret_record->line, ret_record->mac, e);
+    if (st != OK)
+        return st;
+    ledger_leaf(ret_record->line, leaf);
+    return ledger_append(tree, leaf, h.time_us, e);
+}
+
+static void put_result(struct writers *w, const struct wire_result *result)
+{
+    struct wire_result copy = *result;
+
+    wire_put_result(w->reply, result);
+    copy.data = span_of(NULL, 0);
+    copy.lease = (struct id){ { 0 } };
+    secret_wipe((struct mspan){ copy.lease_mac, sizeof(copy.lease_mac) });
+    wire_put_result(&w->copy, &copy);
+}
+
+static void put_head(struct keeper *k, struct writers *w, const struct log_head *head,
+                     struct err *e)
+{
+    uint8_t bytes[LEDGER_HEAD_MAX];
+    struct out o;
+
+    out_init(&o, bytes, sizeof(bytes));
+    if (ledger_head_encode(&head->tree, secret_view(k->keys.head_mac), &o, e) != OK)
+        o.overflow = true;
+    if (o.overflow)
+        w->reply->overflow = true;
+    out_span16(w->reply, span_of(o.p, o.n));
+    out_span16(&w->copy, span_of(o.p, o.n));
+}
+
+static void put_heads(struct keeper *k, struct writers *w, struct err *e)
+{
+    uint16_t count = 0;
+
+    for (const struct log_head *head = k->heads.touched; head != NULL; head = head->next_touched)
+        count++;
+    out_u16(w->reply, count);
+    out_u16(&w->copy, count);
+    for (const struct log_head *head = k->heads.touched; head != NULL; head = head->next_touched)
+        put_head(k, w, head, e);
+}
+
+/* --- entries --------------------------------------------------------------------------------- */
+
+static void entry_begin(struct batch *b, const struct wire_entry *entry)
+{
+    secret_cleanup(&b->plain);
+    b->entry = entry;
+    b->result = (struct wire_result){ 0 };
+    b->made_count = 0;
+    b->staged = false;
+}
+
+static status run_entry(struct keeper *k, struct writers *w, const struct wire_entry *entry,
+                        struct err *e)
+{
+    struct batch *b = k->batch;
+    struct span engine_fields = entry->fields;
+    struct err why = { 0 };
+
+    entry_begin(b, entry);
+    status st = record_fields_check(entry->fields, &why);
+    if (st != OK)
+        engine_fields = span_of(NULL, 0);
+    else
+        st = entry_perform(k, b, &why);
+    if (st != OK && b->staged)
+        return err_note(e, st, why.where, why.why, why.detail);
+    if (st != OK)
+        entry_failed(k, b, &why);
+    b->result.record_count = (uint16_t)b->made_count;
+    put_result(w, &b->result);
+    for (size_t i = 0; i < b->made_count; i++) {
+        struct wire_record record;
+        st = append(k, &b->made[i], engine_fields, &record, e);
+        if (st != OK)
+            return st;
+        wire_put_record(w->reply, &record);
+        wire_put_record(&w->copy, &record);
+        w->records++;
+    }
+    return OK;
+}
+
+static status run(struct keeper *k, struct writers *w, struct err *e)
+{
+    struct batch *b = k->batch;
+
+    out_u64(w->reply, k->batch_number + 1);
+    out_u16(w->reply, (uint16_t)b->entry_count);
+    out_u64(&w->copy, k->batch_number + 1);
+    out_u16(&w->copy, (uint16_t)b->entry_count);
+    for (size_t i = 0; i < b->entry_count; i++) {
+        status st = run_entry(k, w, &b->entries[i], e);
+        if (st != OK)
+            return st;
+        if (w->reply->overflow)
+            break;
+    }
+    put_heads(k, w, e);
+    if (w->reply->overflow || w->copy.overflow || w->reply->n > LIMIT_FRAME)
+        return fail(e, LIMIT, "the reply does not fit: send fewer entries", 0);
+    return OK;
+}
+
+/* Everything that the batch does beside its reply. */
+static void settle(struct keeper *k, const struct writers *w)
+{
+    const struct id vault_log = { { 0 } };
+    struct batch *b = k->batch;
+    struct err e = { 0 };
+
+    keeper_insist(keyring_commit(k->ring, &e), &e);
+    heads_settle(&k->heads);
+    k->batch_number++;
+    k->pending.exists = w->records > 0;
+    k->pending.number = k->batch_number;
+    k->pending.length = w->copy.n;
+    k->pending.folded = b->folded;
+    k->pending.vault_size = heads_find(&k->heads, &vault_log)->tree.size;
+    if (b->confirm)
+        keeper_time_confirm(k);
+    if (b->due_us != 0 && (k->next_due_us == 0 || b->due_us < k->next_due_us))
+        k->next_due_us = b->due_us;
+}
+
+static status decode(struct in *body, struct batch *b, uint64_t *ret_ack, struct err *e)
+{
+    *ret_ack = in_u64(body);
+    b->entry_count = in_u16(body);
+    if (b->entry_count > LIMIT_BATCH_ENTRIES)
+        return fail(e, BAD_INPUT, "too many entries", b->entry_count);
+    for (size_t i = 0; i < b->entry_count; i++)
+        wire_get_entry(body, &b->entries[i]);
+    return in_end(body) ? OK : fail(e, BAD_INPUT, "malformed request", 0);
+}
+
+status keeper_batch(struct keeper *k, struct in *body, struct out *reply, struct err *e)
+{
+    struct writers w = { .reply = reply };
+    struct batch *b = k->batch;
+    uint64_t ack = 0;
+
+    status st = decode(body, b, &ack, e);
+    if (st != OK)
+        return st;
+    if (!k->heads_loaded)
+        return fail(e, CONFLICT, "load the heads first", 0);
+    st = take_ack(k, ack, e);
+    if (st != OK)
+        return st;
+    b->time_us = keeper_now(k);
+    b->confirm = false;
+    b->folded = 0;
+    b->due_us = 0;
+    out_init(&w.copy, k->pending.body, LIMIT_FRAME);
+    st = run(k, &w, e);
+    secret_cleanup(&b->plain);
+    if (st != OK) {
+        heads_undo(&k->heads);
+        keyring_abort(k->ring);
+        return st;
+    }
+    settle(k, &w);
+    return OK;
+}

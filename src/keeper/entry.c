@@ -1,0 +1,553 @@
+/*
+ * What each kind of entry does.
+ *
+ * 1. A handler checks everything first and stages keyring changes last; a failure before that
+ *    leaves nothing, and the entry's record says operation.failed.
+ * 2. The keeper writes the ids into the record from what it opened and checked, never from the
+ *    engine's fragment.
+ * 3. The engagement of a key is what its cell says, not what the request says.
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "internal.h"
+
+#define HINT_TAIL    4
+#define HINT_MINIMUM 20 /* shorter keys would show too much of themselves */
+#define YEAR_10000_US ((uint64_t)253402300800 * SECOND_US)
+
+/* --- helpers --------------------------------------------------------------------------------- */
+
+struct made *entry_make(struct batch *b, const struct id *log, uint16_t type)
+{
+    struct made *made = &b->made[b->made_count++];
+
+    made->log = *log;
+    made->type = type;
+    made->outcome = OUTCOME_OK;
+    fields_init(&made->fields);
+    return made;
+}
+
+/* Codes other than OK and NOT_FOUND carry their own reason in *e; a keyring that cannot be read
+ * ends the process. */
+static status find_cell(const struct keeper *k, enum cell_type type, const struct id *id,
+                        uint32_t version, struct cell *ret_cell, struct err *e)
+{
+    struct err inner = { 0 };
+
+    status st = keyring_cell(k->ring, (uint8_t)type, id, version, ret_cell, &inner);
+    if (st == IO)
+        keeper_fatal(&inner);
+    if (st != OK && st != NOT_FOUND)
+        return err_note(e, st, inner.where, inner.why, inner.detail);
+    return st;
+}
+
+static status stage_put(struct keeper *k, struct batch *b, const struct cell *cell, struct err *e)
+{
+    status st = keyring_put(k->ring, cell, e);
+
+    if (st == IO)
+        keeper_fatal(e);
+    if (st == OK)
+        b->staged = true;
+    return st;
+}
+
+static status check_tenant(const struct keeper *k, const struct wire_entry *m, struct err *e)
+{
+    if (id_is_zero(&m->tenant) || heads_find(&k->heads, &m->tenant) == NULL)
+        return fail(e, NOT_FOUND, "no such tenant", 0);
+    return OK;
+}
+
+/* An engagement of the tenant, ended or not. */
+static status find_engagement(const struct keeper *k, const struct id *tenant,
+                              const struct id *engagement, struct cell *ret_cell, struct err *e)
+{
+    status st = find_cell(k, CELL_ENGAGEMENT, engagement, 0, ret_cell, e);
+
+    if (st == NOT_FOUND || (st == OK && !id_same(&ret_cell->parent, tenant)))
+        return fail(e, NOT_FOUND, "no such engagement", 0);
+    return st;
+}
+
+static status check_active(const struct keeper *k, const struct id *tenant,
+                           const struct id *engagement, struct err *e)
+{
+    struct cell cell;
+    status st = find_engagement(k, tenant, engagement, &cell, e);
+
+    if (st == OK && cell.due_us != 0)
+        return fail(e, DENIED, "the engagement has ended", 0);
+    return st;
+}
+
+/* The data key's cell, if it is the tenant's. */
+static status find_key(const struct keeper *k, const struct wire_entry *m, struct cell *ret_cell,
+                       struct err *e)
+{
+    status st = find_cell(k, CELL_DATA_KEY, &m->key, m->version, ret_cell, e);
+
+    if (st == NOT_FOUND || (st == OK && !id_same(&ret_cell->parent, &m->tenant)))
+        return fail(e, NOT_FOUND, "no such key and version", 0);
+    return st;
+}
+
+static status tenant_key(const struct keeper *k, const struct id *tenant,
+                         struct secret **ret_key, struct err *e)
+{
+    struct cell seed;
+    status st = find_cell(k, CELL_TENANT_SEED, tenant, 0, &seed, e);
+
+    if (st == NOT_FOUND)
+        return fail(e, NOT_FOUND, "the tenant has no seed", 0);
+    return st == OK ? keys_tenant(&k->keys, &seed, ret_key, e) : st;
+}
+
+static struct key_name name_of(const struct wire_entry *m)
+{
+    return (struct key_name){
+        .tenant = m->tenant, .key = m->key, .version = m->version, .provider = m->provider
+    };
+}
+
+static void put_key(struct made *made, const struct wire_entry *m)
+{
+    fields_id(&made->fields, "key_id", &m->key);
+    fields_number(&made->fields, "version", m->version);
+}
+
+/* --- records, tenants, engagements ----------------------------------------------------------- */
+
+static status do_record(struct keeper *k, struct batch *b, struct err *e)
+{
+    const struct wire_entry *m = b->entry;
+
+    if (record_type_keeper_only(m->type))
+        return fail(e, DENIED, "only the keeper writes records of this type", m->type);
+    if (m->outcome > OUTCOME_FAILED)
+        return fail(e, BAD_INPUT, "unknown outcome", m->outcome);
+    if (heads_find(&k->heads, &m->log) == NULL)
+        return fail(e, NOT_FOUND, "no such log", 0);
+    entry_make(b, &m->log, m->type)->outcome = m->outcome;
+    return OK;
+}
+
+static status do_tenant_new(struct keeper *k, struct batch *b, struct err *e)
+{
+    const struct wire_entry *m = b->entry;
+    struct ledger_tree tree;
+
+    if (id_is_zero(&m->tenant))
+        return fail(e, BAD_INPUT, "a tenant needs an id", 0);
+    ledger_genesis(&k->keys.vault, &m->tenant, &tree);
+    status st = heads_add(&k->heads, &tree, HEADS_IN_BATCH, e);
+    if (st != OK)
+        return st;
+    fields_id(&entry_make(b, &m->tenant, RECORD_TENANT_CREATED)->fields, "tenant_id", &m->tenant);
+    return OK;
+}
+
+static status do_engagement_start(struct keeper *k, struct batch *b, struct err *e)
+{
+    const struct wire_entry *m = b->entry;
+    struct cell seed = { .created_us = b->time_us };
+    struct cell cell = { .type = CELL_ENGAGEMENT,
+                         .epoch = k->keys.epoch,
+                         .id = m->engagement,
+                         .parent = m->tenant,
+                         .created_us = b->time_us };
+    struct cell found;
+
+    status st = check_tenant(k, m, e);
+    if (st != OK)
+        return st;
+    if (id_is_zero(&m->engagement))
+        return fail(e, BAD_INPUT, "an engagement needs an id", 0);
+    st = find_cell(k, CELL_ENGAGEMENT, &m->engagement, 0, &found, e);
+    if (st != NOT_FOUND)
+        return st == OK ? fail(e, CONFLICT, "the engagement exists already", 0) : st;
+    st = find_cell(k, CELL_TENANT_SEED, &m->tenant, 0, &found, e);
+    if (st == NOT_FOUND) {
+        st = keys_new_seed(&k->keys, &m->tenant, &seed, e);
+        if (st == OK)
+            st = stage_put(k, b, &seed, e);
+    }
+    if (st == OK)
+        st = stage_put(k, b, &cell, e);
+    if (st != OK)
+        return st;
+    fields_id(&entry_make(b, &m->tenant, RECORD_ENGAGEMENT_STARTED)->fields, "engagement_id",
+              &m->engagement);
+    return OK;
+}
+
+static status do_engagement_end(struct keeper *k, struct batch *b, struct err *e)
+{
+    const struct wire_entry *m = b->entry;
+    struct cell cell;
+
+    status st = check_tenant(k, m, e);
+    if (st == OK)
+        st = find_engagement(k, &m->tenant, &m->engagement, &cell, e);
+    if (st != OK)
+        return st;
+    if (cell.due_us != 0) {
+        b->result.due_us = cell.due_us;
+        return fail(e, CONFLICT, "the engagement has ended already", 0);
+    }
+    cell.due_us = b->time_us + PURGE_DELAY_S * SECOND_US;
+    st = stage_put(k, b, &cell, e);
+    if (st != OK)
+        return st;
+    b->result.due_us = cell.due_us;
+    if (b->due_us == 0 || cell.due_us < b->due_us)
+        b->due_us = cell.due_us;
+    struct made *made = entry_make(b, &m->tenant, RECORD_ENGAGEMENT_ENDED);
+    fields_id(&made->fields, "engagement_id", &m->engagement);
+    fields_time(&made->fields, "due", cell.due_us);
+    return OK;
+}
+
+/* --- keys ------------------------------------------------------------------------------------ */
+
+static status check_provider_key(struct span value, struct err *e)
+{
+    if (value.n == 0 || value.n > LIMIT_PROVIDER_KEY)
+        return fail(e, BAD_INPUT, "provider key has a bad length", 0);
+    for (size_t i = 0; i < value.n; i++) {
+        if (value.p[i] == '\0' || value.p[i] == '\n' || value.p[i] == '\r')
+            return fail(e, BAD_INPUT, "provider key holds a NUL or a line break", 0);
+    }
+    return OK;
+}
+
+/* Enough to recognise a key by, and only of keys long enough to spare it. */
+static void make_hint(struct batch *b, struct span value)
+{
+    struct out o;
+
+    b->result.hint = span_of(NULL, 0);
+    if (value.n < HINT_MINIMUM)
+        return;
+    for (size_t i = 0; i < value.n; i++) {
+        if (value.p[i] <= ' ' || value.p[i] > '~')
+            return;
+    }
+    out_init(&o, (uint8_t *)b->hint, sizeof(b->hint));
+    out_text(&o, "...");
+    out_raw(&o, span_of(value.p + value.n - HINT_TAIL, HINT_TAIL));
+    b->result.hint = span_of(o.p, o.n);
+}
+
+/* What must hold before a delivery is even opened. */
+static status check_put(const struct keeper *k, const struct wire_entry *m, struct err *e)
+{
+    struct cell found;
+
+    status st = check_tenant(k, m, e);
+    if (st != OK)
+        return st;
+    if (id_is_zero(&m->key) || m->version == 0)
+        return fail(e, BAD_INPUT, "a key needs an id and a version", 0);
+    st = check_active(k, &m->tenant, &m->engagement, e);
+    if (st != OK)
+        return st;
+    st = find_cell(k, CELL_DATA_KEY, &m->key, m->version, &found, e);
+    if (st == OK)
+        return fail(e, CONFLICT, "the key has this version already", 0);
+    return st == NOT_FOUND ? OK : st;
+}
+
+static status open_delivery(const struct keeper *k, struct span delivery,
+                            struct secret **ret_value, struct err *e)
+{
+    AUTO(secret) *value = NULL;
+
+    status st = box_open(secret_view(k->keys.system[SYSTEM_INTAKE]), delivery, &value, NULL);
+    if (st != OK)
+        return fail(e, st == CORRUPT ? BAD_INPUT : st, "the delivery does not open", 0);
+    st = check_provider_key(secret_view(value), e);
+    if (st != OK)
+        return st;
+    *ret_value = value;
+    value = NULL;
+    return OK;
+}
+
+static status do_key_put(struct keeper *k, struct batch *b, struct err *e)
+{
+    AUTO(secret) *value = NULL;
+    AUTO(secret) *wrap = NULL;
+    AUTO(secret) *data_key = NULL;
+    const struct wire_entry *m = b->entry;
+    struct key_name name = name_of(m);
+    struct cell cell = { .type = CELL_DATA_KEY,
+                         .epoch = k->keys.epoch,
+                         .id = m->key,
+                         .parent = m->tenant,
+                         .engagement = m->engagement,
+                         .version = m->version,
+                         .created_us = b->time_us };
+    size_t sealed_n = 0;
+
+    status st = check_put(k, m, e);
+    if (st == OK)
+        st = open_delivery(k, m->data, &value, e);
+    if (st == OK)
+        st = tenant_key(k, &m->tenant, &wrap, e);
+    if (st == OK)
+        st = secret_random(KEY_SIZE, &data_key, e);
+    if (st == OK)
+        st = keys_seal_value(&k->keys, data_key, &name, secret_view(value), b->sealed, &sealed_n,
+                             e);
+    if (st == OK)
+        st = keys_seal_data_key(&k->keys, wrap, &name, data_key, cell.sealed, e);
+    if (st == OK)
+        st = stage_put(k, b, &cell, e);
+    if (st != OK)
+        return st;
+    b->result.data = span_of(b->sealed, sealed_n);
+    make_hint(b, secret_view(value));
+    struct made *made =
+        entry_make(b, &m->tenant, m->version == 1 ? RECORD_KEY_PUT : RECORD_KEY_ROTATED);
+    put_key(made, m);
+    fields_id(&made->fields, "engagement_id", &m->engagement);
+    return OK;
+}
+
+static status do_key_destroy(struct keeper *k, struct batch *b, struct err *e)
+{
+    const struct wire_entry *m = b->entry;
+    struct cell cell;
+
+    if (m->reason != DESTROY_REVOKED && m->reason != DESTROY_GRACE_OVER &&
+        m->reason != DESTROY_UNANSWERED)
+        return fail(e, BAD_INPUT, "not a reason to destroy a key", m->reason);
+    status st = find_key(k, m, &cell, e);
+    if (st != OK)
+        return st;
+    st = keyring_destroy(k->ring, CELL_DATA_KEY, &m->key, m->version, m->reason, b->time_us, e);
+    if (st == IO)
+        keeper_fatal(e);
+    if (st != OK)
+        return st;
+    b->staged = true;
+    struct made *made = entry_make(b, &m->tenant, RECORD_KEY_DESTROYED);
+    if (heads_find(&k->heads, &m->tenant) == NULL)
+        fields_id(&made->fields, "tenant_id", &m->tenant);
+    put_key(made, m);
+    fields_id(&made->fields, "engagement_id", &cell.engagement);
+    fields_text(&made->fields, "reason", destroy_reason_name(m->reason));
+    return OK;
+}
+
+/* --- leases ---------------------------------------------------------------------------------- */
+
+static struct lease_name lease_of(const struct wire_entry *m, const struct id *lease)
+{
+    return (struct lease_name){ .tenant = m->tenant,
+                                .lease = *lease,
+                                .gateway = m->gateway,
+                                .key = m->key,
+                                .version = m->version,
+                                .certificate = SPAN(m->certificate) };
+}
+
+static void make_lease(struct batch *b, uint16_t type, const struct id *lease,
+                       const struct cell *key)
+{
+    const struct wire_entry *m = b->entry;
+    struct made *made = entry_make(b, &m->tenant, type);
+
+    put_key(made, m);
+    fields_id(&made->fields, "lease_id", lease);
+    fields_id(&made->fields, "gateway_id", &m->gateway);
+    if (key == NULL)
+        return;
+    fields_id(&made->fields, "engagement_id", &key->engagement);
+    fields_time(&made->fields, "expires", m->expires_us);
+}
+
+/* A live key of the tenant in an engagement that has not ended. */
+static status find_leasable(const struct keeper *k, const struct wire_entry *m,
+                            struct cell *ret_cell, struct err *e)
+{
+    status st = check_tenant(k, m, e);
+
+    if (st == OK && (m->expires_us == 0 || m->expires_us >= YEAR_10000_US))
+        st = fail(e, BAD_INPUT, "a lease needs an end", 0);
+    if (st == OK)
+        st = find_key(k, m, ret_cell, e);
+    if (st == OK)
+        st = check_active(k, &m->tenant, &ret_cell->engagement, e);
+    return st;
+}
+
+static status open_value(const struct keeper *k, const struct wire_entry *m,
+                         const struct cell *cell, struct secret **ret_value, struct err *e)
+{
+    AUTO(secret) *wrap = NULL;
+    AUTO(secret) *data_key = NULL;
+    struct key_name name = name_of(m);
+    struct err inner = { 0 };
+
+    status st = tenant_key(k, &m->tenant, &wrap, e);
+    if (st == OK)
+        st = keys_open_data_key(&k->keys, wrap, &name, cell, &data_key, e);
+    if (st != OK)
+        return st;
+    st = keys_open_value(&k->keys, data_key, &name, m->data, ret_value, &inner);
+    if (st == CORRUPT)
+        return fail(e, CORRUPT, "the sealed value does not open", 0);
+    return st == OK ? OK : err_note(e, st, inner.where, inner.why, inner.detail);
+}
+
+static status do_key_open(struct keeper *k, struct batch *b, struct err *e)
+{
+    const struct wire_entry *m = b->entry;
+    struct cell cell;
+    struct id lease;
+
+    status st = find_leasable(k, m, &cell, e);
+    if (st == OK)
+        st = open_value(k, m, &cell, &b->plain, e);
+    if (st != OK)
+        return st;
+    random_bytes((struct mspan){ lease.b, sizeof(lease.b) });
+    struct lease_name name = lease_of(m, &lease);
+    st = keys_lease_mac(&k->keys, &name, b->result.lease_mac, e);
+    if (st != OK)
+        return st;
+    b->result.lease = lease;
+    b->result.data = secret_view(b->plain);
+    make_lease(b, RECORD_LEASE_ISSUED, &lease, &cell);
+    return OK;
+}
+
+static status check_token(const struct keeper *k, const struct wire_entry *m, struct err *e)
+{
+    struct lease_name name = lease_of(m, &m->lease);
+    uint8_t mac[LEASE_MAC_SIZE];
+
+    status st = keys_lease_mac(&k->keys, &name, mac, e);
+    if (st == OK && !secret_equal(SPAN(mac), SPAN(m->lease_mac)))
+        return fail(e, DENIED, "the lease token is not valid", 0);
+    return st;
+}
+
+static status do_lease_renew(struct keeper *k, struct batch *b, struct err *e)
+{
+    struct cell cell;
+    status st = check_token(k, b->entry, e);
+
+    if (st == OK)
+        st = find_leasable(k, b->entry, &cell, e);
+    if (st != OK)
+        return st;
+    make_lease(b, RECORD_LEASE_RENEWED, &b->entry->lease, &cell);
+    return OK;
+}
+
+static status do_lease_release(struct keeper *k, struct batch *b, struct err *e)
+{
+    status st = check_token(k, b->entry, e);
+
+    if (st != OK)
+        return st;
+    make_lease(b, RECORD_LEASE_RELEASED, &b->entry->lease, NULL);
+    return OK;
+}
+
+/* --- the vault ------------------------------------------------------------------------------- */
+
+static status do_clock_confirm(struct keeper *k, struct batch *b, struct err *e)
+{
+    const struct id vault_log = { { 0 } };
+
+    if (!k->clock.held || b->confirm)
+        return fail(e, CONFLICT, "the clock is not held", 0);
+    b->confirm = true;
+    entry_make(b, &vault_log, RECORD_CLOCK_CONFIRMED);
+    return OK;
+}
+
+static status do_vault_created(struct keeper *k, struct batch *b, struct err *e)
+{
+    const struct id vault_log = { { 0 } };
+
+    if (heads_find(&k->heads, &vault_log)->tree.size != 0)
+        return fail(e, CONFLICT, "the vault's log has begun already", 0);
+    struct made *made = entry_make(b, &vault_log, RECORD_VAULT_CREATED);
+    fields_id(&made->fields, "vault_id", &k->keys.vault);
+    fields_text(&made->fields, "region", k->keys.region);
+    return OK;
+}
+
+/* --- the table ------------------------------------------------------------------------------- */
+
+static const struct {
+    status (*perform)(struct keeper *k, struct batch *b, struct err *e);
+    uint16_t type; /* of the record, as "attempt" of one that failed */
+} kinds[] = {
+    [ENTRY_RECORD] = { do_record, 0 },
+    [ENTRY_TENANT_NEW] = { do_tenant_new, RECORD_TENANT_CREATED },
+    [ENTRY_ENGAGEMENT_START] = { do_engagement_start, RECORD_ENGAGEMENT_STARTED },
+    [ENTRY_ENGAGEMENT_END] = { do_engagement_end, RECORD_ENGAGEMENT_ENDED },
+    [ENTRY_KEY_PUT] = { do_key_put, RECORD_KEY_PUT },
+    [ENTRY_KEY_OPEN] = { do_key_open, RECORD_LEASE_ISSUED },
+    [ENTRY_LEASE_RENEW] = { do_lease_renew, RECORD_LEASE_RENEWED },
+    [ENTRY_LEASE_RELEASE] = { do_lease_release, RECORD_LEASE_RELEASED },
+    [ENTRY_KEY_DESTROY] = { do_key_destroy, RECORD_KEY_DESTROYED },
+    [ENTRY_FOLD] = { entry_fold, 0 },
+    [ENTRY_CLOCK_CONFIRM] = { do_clock_confirm, RECORD_CLOCK_CONFIRMED },
+    [ENTRY_VAULT_CREATED] = { do_vault_created, RECORD_VAULT_CREATED },
+};
+
+status entry_perform(struct keeper *k, struct batch *b, struct err *e)
+{
+    uint8_t kind = b->entry->kind;
+
+    if (kind >= sizeof(kinds) / sizeof(kinds[0]) || kinds[kind].perform == NULL)
+        return fail(e, BAD_INPUT, "unknown kind of entry", kind);
+    return kinds[kind].perform(k, b, e);
+}
+
+static uint16_t attempted_type(const struct wire_entry *m)
+{
+    if (m->kind == ENTRY_RECORD)
+        return m->type;
+    if (m->kind == ENTRY_KEY_PUT && m->version != 1)
+        return RECORD_KEY_ROTATED;
+    return kinds[m->kind].type;
+}
+
+static void put_id(struct made *made, const char *name, const struct id *id)
+{
+    if (!id_is_zero(id))
+        fields_id(&made->fields, name, id);
+}
+
+void entry_failed(struct keeper *k, struct batch *b, const struct err *why)
+{
+    const struct wire_entry *m = b->entry;
+    uint64_t due_us = b->result.due_us;
+
+    secret_cleanup(&b->plain);
+    b->result = (struct wire_result){ .status = (uint8_t)why->code, .due_us = due_us };
+    b->result.reason = span_text(why->why);
+    b->made_count = 0;
+    struct made *made = entry_make(b, &m->log, RECORD_OPERATION_FAILED);
+    made->outcome = OUTCOME_FAILED;
+    fields_text(&made->fields, "attempt", record_type_name(attempted_type(m)));
+    if (heads_find(&k->heads, &m->log) == NULL)
+        put_id(made, "tenant_id", &m->log);
+    put_id(made, "engagement_id", &m->engagement);
+    if (!id_is_zero(&m->key))
+        put_key(made, m);
+    put_id(made, "gateway_id", &m->gateway);
+    put_id(made, "lease_id", &m->lease);
+    fields_text(&made->fields, "reason", why->why);
+}

@@ -1,0 +1,144 @@
+/*
+ * What the keeper writes into the journal, and what the journal explains.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "internal.h"
+
+/* Failed unlocks beyond this are only counted by the server: the rest of the journal's room is
+ * for purges, which an attacker must not be able to crowd out. */
+#define FAILURES_MAX 32768
+
+void keeper_journal(struct keeper *k, struct journal_entry *entries, size_t count)
+{
+    struct err e = { 0 };
+    uint64_t now = keeper_now(k);
+
+    for (size_t i = 0; i < count; i++)
+        entries[i].time_us = now;
+    status st = journal_append(k->journal, entries, count, &e);
+    if (st == LIMIT) {
+        log_err(LOG_ERROR_, "keeper.journal-full", &e);
+        return;
+    }
+    keeper_insist(st, &e);
+    keeper_time_write(k);
+}
+
+void keeper_journal_failure(struct keeper *k, const struct id *slot, enum outcome outcome)
+{
+    struct journal_entry entry = { .type = RECORD_VAULT_UNLOCK_FAILED,
+                                   .outcome = (uint8_t)outcome,
+                                   .subject = *slot };
+
+    if (journal_count(k->journal) < FAILURES_MAX)
+        keeper_journal(k, &entry, 1);
+}
+
+/* --- what the journal explains --------------------------------------------------------------- */
+
+struct death {
+    struct id id;
+    uint32_t version;
+    uint8_t was;
+};
+
+struct told {
+    size_t count;
+    struct death deaths[];
+};
+
+static int death_order(const void *a, const void *b)
+{
+    const struct death *x = a;
+    const struct death *y = b;
+    int order = memcmp(x->id.b, y->id.b, sizeof(x->id.b)); /* public */
+
+    if (order != 0)
+        return order;
+    if (x->version != y->version)
+        return x->version < y->version ? -1 : 1;
+    return (int)x->was - (int)y->was;
+}
+
+uint8_t keeper_destroyed_type(const struct journal_entry *entry)
+{
+    switch (entry->type) {
+    case RECORD_KEY_DESTROYED: return CELL_DATA_KEY;
+    case RECORD_PURGE_KEYS_DESTROYED: return CELL_ENGAGEMENT;
+    case RECORD_TENANT_SEED_DESTROYED: return CELL_TENANT_SEED;
+    case RECORD_TOMBSTONE_ALARM: return (uint8_t)entry->number;
+    default: return CELL_EMPTY;
+    }
+}
+
+status keeper_told_new(const struct keeper *k, struct told **ret_told, struct err *e)
+{
+    size_t cap = journal_count(k->journal);
+    struct told *t = calloc(1, sizeof(*t) + cap * sizeof(t->deaths[0]));
+    struct journal_entry entry;
+    size_t cursor = 0;
+
+    if (t == NULL)
+        return fail(e, NO_MEMORY, "no memory for the journal's index", 0);
+    while (t->count < cap && journal_next(k->journal, &cursor, &entry)) {
+        uint8_t was = keeper_destroyed_type(&entry);
+        if (was == CELL_EMPTY)
+            continue;
+        t->deaths[t->count++] =
+            (struct death){ .id = entry.subject, .version = entry.version, .was = was };
+    }
+    qsort(t->deaths, t->count, sizeof(t->deaths[0]), death_order);
+    *ret_told = t;
+    return OK;
+}
+
+void told_cleanup(struct told **t)
+{
+    free(*t);
+    *t = NULL;
+}
+
+bool keeper_told(const struct told *t, uint8_t was, const struct id *id, uint32_t version)
+{
+    struct death key = { .id = *id, .version = version, .was = was };
+
+    return t->count > 0 &&
+           bsearch(&key, t->deaths, t->count, sizeof(t->deaths[0]), death_order) != NULL;
+}
+
+#define ALARMS_AT_ONCE 64
+
+status keeper_check_tombstones(struct keeper *k, struct err *e)
+{
+    AUTO(told) *told = NULL;
+    struct journal_entry alarms[ALARMS_AT_ONCE];
+    size_t count = 0;
+    size_t cursor = 0;
+    struct cell cell;
+
+    status st = keeper_told_new(k, &told, e);
+    if (st != OK)
+        return st;
+    while (keyring_next_unproven(k->ring, &cursor, &cell)) {
+        if (keeper_told(told, cell.was, &cell.id, cell.version))
+            continue;
+        alarms[count++] = (struct journal_entry){ .type = RECORD_TOMBSTONE_ALARM,
+                                                  .outcome = OUTCOME_FAILED,
+                                                  .reason = cell.reason,
+                                                  .subject = cell.id,
+                                                  .tenant = cell.parent,
+                                                  .engagement = cell.engagement,
+                                                  .version = cell.version,
+                                                  .number = cell.was };
+        if (count == ALARMS_AT_ONCE) {
+            keeper_journal(k, alarms, count);
+            count = 0;
+        }
+    }
+    if (count > 0)
+        keeper_journal(k, alarms, count);
+    return OK;
+}

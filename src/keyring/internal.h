@@ -1,0 +1,187 @@
+/*
+ * What the files of this module share: the layout of the file and the keyring in memory.
+ *
+ *   two superblocks | slot places | cell places (whole chunks)
+ *
+ * A place is a numbered position; its content is a slot or cell, empty, or in between. Every
+ * checksum and MAC covers the number of the place, so content cannot be moved.
+ */
+#ifndef KEYRING_INTERNAL_H
+#define KEYRING_INTERNAL_H
+
+#include "disk.h"
+#include "keyring/keyring.h"
+
+#define SUPER_SIZE      4096
+#define SUPER_COPIES    2
+#define SLOT_PLACES     (LIMIT_SLOTS + 2) /* two to spare: a full table can still roll */
+#define SLOTS_AT        ((uint64_t)SUPER_COPIES * SUPER_SIZE)
+#define CELLS_AT        (SLOTS_AT + (uint64_t)SLOT_PLACES * SLOT_SIZE)
+#define CELL_CHUNK      1024
+#define CELL_PLACES_MAX ((uint32_t)1 << 22)
+#define CELL_TYPES      5       /* CELL_EMPTY to CELL_SYSTEM */
+#define SEQ_MAX         (UINT64_MAX >> 2) /* more is damage: leaves room to count on */
+#define TAG_SIZE        16
+
+/* On disk only. DYING: identity in clear, value already random. SCAR: content was lost. */
+enum { CELL_SCAR = 0xFC, CELL_DYING = 0xFD };
+
+enum place_kind {
+    PLACE_EMPTY,
+    PLACE_LIVE,
+    PLACE_TOMBSTONE,
+    PLACE_DYING,   /* destruction began */
+    PLACE_DAMAGED, /* fails its checksum */
+    PLACE_SCAR
+};
+
+enum place_stage {
+    STAGE_NONE,
+    STAGE_BIRTH, /* a new cell waits in births */
+    STAGE_DEATH, /* live in the file, no longer for the caller */
+    STAGE_PROOF  /* tombstone waits for its MAC */
+};
+
+/* One cell place in memory: what the file holds, not what is staged. */
+struct place {
+    uint64_t seq;          /* live: of the cell; tombstone: of the destruction */
+    uint64_t victim_seq;   /* tombstone: of the cell that died */
+    uint8_t tag[TAG_SIZE]; /* start of the MAC of the live cell, or of the one that died */
+    uint32_t hash;         /* live: of the identity */
+    uint32_t staged;       /* position in births or changes */
+    uint8_t kind;
+    uint8_t type; /* live: of the cell */
+    uint8_t stage;
+    bool proven; /* tombstone: has a MAC, checked if authenticated */
+};
+
+struct birth {
+    uint32_t place;
+    uint32_t hash;
+    uint8_t bytes[CELL_SIZE];
+};
+
+/* A tombstone to come: of a live cell, or the same again with a MAC. */
+struct change {
+    uint32_t place;
+    uint8_t bytes[CELL_SIZE];
+};
+
+struct super {
+    struct keyring_info info;
+    uint64_t generation;
+    uint32_t places;      /* the file is at least this long */
+    uint32_t live;        /* cells alive at cell_seq */
+    uint64_t cell_seq;    /* digest is over the cells alive after this change */
+    uint8_t digest[SHA256_SIZE];
+    uint64_t slot_seq;
+    uint64_t slots[SLOT_PLACES]; /* seq of the slot in each place, 0: none */
+};
+
+struct keyring {
+    struct disk *disk; /* apart, so that a failed read through a const keyring is final too */
+    const struct secret *mac_key; /* borrowed; NULL while locked */
+
+    struct super super;
+    unsigned super_copy; /* that super was read from or written to */
+    uint64_t reuse_seq;  /* tombstones up to here are in no superblock's digest */
+
+    struct slot slots[SLOT_PLACES];
+    uint64_t slot_seqs[SLOT_PLACES];
+    uint8_t slot_kinds[SLOT_PLACES]; /* enum place_kind */
+    uint64_t slot_seq;
+
+    struct place *places;
+    uint32_t place_count;
+    uint32_t place_cap;
+    uint32_t empty_from; /* no empty place before */
+    uint32_t reuse_from; /* no reusable tombstone before */
+    size_t counts[CELL_TYPES]; /* as the caller sees them */
+    size_t scars;
+
+    uint32_t *index; /* 1 + place, 0: free */
+    uint32_t index_cap;
+    uint32_t index_count;
+    uint64_t index_seed;
+
+    uint64_t seq;         /* last given out */
+    uint64_t durable_seq; /* last that a finished commit used */
+    struct birth *births;
+    size_t birth_count;
+    size_t birth_cap;
+    struct change *deaths;
+    size_t death_count;
+    size_t death_cap;
+    struct change *proofs;
+    size_t proof_count;
+    size_t proof_cap;
+};
+
+/* cell.c: one cell as bytes. */
+void keyring_cell_encode(const struct cell *cell, uint64_t seq, uint8_t out[CELL_SIZE]);
+void keyring_cell_decode(const uint8_t bytes[CELL_SIZE], struct cell *ret_cell);
+/* Turns the bytes of a live cell into those of its tombstone, as yet without seq and checksum. */
+void keyring_cell_kill(uint8_t bytes[CELL_SIZE], uint8_t reason, uint64_t time_us);
+void keyring_cell_set_reason(uint8_t bytes[CELL_SIZE], uint8_t reason, uint64_t time_us);
+void keyring_cell_set_seq(uint8_t bytes[CELL_SIZE], uint64_t seq);
+/* The dying form of a tombstone: the same identity, random wherever the value and its MAC were. */
+void keyring_cell_dying(uint32_t place, const uint8_t tombstone[CELL_SIZE], uint8_t out[CELL_SIZE]);
+void keyring_cell_revive(uint8_t bytes[CELL_SIZE]); /* dying to tombstone */
+void keyring_cell_scar(uint64_t seq, uint8_t out[CELL_SIZE]);
+/* Writes the checksum, and the MAC if there is a key (else zeros). */
+MUST_CHECK status keyring_cell_finish(const struct keyring *k, uint32_t place,
+                                      uint8_t bytes[CELL_SIZE], struct err *e);
+/* OK, or CORRUPT if the MAC is wrong. */
+MUST_CHECK status keyring_cell_check(const struct keyring *k, uint32_t place,
+                                     const uint8_t bytes[CELL_SIZE], struct err *e);
+/* Fills kind, type, seq, victim_seq, tag and proven (a MAC is there). */
+void keyring_cell_inspect(uint32_t place, const uint8_t bytes[CELL_SIZE], struct place *ret_place);
+bool keyring_cell_is(const uint8_t bytes[CELL_SIZE], uint8_t type, const struct id *id,
+                     uint32_t version);
+uint64_t keyring_cell_at(uint32_t place);
+
+/* index.c: identities to places. Holds what the caller sees, staged changes included. */
+uint32_t keyring_index_hash(const struct keyring *k, uint8_t type, const struct id *id,
+                            uint32_t version);
+MUST_CHECK status keyring_index_reserve(struct keyring *k, uint32_t more, struct err *e);
+void keyring_index_add(struct keyring *k, uint32_t place, uint32_t hash);
+void keyring_index_remove(struct keyring *k, uint32_t place, uint32_t hash);
+/* NOT_FOUND without a reason, as callers often ask on purpose. */
+MUST_CHECK status keyring_index_find(const struct keyring *k, uint8_t type, const struct id *id,
+                                     uint32_t version, uint32_t *ret_place,
+                                     uint8_t ret_bytes[CELL_SIZE], struct err *e);
+
+/* place.c: the cell places. */
+/* Reads a place as the caller sees it and checks that it is what memory knows. */
+MUST_CHECK status keyring_place_load(const struct keyring *k, uint32_t place,
+                                     uint8_t ret_bytes[CELL_SIZE], struct err *e);
+MUST_CHECK status keyring_place_take(struct keyring *k, uint32_t *ret_place, struct err *e);
+MUST_CHECK status keyring_place_scan(struct keyring *k, struct err *e);
+MUST_CHECK status keyring_place_authenticate(struct keyring *k, struct err *e);
+/* Scars what was damaged, proves the tombstones that a living successor explains. */
+MUST_CHECK status keyring_place_settle(struct keyring *k, struct err *e);
+MUST_CHECK status keyring_place_reserve(struct keyring *k, uint32_t count, struct err *e);
+
+/* slot.c */
+MUST_CHECK status keyring_slot_scan(struct keyring *k, struct err *e);
+MUST_CHECK status keyring_slot_authenticate(struct keyring *k, struct err *e);
+MUST_CHECK status keyring_slot_settle(struct keyring *k, struct err *e);
+MUST_CHECK status keyring_slot_write(struct keyring *k, unsigned place, const struct slot *slot,
+                                     struct err *e);
+
+/* super.c */
+MUST_CHECK status keyring_super_read(struct keyring *k, struct err *e);
+MUST_CHECK status keyring_super_authenticate(const struct keyring *k, struct err *e);
+/* The same superblock with today's state, into the other copy; durable. */
+MUST_CHECK status keyring_super_write(struct keyring *k, uint64_t anchor_size, struct err *e);
+void keyring_super_digest(const struct keyring *k, uint64_t seq, uint8_t ret[SHA256_SIZE],
+                          uint32_t *ret_live);
+
+/* commit.c */
+MUST_CHECK status keyring_stage_death(struct keyring *k, uint32_t place,
+                                      const uint8_t live[CELL_SIZE], uint8_t reason,
+                                      uint64_t time_us, struct err *e);
+/* Refuses a keyring that failed before: IO. */
+MUST_CHECK status keyring_usable(const struct keyring *k, struct err *e);
+
+#endif

@@ -1,0 +1,164 @@
+/*
+ * The scanner of record fields. It promises that what it accepts every strict JSON reader
+ * accepts and reads alike: no nesting, no fractions, no escaped NUL, no half of a surrogate
+ * pair, no repeated name. It allocates nothing and never looks beyond the given bytes.
+ */
+#include "fragment.h"
+
+#include "text.h"
+
+#define NAME_LENGTH_MAX 32
+#define DIGITS_MAX      15
+#define SMALLEST_FIELD  6 /* ,"a":1 */
+#define FIELDS_MAX      (LIMIT_RECORD / SMALLEST_FIELD)
+
+static bool take(struct in *i, char c)
+{
+    if (i->n == 0 || i->p[0] != (uint8_t)c)
+        return false;
+    in_u8(i);
+    return true;
+}
+
+/* Takes word if it comes next and nothing otherwise. */
+static bool take_word(struct in *i, const char *word)
+{
+    struct span want = span_text(word);
+
+    if (i->n < want.n || !span_same(span_of(i->p, want.n), want))
+        return false;
+    in_raw(i, want.n);
+    return true;
+}
+
+/* The XXXX of a \uXXXX escape. */
+static bool take_code_unit(struct in *i, uint16_t *ret_unit)
+{
+    struct span digits = in_raw(i, 4);
+    uint8_t unit[2];
+
+    if (i->bad || !hex_parse((const char *)digits.p, digits.n, unit, sizeof(unit)))
+        return false;
+    *ret_unit = (uint16_t)(unit[0] << 8 | unit[1]);
+    return true;
+}
+
+/* What follows a backslash. */
+static bool take_escape(struct in *i)
+{
+    uint16_t unit = 0;
+
+    switch (in_u8(i)) {
+    case '"':
+    case '\\':
+    case '/':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't': return true;
+    case 'u': break;
+    default: return false;
+    }
+    /* Readers disagree about an escaped NUL, and about surrogates that are not a pair. */
+    if (!take_code_unit(i, &unit) || unit == 0 || (unit >= 0xdc00 && unit <= 0xdfff))
+        return false;
+    if (unit < 0xd800 || unit > 0xdbff)
+        return true;
+    return take_word(i, "\\u") && take_code_unit(i, &unit) && unit >= 0xdc00 && unit <= 0xdfff;
+}
+
+static bool take_string(struct in *i, struct span *ret_inside)
+{
+    const uint8_t *start = NULL;
+
+    if (!take(i, '"'))
+        return false;
+    start = i->p;
+    while (i->n > 0 && i->p[0] != '"') {
+        size_t length = text_character(span_of(i->p, i->n));
+
+        if (length == 0 || i->p[0] < 0x20)
+            return false;
+        if (take(i, '\\')) {
+            if (!take_escape(i))
+                return false;
+        } else {
+            in_raw(i, length);
+        }
+    }
+    *ret_inside = span_of(start, (size_t)(i->p - start));
+    return take(i, '"');
+}
+
+static bool take_name(struct in *i, struct span *ret_name)
+{
+    if (!take_string(i, ret_name) || ret_name->n == 0 || ret_name->n > NAME_LENGTH_MAX)
+        return false;
+    for (size_t k = 0; k < ret_name->n; k++) {
+        uint8_t c = ret_name->p[k];
+
+        if (c != '_' && (c < 'a' || c > 'z'))
+            return false;
+    }
+    return true;
+}
+
+static bool take_number(struct in *i, struct span *ret_digits)
+{
+    const uint8_t *start = i->p;
+    size_t n = 0;
+
+    while (n < i->n && i->p[n] >= '0' && i->p[n] <= '9')
+        n++;
+    if (n == 0 || n > DIGITS_MAX || (n > 1 && start[0] == '0'))
+        return false;
+    *ret_digits = in_raw(i, n);
+    return true;
+}
+
+static bool take_value(struct in *i, struct span *ret_value)
+{
+    const uint8_t *start = i->p;
+
+    if (i->n > 0 && i->p[0] == '"')
+        return take_string(i, ret_value);
+    if (take_word(i, "true") || take_word(i, "false")) {
+        *ret_value = span_of(start, (size_t)(i->p - start));
+        return true;
+    }
+    return take_number(i, ret_value);
+}
+
+bool fragment_next(struct in *rest, struct fragment_field *ret_field)
+{
+    struct fragment_field field;
+
+    if (!take(rest, ',') || !take_name(rest, &field.name) || !take(rest, ':') ||
+        !take_value(rest, &field.value))
+        return false;
+    *ret_field = field;
+    return true;
+}
+
+bool fragment_check(struct span fragment)
+{
+    struct span names[FIELDS_MAX];
+    struct fragment_field field;
+    struct in rest = in_of(fragment);
+    size_t count = 0;
+
+    /* The size bound is what bounds the table, so it is tested and not assumed. */
+    if (fragment.n > LIMIT_RECORD)
+        return false;
+    while (rest.n > 0) {
+        if (!fragment_next(&rest, &field))
+            return false;
+        for (size_t k = 0; k < count; k++) {
+            if (span_same(names[k], field.name))
+                return false;
+        }
+        names[count++] = field.name;
+    }
+    return true;
+}

@@ -1,0 +1,26 @@
+/*
+ * The flat fields inside a record:  ,"name":value  repeated. The grammar is that of
+ * record_fields_check; which names are allowed where is the caller's matter. Private to the
+ * module.
+ */
+#ifndef LEDGER_SRC_FRAGMENT_H
+#define LEDGER_SRC_FRAGMENT_H
+
+#include "base/bytes.h"
+#include "base/limits.h"
+
+/* Digits of a number: every JSON reader keeps 15 of them exactly, even one that uses doubles. */
+#define FRAGMENT_NUMBER_MAX ((uint64_t)999999999999999)
+
+/* Views into the fragment. A string's value is without its quotes, still escaped. */
+struct fragment_field {
+    struct span name;
+    struct span value;
+};
+
+/* Takes the next field. false if there is none or it is malformed. */
+bool fragment_next(struct in *rest, struct fragment_field *ret_field);
+/* Well-formed from end to end, and no name twice. At most LIMIT_RECORD bytes. */
+bool fragment_check(struct span fragment);
+
+#endif

@@ -1,0 +1,88 @@
+/*
+ * The vocabulary of the audit trail. Codes and names are stored and exported: a row may be
+ * added, but never changed, removed or given to another meaning.
+ */
+#include "ledger/record.h"
+
+enum origin {
+    ORIGIN_KEEPER, /* appears only through the keeper operation that it describes */
+    ORIGIN_ENGINE  /* the engine may ask for it */
+};
+
+struct row {
+    uint16_t type;
+    enum origin origin;
+    const char *name;
+};
+
+static const struct row rows[] = {
+    { RECORD_VAULT_CREATED, ORIGIN_KEEPER, "vault.created" },
+    { RECORD_VAULT_UNLOCKED, ORIGIN_KEEPER, "vault.unlocked" },
+    { RECORD_VAULT_UNLOCK_FAILED, ORIGIN_KEEPER, "vault.unlock_failed" },
+    { RECORD_VAULT_LOCKED, ORIGIN_ENGINE, "vault.locked" },
+    { RECORD_SERVER_STARTED, ORIGIN_ENGINE, "server.started" },
+    { RECORD_RECOVERY_UNANSWERED, ORIGIN_ENGINE, "recovery.unanswered" },
+    { RECORD_CLOCK_JUMPED, ORIGIN_KEEPER, "clock.jumped" },
+    { RECORD_CLOCK_CONFIRMED, ORIGIN_KEEPER, "clock.confirmed" },
+    { RECORD_TOMBSTONE_ALARM, ORIGIN_KEEPER, "tombstone.alarm" },
+    { RECORD_OPERATOR_ENROLLED, ORIGIN_KEEPER, "operator.enrolled" },
+    { RECORD_TENANT_CREATED, ORIGIN_KEEPER, "tenant.created" },
+    { RECORD_ENGAGEMENT_STARTED, ORIGIN_KEEPER, "engagement.started" },
+    { RECORD_ENGAGEMENT_ENDED, ORIGIN_KEEPER, "engagement.ended" },
+    { RECORD_PURGE_KEYS_DESTROYED, ORIGIN_KEEPER, "purge.keys_destroyed" },
+    { RECORD_PURGE_DONE, ORIGIN_ENGINE, "purge.done" },
+    { RECORD_TENANT_SEED_DESTROYED, ORIGIN_KEEPER, "tenant.seed_destroyed" },
+    { RECORD_KEY_PUT, ORIGIN_KEEPER, "key.put" },
+    { RECORD_KEY_ROTATED, ORIGIN_KEEPER, "key.rotated" },
+    { RECORD_KEY_REVOKED, ORIGIN_ENGINE, "key.revoked" },
+    { RECORD_KEY_DESTROYED, ORIGIN_KEEPER, "key.destroyed" },
+    { RECORD_LEASE_ISSUED, ORIGIN_KEEPER, "lease.issued" },
+    { RECORD_LEASE_RENEWED, ORIGIN_KEEPER, "lease.renewed" },
+    { RECORD_LEASE_RELEASED, ORIGIN_KEEPER, "lease.released" },
+    { RECORD_LEASE_REFUSED, ORIGIN_ENGINE, "lease.refused" },
+    { RECORD_GATEWAY_ADDED, ORIGIN_ENGINE, "gateway.added" },
+    { RECORD_GATEWAY_REMOVED, ORIGIN_ENGINE, "gateway.removed" },
+    { RECORD_GRANT_ADDED, ORIGIN_ENGINE, "grant.added" },
+    { RECORD_GRANT_REMOVED, ORIGIN_ENGINE, "grant.removed" },
+    { RECORD_CERTIFICATE_ISSUED, ORIGIN_ENGINE, "certificate.issued" },
+    { RECORD_CERTIFICATE_REVOKED, ORIGIN_ENGINE, "certificate.revoked" },
+    { RECORD_REQUEST_REFUSED, ORIGIN_ENGINE, "request.refused" },
+    { RECORD_REQUESTS_REFUSED, ORIGIN_ENGINE, "requests.refused" },
+    { RECORD_AUDIT_EXPORTED, ORIGIN_ENGINE, "audit.exported" },
+    { RECORD_OPERATION_FAILED, ORIGIN_KEEPER, "operation.failed" },
+};
+
+#define ROW_COUNT (sizeof(rows) / sizeof(rows[0]))
+
+static const struct row *find(uint16_t type)
+{
+    for (size_t i = 0; i < ROW_COUNT; i++) {
+        if (rows[i].type == type)
+            return &rows[i];
+    }
+    return NULL;
+}
+
+const char *record_type_name(uint16_t type)
+{
+    const struct row *row = find(type);
+
+    return row == NULL ? NULL : row->name;
+}
+
+bool record_type_keeper_only(uint16_t type)
+{
+    const struct row *row = find(type);
+
+    /* An unknown code comes from a server that is not ours: the closed answer. */
+    return row == NULL || row->origin == ORIGIN_KEEPER;
+}
+
+uint16_t record_type_parse(struct span name)
+{
+    for (size_t i = 0; i < ROW_COUNT; i++) {
+        if (span_same(name, span_text(rows[i].name)))
+            return rows[i].type;
+    }
+    return 0;
+}

@@ -1,0 +1,183 @@
+/*
+ * Opening and closing the database. The order matters: nothing is read before the key is set,
+ * nothing is written before a page has opened with it, and nothing of ours runs before every
+ * setting has been read back.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "db.h"
+#include "migration.h"
+
+#define RAW_KEY_SIZE   32
+#define RAW_KEY_LENGTH (2 + 2 * RAW_KEY_SIZE + 1) /* x'..' */
+
+static void free_connection(struct store *s)
+{
+    db_forget_views(s);
+    for (size_t i = 0; i < STATEMENT_COUNT; i++)
+        (void)sqlite3_finalize(s->statements[i]);
+    (void)sqlite3_close(s->db);
+    free(s);
+}
+
+void store_close(struct store *s)
+{
+    if (s == NULL)
+        return;
+    store_rollback(s);
+    /* Nobody is left to be told; what stays in the WAL is found there at the next start. */
+    if (!s->failed)
+        (void)!store_checkpoint(s, NULL);
+    free_connection(s);
+}
+
+void store_cleanup(struct store **s)
+{
+    store_close(*s);
+    *s = NULL;
+}
+
+static status sync_directory(const char *dir, struct err *e)
+{
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int synced = fd < 0 ? -1 : fsync(fd);
+    int code = errno;
+
+    if (fd >= 0)
+        (void)close(fd);
+    if (synced != 0)
+        return fail(e, IO, "database directory cannot be synced", code);
+    return OK;
+}
+
+/*
+ * SQLite would create the file for all to read. An existing one is not opened here: closing a
+ * second descriptor of a file drops the locks that the first one holds.
+ */
+static status create_file(const char *dir, const char *path, struct err *e)
+{
+    int fd = open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+
+    if (fd < 0)
+        return errno == EEXIST ? OK : fail(e, IO, "database file cannot be created", errno);
+    (void)close(fd);
+    return sync_directory(dir, e);
+}
+
+/* A raw key in SQLCipher's form: no derivation, and no copy in an SQL text. */
+static status set_key(struct store *s, const struct secret *key, struct err *e)
+{
+    AUTO(secret) *raw = NULL;
+    char *text = NULL;
+    status st = secret_new(RAW_KEY_LENGTH + 1, &raw, e);
+
+    if (st != OK)
+        return st;
+    text = (char *)secret_fill(raw).p;
+    text[0] = 'x';
+    text[1] = '\'';
+    hex_format(secret_view(key), text + 2);
+    text[RAW_KEY_LENGTH - 1] = '\'';
+    if (sqlite3_key_v2(s->db, "main", text, RAW_KEY_LENGTH) != SQLITE_OK)
+        return db_fail(s, e, "SQLCipher refuses the key");
+    return OK;
+}
+
+/* Reads the first page. */
+static status check_key(struct store *s, struct err *e)
+{
+    int code = sqlite3_exec(s->db, "SELECT count(*) FROM sqlite_master", NULL, NULL, NULL);
+
+    if (code == SQLITE_OK)
+        return OK;
+    if ((code & 0xff) == SQLITE_BUSY)
+        return fail(e, CONFLICT, "another process has the database open", code);
+    if ((code & 0xff) == SQLITE_NOTADB)
+        return fail(e, CORRUPT, "wrong key or damaged database", code);
+    return db_fail(s, e, "database cannot be read");
+}
+
+static int note_wal_pages(void *context, sqlite3 *db, const char *name, int pages)
+{
+    struct store *s = context;
+
+    (void)db;
+    (void)name;
+    s->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+static status start(struct store *s, const struct secret *key, struct err *e)
+{
+    status st = guard_connection(s, e);
+
+    if (st == OK)
+        st = setting_apply_before_key(s, e);
+    if (st == OK)
+        st = set_key(s, key, e);
+    if (st == OK)
+        st = setting_apply_before_read(s, e);
+    if (st == OK)
+        st = check_key(s, e);
+    if (st == OK)
+        st = setting_prove_no_temporary_file(s, e);
+    if (st == OK)
+        st = setting_apply_after_read(s, e);
+    if (st != OK)
+        return st;
+    sqlite3_wal_hook(s->db, note_wal_pages, s);
+    s->phase = PHASE_MIGRATE;
+    st = migrate(s, store_migrations, store_migration_count, e);
+    s->phase = PHASE_SERVE;
+    return st;
+}
+
+static status open_connection(const char *path, struct store *s, struct err *e)
+{
+    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
+    int code = sqlite3_open_v2(path, &s->db, flags, GUARD_VFS);
+
+    if (s->db == NULL)
+        return fail(e, NO_MEMORY, "no memory for the database", code);
+    (void)sqlite3_extended_result_codes(s->db, 1);
+    if (code != SQLITE_OK)
+        return db_fail(s, e, "database cannot be opened");
+    return OK;
+}
+
+status store_open(const char *dir, const struct secret *key, struct store **ret_store,
+                  struct err *e)
+{
+    char path[PATH_MAX];
+    struct store *s = NULL;
+    int length = snprintf(path, sizeof(path), "%s/strongroom.db", dir);
+    status st = OK;
+
+    if (secret_view(key).n != RAW_KEY_SIZE)
+        return fail(e, BUG, "database key is not 32 bytes", 0);
+    if (length < 0 || (size_t)length >= sizeof(path))
+        return fail(e, BAD_INPUT, "path of the database is too long", 0);
+    st = guard_register(e);
+    if (st == OK)
+        st = create_file(dir, path, e);
+    if (st != OK)
+        return st;
+    s = calloc(1, sizeof(*s));
+    if (s == NULL)
+        return fail(e, NO_MEMORY, "no memory for the store", 0);
+    s->phase = PHASE_SETUP;
+    st = open_connection(path, s, e);
+    if (st == OK)
+        st = start(s, key, e);
+    if (st != OK) {
+        free_connection(s);
+        return st;
+    }
+    *ret_store = s;
+    return OK;
+}

@@ -1,0 +1,122 @@
+/*
+ * Every statement in one place, so that one look shows what the store can be made to do. Whatever
+ * reads or changes tenant data names the tenant in its WHERE. Literals in conditions repeat those
+ * of partial indexes on purpose: SQLite uses such an index only if it sees the same term.
+ */
+#include "statement.h"
+
+#define ENGAGEMENT_COLUMNS \
+    "SELECT id, tenant, name, state, started_us, ended_us, due_us, purged_us FROM engagement "
+#define KEY_COLUMNS \
+    "SELECT id, tenant, engagement, name, provider, state, version, created_us FROM key "
+#define VERSION_COLUMNS \
+    "SELECT tenant, key, version, state, hint, created_us, destroy_at_us, sealed FROM version "
+#define VERSION_COLUMNS_UNSEALED \
+    "SELECT tenant, key, version, state, hint, created_us, destroy_at_us FROM version "
+#define RECORD_COLUMNS "SELECT log, seq, time_us, type, outcome, mac, line FROM record "
+
+const char *const statement_sql[STATEMENT_COUNT] = {
+    [SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [SQL_COMMIT] = "COMMIT",
+    [SQL_ROLLBACK] = "ROLLBACK",
+    [SQL_MARK] = "SAVEPOINT mark",
+    [SQL_KEEP] = "RELEASE mark",
+    [SQL_UNDO] = "ROLLBACK TO mark",
+
+    [SQL_FACT_SET] = "INSERT INTO fact (name, value) VALUES (?1, ?2) "
+                     "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    [SQL_FACT_GET] = "SELECT value FROM fact WHERE name = ?1",
+
+    [SQL_TENANT_ADD] = "INSERT INTO tenant (id, name, region, created_us) VALUES (?1, ?2, ?3, ?4)",
+    [SQL_TENANT_BY_NAME] = "SELECT id, name, region, created_us FROM tenant WHERE name = ?1",
+    [SQL_TENANT_BY_ID] = "SELECT id, name, region, created_us FROM tenant WHERE id = ?1",
+    [SQL_TENANT_LIST] = "SELECT id, name, region, created_us FROM tenant "
+                        "WHERE name > ?1 ORDER BY name",
+
+    [SQL_ENGAGEMENT_ADD] =
+        "INSERT INTO engagement (id, tenant, name, state, started_us, ended_us, due_us, purged_us) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [SQL_ENGAGEMENT_BY_NAME] = ENGAGEMENT_COLUMNS "WHERE tenant = ?1 AND name = ?2",
+    [SQL_ENGAGEMENT_BY_ID] = ENGAGEMENT_COLUMNS "WHERE tenant = ?1 AND id = ?2",
+    [SQL_ENGAGEMENT_SET] = "UPDATE engagement SET state = ?3, started_us = ?4, ended_us = ?5, "
+                           "due_us = ?6, purged_us = ?7 WHERE tenant = ?1 AND id = ?2",
+    [SQL_ENGAGEMENT_LIST] = ENGAGEMENT_COLUMNS "WHERE tenant = ?1 AND name > ?2 ORDER BY name",
+    [SQL_ENGAGEMENT_ENDED] =
+        ENGAGEMENT_COLUMNS "WHERE state = 2 ORDER BY due_us, tenant, id LIMIT ?1 OFFSET ?2",
+
+    [SQL_KEY_ADD] =
+        "INSERT INTO key (id, tenant, engagement, name, provider, state, version, created_us) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [SQL_KEY_BY_NAME] = KEY_COLUMNS "WHERE tenant = ?1 AND name = ?2",
+    [SQL_KEY_BY_ID] = KEY_COLUMNS "WHERE tenant = ?1 AND id = ?2",
+    [SQL_KEY_SET] = "UPDATE key SET engagement = ?3, provider = ?4, state = ?5, version = ?6 "
+                    "WHERE tenant = ?1 AND id = ?2",
+    [SQL_KEY_LIST] = KEY_COLUMNS "WHERE tenant = ?1 AND name > ?2 ORDER BY name",
+    /* A key whose versions are gone is still found, as one with a destroyed version. */
+    [SQL_KEY_LEASABLE] =
+        "SELECT t.id, t.name, t.region, t.created_us, k.id, k.tenant, k.engagement, k.name, "
+        "k.provider, k.state, k.version, k.created_us, g.state, coalesce(v.state, 3), "
+        "coalesce(v.hint, ''), coalesce(v.sealed, x'') FROM tenant t "
+        "JOIN key k ON k.tenant = t.id AND k.name = ?2 "
+        "JOIN engagement g ON g.tenant = t.id AND g.id = k.engagement "
+        "LEFT JOIN version v ON v.tenant = t.id AND v.key = k.id AND v.version = k.version "
+        "WHERE t.name = ?1",
+    [SQL_KEY_PURGE] = "UPDATE key SET state = 3 WHERE tenant = ?1 AND engagement = ?2",
+
+    [SQL_VERSION_ADD] = "INSERT INTO version (tenant, key, version, state, hint, created_us, "
+                        "destroy_at_us, sealed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [SQL_VERSION_GET] = VERSION_COLUMNS "WHERE tenant = ?1 AND key = ?2 AND version = ?3",
+    [SQL_VERSION_SUPERSEDE] = "UPDATE version SET state = 2, destroy_at_us = ?4 "
+                              "WHERE tenant = ?1 AND key = ?2 AND version = ?3 AND state = 1",
+    [SQL_VERSION_DESTROY] = "UPDATE version SET state = 3, destroy_at_us = ?4, sealed = x'' "
+                            "WHERE tenant = ?1 AND key = ?2 AND version = ?3 AND state <> 3",
+    [SQL_VERSION_STATE] =
+        "SELECT state FROM version WHERE tenant = ?1 AND key = ?2 AND version = ?3",
+    [SQL_VERSION_LIST] = VERSION_COLUMNS "WHERE tenant = ?1 AND key = ?2 ORDER BY version DESC",
+    [SQL_VERSION_DUE] =
+        VERSION_COLUMNS_UNSEALED "WHERE state = 2 AND destroy_at_us <= ?1 ORDER BY destroy_at_us",
+    [SQL_VERSION_LIVE] = VERSION_COLUMNS_UNSEALED
+    "WHERE state < 3 AND (key, version) > (?1, ?2) ORDER BY key, version",
+    [SQL_VERSION_PURGE] = "DELETE FROM version WHERE tenant = ?1 AND key IN "
+                          "(SELECT id FROM key WHERE tenant = ?1 AND engagement = ?2)",
+
+    [SQL_CERTIFICATE_ADD] =
+        "INSERT INTO certificate (spki, role, name, tenant, gateway, issued_us, "
+        "not_after_us, revoked_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    /* The first revocation counts. */
+    [SQL_CERTIFICATE_REVOKE] = "UPDATE certificate SET revoked_us = "
+                               "CASE revoked_us WHEN 0 THEN ?2 ELSE revoked_us END WHERE spki = ?1",
+    [SQL_CERTIFICATE_LIST] = "SELECT spki, role, name, tenant, gateway, issued_us, not_after_us, "
+                             "revoked_us FROM certificate WHERE spki > ?1 ORDER BY spki",
+
+    [SQL_GATEWAY_ADD] = "INSERT INTO gateway (id, name, created_us, removed_us) "
+                        "VALUES (?1, ?2, ?3, ?4)",
+    [SQL_GATEWAY_BY_NAME] = "SELECT id, name, created_us, removed_us FROM gateway "
+                            "WHERE name = ?1 AND removed_us = 0",
+    [SQL_GATEWAY_REMOVE] = "UPDATE gateway SET removed_us = ?2 WHERE id = ?1 AND removed_us = 0",
+    [SQL_GATEWAY_LIST] = "SELECT id, name, created_us, removed_us FROM gateway "
+                         "WHERE name > ?1 AND removed_us = 0 ORDER BY name",
+
+    [SQL_GRANT_ADD] = "INSERT INTO gateway_grant (gateway, tenant, pattern, max_ttl_s, created_us) "
+                      "VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (gateway, tenant, pattern) "
+                      "DO UPDATE SET max_ttl_s = excluded.max_ttl_s",
+    [SQL_GRANT_REMOVE] =
+        "DELETE FROM gateway_grant WHERE gateway = ?1 AND tenant = ?2 AND pattern = ?3",
+    [SQL_GRANT_REMOVE_GATEWAY] = "DELETE FROM gateway_grant WHERE gateway = ?1",
+    [SQL_GRANT_LIST] = "SELECT a.gateway, g.name, a.tenant, t.name, a.pattern, a.max_ttl_s, "
+                       "a.created_us FROM gateway_grant a JOIN gateway g ON g.id = a.gateway "
+                       "JOIN tenant t ON t.id = a.tenant "
+                       "ORDER BY a.gateway, a.tenant, a.pattern LIMIT ?1 OFFSET ?2",
+
+    [SQL_RECORD_ADD] = "INSERT INTO record (log, seq, time_us, type, outcome, mac, line) "
+                       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (log, seq) DO NOTHING",
+    [SQL_RECORD_GET] = RECORD_COLUMNS "WHERE log = ?1 AND seq = ?2",
+    [SQL_RECORD_LIST] = RECORD_COLUMNS "WHERE log = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3",
+    [SQL_RECORD_LEASES] =
+        RECORD_COLUMNS "WHERE type BETWEEN 300 AND 302 AND time_us >= ?1 ORDER BY time_us, id",
+
+    [SQL_HEAD_SET] = "INSERT INTO head (log, size, head) VALUES (?1, ?2, ?3) "
+                     "ON CONFLICT (log) DO UPDATE SET size = excluded.size, head = excluded.head",
+    [SQL_HEAD_LIST] = "SELECT log, size, head FROM head ORDER BY log",
+    [SQL_HEAD_SIZE] = "SELECT size FROM head WHERE log = ?1",
+};

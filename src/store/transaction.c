@@ -1,0 +1,152 @@
+/*
+ * Transactions, savepoints and the WAL.
+ *
+ * A failed commit or sync is final: whether the frames reached the disk is unknown, and the kernel
+ * may have dropped them while calling them clean, so trying again would prove nothing. The same
+ * holds for a checkpoint, which is why it is not left to SQLite's own hook: it ignores errors.
+ */
+#include "db.h"
+
+#define WAL_PAGES_MAX 4000 /* 16 MB: one checkpoint in some ten thousand leases */
+
+static status control(struct store *s, enum statement which, struct err *e)
+{
+    AUTO(query) q = { 0 };
+    status st = query_begin(s, which, &q, e);
+
+    if (st != OK)
+        return st;
+    return query_run(&q, NULL, e);
+}
+
+static void end_transaction(struct store *s)
+{
+    s->transaction = false;
+    s->marked = false;
+    s->records_pending = 0;
+}
+
+status store_begin(struct store *s, struct err *e)
+{
+    status st = OK;
+
+    if (s->transaction)
+        return fail(e, BUG, "transaction within a transaction", 0);
+    s->transaction = true;
+    st = control(s, SQL_BEGIN, e);
+    if (st != OK)
+        end_transaction(s);
+    return st;
+}
+
+status store_commit(struct store *s, struct err *e)
+{
+    struct err cause = { 0 };
+    uint64_t records = s->records_pending;
+
+    if (!s->transaction)
+        return fail(e, BUG, "commit outside a transaction", 0);
+    if (s->marked)
+        return fail(e, BUG, "commit with an open savepoint", 0);
+    if (control(s, SQL_COMMIT, &cause) != OK) {
+        store_rollback(s);
+        s->failed = true;
+        return fail(e, IO, "commit failed", cause.detail);
+    }
+    end_transaction(s);
+    s->counters.commits++;
+    s->counters.records += records;
+    return transaction_shrink_wal(s, e);
+}
+
+void store_rollback(struct store *s)
+{
+    if (!s->transaction)
+        return;
+    if (control(s, SQL_ROLLBACK, NULL) != OK && !sqlite3_get_autocommit(s->db))
+        s->failed = true;
+    end_transaction(s);
+}
+
+status store_mark(struct store *s, struct err *e)
+{
+    status st = OK;
+
+    if (!s->transaction || s->marked)
+        return fail(e, BUG, "savepoint outside a transaction or within another", 0);
+    st = control(s, SQL_MARK, e);
+    if (st != OK)
+        return st;
+    s->marked = true;
+    s->records_kept = s->records_pending;
+    return OK;
+}
+
+status store_keep(struct store *s, struct err *e)
+{
+    if (!s->marked)
+        return fail(e, BUG, "no savepoint to keep", 0);
+    s->marked = false;
+    return control(s, SQL_KEEP, e);
+}
+
+status store_undo(struct store *s, struct err *e)
+{
+    struct err cause = { 0 };
+
+    if (!s->marked)
+        return fail(e, BUG, "no savepoint to undo", 0);
+    s->marked = false;
+    s->records_pending = s->records_kept;
+    if (control(s, SQL_UNDO, &cause) == OK && control(s, SQL_KEEP, &cause) == OK)
+        return OK;
+    /* What should be undone may still be in the transaction: it must not be committed. */
+    store_rollback(s);
+    s->failed = true;
+    return fail(e, IO, "savepoint cannot be undone", cause.detail);
+}
+
+static status checkpoint(struct store *s, int mode, struct err *e)
+{
+    int code = sqlite3_wal_checkpoint_v2(s->db, "main", mode, NULL, NULL);
+
+    if (code == SQLITE_OK)
+        return OK;
+    if (db_status(code) == LIMIT)
+        return fail(e, LIMIT, "database is being read", code);
+    s->failed = true;
+    return db_fail(s, e, "checkpoint failed");
+}
+
+status transaction_shrink_wal(struct store *s, struct err *e)
+{
+    struct err cause = { 0 };
+    status st = OK;
+
+    if (s->wal_pages < WAL_PAGES_MAX)
+        return OK;
+    st = checkpoint(s, SQLITE_CHECKPOINT_PASSIVE, &cause);
+    /* A reader is in the way: the next commit tries again. */
+    if (st == OK || st == LIMIT)
+        return OK;
+    return fail(e, IO, "checkpoint after a commit failed", cause.detail);
+}
+
+status store_checkpoint(struct store *s, struct err *e)
+{
+    status st = OK;
+
+    if (s->transaction)
+        return fail(e, BUG, "checkpoint within a transaction", 0);
+    if (s->failed)
+        return fail(e, IO, "store has failed before", 0);
+    st = checkpoint(s, SQLITE_CHECKPOINT_TRUNCATE, e);
+    if (st == OK)
+        s->wal_pages = 0;
+    return st;
+}
+
+const struct store_counters *store_counters(const struct store *s)
+{
+    return &s->counters;
+}
