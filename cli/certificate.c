@@ -11,9 +11,9 @@
 #include "table.h"
 
 static const struct column columns[] = {
-    { "ROLE", "role", COLUMN_TEXT },         { "NAME", "name", COLUMN_TEXT },
-    { "ISSUED", "issued", COLUMN_TIME },     { "NOT AFTER", "not_after", COLUMN_TIME },
-    { "REVOKED", "revoked", COLUMN_TIME },   { "SPKI", "spki", COLUMN_TEXT },
+    { "ROLE", "role", COLUMN_TEXT },       { "NAME", "name", COLUMN_TEXT },
+    { "ISSUED", "issued", COLUMN_TIME },   { "NOT AFTER", "not_after", COLUMN_TIME },
+    { "REVOKED", "revoked", COLUMN_TIME }, { "SPKI", "spki", COLUMN_TEXT },
 };
 
 /* Key and request, without any other program and without a vault. */
@@ -27,18 +27,18 @@ int certificate_request(struct cli *c)
     const char *csr_path = cli_option(c, OPT_OUT_CSR);
 
     if (!name_valid(name))
-        return report(EXIT_USAGE, "--name must be 1 to 63 of a-z 0-9 - _ . , beginning with a letter "
+        return report(EXIT_USAGE,
+                      "--name must be 1 to 63 of a-z 0-9 - _ . , beginning with a letter "
                       "or digit");
-    if (identity_key_new(&key, &e) != OK ||
-        identity_csr_new(key, name, csr, sizeof(csr), &e) != OK)
+    if (identity_key_new(&key, &e) != OK || identity_csr_new(key, name, csr, sizeof(csr), &e) != OK)
         return report_err("making a key", &e);
     if (file_write(key_path, FILE_PRIVATE_NEW, secret_view(key), &e) != OK)
         return report_file(key_path, &e);
     if (file_write(csr_path, FILE_PUBLIC, span_text(csr), &e) != OK)
         return report_file(csr_path, &e);
     if (cli_json(c)) {
-        AUTO(json_t) *summary = json_pack("{s:s, s:s, s:s}", "name", name, "key", key_path, "csr",
-                                          csr_path);
+        AUTO(json_t) *summary =
+            json_pack("{s:s, s:s, s:s}", "name", name, "key", key_path, "csr", csr_path);
         table_print_json(summary);
     } else {
         say("The private key is in %s and stays with you; hand in %s.", key_path, csr_path);
@@ -58,16 +58,17 @@ int certificate_issue(struct cli *c)
     if (parsed == ROLE_NONE || parsed == ROLE_LOCAL)
         return report(EXIT_USAGE, "--role must be operator, admin, tenant or auditor");
     if (!name_valid(cli_option(c, OPT_NAME)))
-        return report(EXIT_USAGE, "--name must be 1 to 63 of a-z 0-9 - _ . , beginning with a letter "
+        return report(EXIT_USAGE,
+                      "--name must be 1 to 63 of a-z 0-9 - _ . , beginning with a letter "
                       "or digit");
     int code = cli_csr(c, csr);
 
     if (code != EXIT_DONE)
         return code;
-    code = https_call(c, METHOD_POST, "/v1/certificates",
-                      json_pack("{s:s, s:s, s:s}", "role", role, "name", cli_option(c, OPT_NAME),
-                                "csr", csr),
-                      &reply);
+    code = https_call(
+        c, METHOD_POST, "/v1/certificates",
+        json_pack("{s:s, s:s, s:s}", "role", role, "name", cli_option(c, OPT_NAME), "csr", csr),
+        &reply);
     return code == EXIT_DONE ? cli_certificate_out(c, reply) : code;
 }
 
@@ -93,7 +94,8 @@ int certificate_revoke(struct cli *c)
     uint8_t parsed[32];
 
     if (!hex_parse(spki, strlen(spki), parsed, sizeof(parsed)))
-        return report(EXIT_USAGE, "give the 64 hexadecimal digits that 'strongroom certificate list' "
+        return report(EXIT_USAGE,
+                      "give the 64 hexadecimal digits that 'strongroom certificate list' "
                       "shows as SPKI");
     int code = cli_confirm(c, "Who holds this certificate is shut out at once.");
 

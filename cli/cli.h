@@ -19,9 +19,9 @@ struct cli {
 /* One row of the table in main.c: everything that help and completion say comes from it. */
 struct command {
     const char *noun;
-    const char *verb; /* NULL: the noun is the command */
+    const char *verb;          /* NULL: the noun is the command */
     int (*run)(struct cli *c); /* exit code; failures are reported */
-    const char *arguments; /* "TENANT/NAME"; in brackets what may be left out */
+    const char *arguments;     /* "TENANT/NAME"; in brackets what may be left out */
     uint64_t required;
     uint64_t optional;
     const char *help;
@@ -29,7 +29,7 @@ struct command {
 
 /* The n-th argument after noun and verb, or NULL. */
 const char *cli_argument(const struct cli *c, size_t n);
-static inline const char *cli_option(const struct cli *c, enum option option)
+static inline const char *cli_option(const struct cli *c, enum option_id option)
 {
     return c->options.value[option];
 }

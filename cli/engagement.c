@@ -9,9 +9,9 @@
 #include "table.h"
 
 static const struct column columns[] = {
-    { "NAME", "name", COLUMN_TEXT },   { "STATE", "state", COLUMN_TEXT },
+    { "NAME", "name", COLUMN_TEXT },       { "STATE", "state", COLUMN_TEXT },
     { "STARTED", "started", COLUMN_TIME }, { "ENDED", "ended", COLUMN_TIME },
-    { "DUE", "due", COLUMN_TIME },     { "PURGED", "purged", COLUMN_TIME },
+    { "DUE", "due", COLUMN_TIME },         { "PURGED", "purged", COLUMN_TIME },
 };
 
 int engagement_start(struct cli *c)
@@ -40,9 +40,11 @@ static int confirm_end(const struct cli *c, const struct pair *pair)
     char due[TIME_TEXT_LENGTH + 1];
 
     time_format(clock_wall_us() + PURGE_DELAY_S * SECOND_US, due);
-    snprintf(question, sizeof(question),
-             "Ending %s/%s ends its leases at once; its keys are destroyed about %.16sZ, in backups "
-             "too. This cannot be undone.", pair->tenant, pair->name, due);
+    snprintf(
+        question, sizeof(question),
+        "Ending %s/%s ends its leases at once; its keys are destroyed about %.16sZ, in backups "
+        "too. This cannot be undone.",
+        pair->tenant, pair->name, due);
     return cli_confirm(c, question);
 }
 

@@ -41,7 +41,7 @@ static bool grant_key_valid(const char *text)
 static int report_grant(void)
 {
     return report(EXIT_USAGE, "a grant is TENANT/NAME, TENANT/PREFIX* or 'TENANT/*'; with --grant "
-                  "also =SECONDS behind it");
+                              "also =SECONDS behind it");
 }
 
 /* "acme/openai-*=900" as the API has it; NULL if it is malformed. */

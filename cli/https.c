@@ -45,18 +45,19 @@ static const struct problem {
 
 static const struct failure {
     CURLcode code;
+    bool sent; /* the request may have arrived */
     const char *reason;
 } failures[] = {
-    { CURLE_COULDNT_RESOLVE_HOST, "there is no host of that name" },
-    { CURLE_OPERATION_TIMEDOUT, "no answer in time" },
-    { CURLE_PEER_FAILED_VERIFICATION,
+    { CURLE_COULDNT_RESOLVE_HOST, false, "there is no host of that name" },
+    { CURLE_OPERATION_TIMEDOUT, true, "time is up" },
+    { CURLE_PEER_FAILED_VERIFICATION, false,
       "the server's certificate is not from this vault, or not for this host name" },
-    { CURLE_SSL_CACERT_BADFILE, "the CA certificate in the profile cannot be read" },
-    { CURLE_SSL_CERTPROBLEM, "the profile's certificate and key do not belong together" },
-    { CURLE_SSL_CONNECT_ERROR, "no TLS 1.3 connection could be made" },
-    { CURLE_GOT_NOTHING, "the server closed the connection without an answer" },
-    { CURLE_RECV_ERROR, "the connection broke" },
-    { CURLE_SEND_ERROR, "the connection broke" },
+    { CURLE_SSL_CACERT_BADFILE, false, "the CA certificate in the profile cannot be read" },
+    { CURLE_SSL_CERTPROBLEM, false, "the profile's certificate and key do not belong together" },
+    { CURLE_SSL_CONNECT_ERROR, false, "no TLS 1.3 connection could be made" },
+    { CURLE_GOT_NOTHING, true, "the server closed the connection without an answer" },
+    { CURLE_RECV_ERROR, true, "the connection broke" },
+    { CURLE_SEND_ERROR, true, "the connection broke" },
 };
 
 bool https_url_valid(const char *text)
@@ -66,7 +67,8 @@ bool https_url_valid(const char *text)
 
     if (strncmp(text, scheme, n) != 0 || text[n] == '\0' || strlen(text) > 255)
         return false;
-    return strspn(text + n, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]") ==
+    return strspn(text + n,
+                  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]") ==
            strlen(text + n);
 }
 
@@ -110,8 +112,10 @@ static int check_private_key(const struct profile *p)
     if (stat(path, &about) != 0)
         return report(EXIT_DENIED, "%s: %s", path, strerror(errno));
     if ((about.st_mode & 077) != 0)
-        return report(EXIT_DENIED, "%s: others may read this private key: run chmod 600 on it "
-                      "and consider a new certificate", path);
+        return report(EXIT_DENIED,
+                      "%s: others may read this private key: run chmod 600 on it "
+                      "and consider a new certificate",
+                      path);
     return EXIT_DONE;
 }
 
@@ -154,8 +158,7 @@ static int prepare_socket(struct cli *c, CURL *curl)
 static int prepare_common(struct https *h, CURL *curl)
 {
     h->headers = curl_slist_append(NULL, "Content-Type: application/json");
-    if (h->headers == NULL ||
-        curl_easy_setopt(curl, CURLOPT_HTTPHEADER, h->headers) != CURLE_OK ||
+    if (h->headers == NULL || curl_easy_setopt(curl, CURLOPT_HTTPHEADER, h->headers) != CURLE_OK ||
         curl_easy_setopt(curl, CURLOPT_USERAGENT, "strongroom/" STRONGROOM_VERSION) != CURLE_OK ||
         curl_easy_setopt(curl, CURLOPT_PROXY, "") != CURLE_OK ||
         curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) != CURLE_OK ||
@@ -182,8 +185,7 @@ static int prepare(struct cli *c)
 
     if (code != EXIT_DONE)
         return code;
-    return cli_option(c, OPT_SOCKET) != NULL ? prepare_socket(c, h->curl)
-                                             : prepare_tls(c, h->curl);
+    return cli_option(c, OPT_SOCKET) != NULL ? prepare_socket(c, h->curl) : prepare_tls(c, h->curl);
 }
 
 static void forget_body(struct https *h)
@@ -237,7 +239,10 @@ static int report_failure(struct cli *c, CURLcode rc)
         return report(EXIT_OTHER, "the answer of %s is too large to be one of a vault", where);
     for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
         if (failures[i].code == rc)
-            return report(EXIT_UNREACHABLE, "cannot connect to %s: %s", where, failures[i].reason);
+            return report(EXIT_UNREACHABLE, "%s %s: %s%s",
+                          failures[i].sent ? "no answer from" : "cannot connect to", where,
+                          failures[i].reason,
+                          failures[i].sent ? "; the request may have been carried out" : "");
     }
     (void)curl_easy_getinfo(c->https.curl, CURLINFO_OS_ERRNO, &code);
     if (rc == CURLE_COULDNT_CONNECT && code != 0)
@@ -246,7 +251,7 @@ static int report_failure(struct cli *c, CURLcode rc)
     return report(EXIT_UNREACHABLE, "cannot connect to %s: %s", where, curl_easy_strerror(rc));
 }
 
-static int report_problem(struct cli *c, long status)
+static int report_problem(struct cli *c, long http_status)
 {
     const struct problem *p = NULL;
     const struct https *h = &c->https;
@@ -256,12 +261,15 @@ static int report_problem(struct cli *c, long status)
     const char *request = json_string_value(json_object_get(problem, "request_id"));
 
     for (size_t i = 0; p == NULL && i < sizeof(problems) / sizeof(problems[0]); i++) {
-        if (title != NULL ? strcmp(title, problems[i].title) == 0 : status == problems[i].status)
+        if (title != NULL ? strcmp(title, problems[i].title) == 0
+                          : http_status == problems[i].status)
             p = &problems[i];
     }
     if (p == NULL)
-        return report(EXIT_OTHER, "the server answers with status %ld, which this program does not "
-                      "know", status);
+        return report(EXIT_OTHER,
+                      "the server answers with status %ld, which this program does not "
+                      "know",
+                      http_status);
     return report(p->code, "%.512s. %s [%s%s%.64s]", detail != NULL ? detail : p->title, p->next,
                   p->title, request != NULL ? ", request " : "", request != NULL ? request : "");
 }
@@ -285,7 +293,7 @@ static int exchange(struct cli *c, enum method method, const char *path, const c
 {
     struct https *h = &c->https;
     char url[1024];
-    long status = 0;
+    long http_status = 0;
     int code = prepare(c);
 
     if (code != EXIT_DONE)
@@ -302,9 +310,9 @@ static int exchange(struct cli *c, enum method method, const char *path, const c
     if (rc != CURLE_OK)
         return report_failure(c, rc);
     note_certificate(h);
-    (void)curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &status);
-    if (status < 200 || status > 299)
-        return report_problem(c, status);
+    (void)curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &http_status);
+    if (http_status < 200 || http_status > 299)
+        return report_problem(c, http_status);
     return EXIT_DONE;
 }
 
@@ -317,7 +325,7 @@ int https_call(struct cli *c, enum method method, const char *path, json_t *body
     if (method == METHOD_POST) {
         text = (struct wiped *)json_dumps(taken, JSON_COMPACT);
         if (text == NULL)
-            return report(EXIT_OTHER, "no memory");
+            return report(EXIT_USAGE, "the request cannot be written: is every argument UTF-8?");
     }
     int code = exchange(c, method, path, (const char *)text);
 

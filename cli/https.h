@@ -33,7 +33,7 @@ int https_call(struct cli *c, enum method method, const char *path, json_t *body
 int https_lines(struct cli *c, const char *path, struct span *ret_lines);
 /* All pages of a list: GET path, ?after=, ..., collected into {member: [...], "next": null}. */
 int https_list(struct cli *c, const char *path, const char *member, json_t **ret_reply);
-/* SHA-256 of the certificate of the server that answered the last request; BUG if there was none. */
+/* SHA-256 of the certificate of the server that answered the last request. */
 int https_server_certificate(struct cli *c, uint8_t out[static 32]);
 /* Is text an https URL of a host and a port, and nothing else? */
 bool https_url_valid(const char *text);

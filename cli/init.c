@@ -54,7 +54,7 @@ static int check_arguments(struct cli *c)
 {
     if (!name_valid(cli_option(c, OPT_OPERATOR)))
         return report(EXIT_USAGE, "--operator must be 1 to 63 of a-z 0-9 - _ . , beginning with a "
-                      "letter or digit");
+                                  "letter or digit");
     if (cli_option(c, OPT_URL) == NULL)
         c->options.value[OPT_URL] = DEFAULT_URL;
     if (!https_url_valid(cli_option(c, OPT_URL)))
@@ -62,8 +62,10 @@ static int check_arguments(struct cli *c)
     if (cli_option(c, OPT_SOCKET) == NULL)
         c->options.value[OPT_SOCKET] = DEFAULT_SOCKET;
     if (profile_exists(c))
-        return report(EXIT_CONFLICT, "there is a profile in %s already: give this vault another with "
-                      "--profile DIR", c->profile.directory);
+        return report(EXIT_CONFLICT,
+                      "there is a profile in %s already: give this vault another with "
+                      "--profile DIR",
+                      c->profile.directory);
     return EXIT_DONE;
 }
 
@@ -82,11 +84,15 @@ static int check_vault(struct cli *c, char region[static LIMIT_REGION + 1])
     if (state == NULL || its_region == NULL || strlen(its_region) > LIMIT_REGION)
         return reply_report("state");
     if (strcmp(state, "empty") != 0)
-        return report(EXIT_CONFLICT, "the vault exists already and is %.20s: init makes only new "
-                      "ones", state);
+        return report(EXIT_CONFLICT,
+                      "the vault exists already and is %.20s: init makes only new "
+                      "ones",
+                      state);
     if (wanted != NULL && strcmp(wanted, its_region) != 0)
-        return report(EXIT_DENIED, "this daemon is set to region %s, not %s: change 'region' in its "
-                      "configuration first", its_region, wanted);
+        return report(EXIT_DENIED,
+                      "this daemon is set to region %s, not %s: change 'region' in its "
+                      "configuration first",
+                      its_region, wanted);
     snprintf(region, LIMIT_REGION + 1, "%s", its_region);
     return EXIT_DONE;
 }
@@ -223,7 +229,7 @@ static int write_profile(struct cli *c, const struct birth *b, const json_t *rep
                                             { PROFILE_CA, "ca" } };
     char path[PATH_MAX];
     struct err e = { 0 };
-    const char *operator = cli_option(c, OPT_OPERATOR);
+    const char *operator= cli_option(c, OPT_OPERATOR);
 
     for (size_t i = 0; i < 2; i++) {
         profile_path(&c->profile, files[i][0], path);
@@ -235,8 +241,8 @@ static int write_profile(struct cli *c, const struct birth *b, const json_t *rep
         c, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:{}}", "url",
                      cli_option(c, OPT_URL), "vault", reply_text(reply, "vault"), "region", region,
                      "role", "operator", "name", operator, "operator", operator, "intake_key",
-                     reply_text(reply, "intake_key"), "ledger_key",
-                     reply_text(reply, "ledger_key"), "checkpoints"));
+                     reply_text(reply, "intake_key"), "ledger_key", reply_text(reply, "ledger_key"),
+                     "checkpoints"));
 }
 
 static void show_card(const struct birth *b, const json_t *reply)
@@ -251,8 +257,9 @@ static void show_card(const struct birth *b, const json_t *reply)
     print_span(span_of(text.p, CARD_TEXT / 2));
     print("\n           ");
     print_span(span_of(text.p + CARD_TEXT / 2 + 1, CARD_TEXT / 2));
-    print("\n\nWrite it on paper, now, and lock it away. It opens the vault when every hardware key "
-          "is\nlost ('strongroom unlock --recovery'). It is shown this once and stored nowhere.\n\n");
+    print(
+        "\n\nWrite it on paper, now, and lock it away. It opens the vault when every hardware key "
+        "is\nlost ('strongroom unlock --recovery'). It is shown this once and stored nowhere.\n\n");
 }
 
 /* The reply's public part and the card, for programs. */
@@ -262,12 +269,11 @@ static int show_json(struct cli *c, const struct birth *b, const json_t *reply, 
     struct span text = secret_view(b->card);
 
     hex_format(SPAN(b->slot.b), slot);
-    AUTO(json_t) *summary =
-        json_pack("{s:O, s:O, s:s, s:s, s:s, s:s, s:{s:s, s:s%}}", "vault",
-                  json_object_get(reply, "vault"), "slot", json_object_get(reply, "slot"),
-                  "operator", cli_option(c, OPT_OPERATOR), "region", region, "url",
-                  cli_option(c, OPT_URL), "profile", c->profile.directory, "recovery", "slot", slot,
-                  "code", (const char *)text.p, text.n);
+    AUTO(json_t) *summary = json_pack(
+        "{s:O, s:O, s:s, s:s, s:s, s:s, s:{s:s, s:s%}}", "vault", json_object_get(reply, "vault"),
+        "slot", json_object_get(reply, "slot"), "operator", cli_option(c, OPT_OPERATOR), "region",
+        region, "url", cli_option(c, OPT_URL), "profile", c->profile.directory, "recovery", "slot",
+        slot, "code", (const char *)text.p, text.n);
 
     if (summary == NULL)
         return reply_report("vault");
@@ -320,6 +326,9 @@ int init_run(struct cli *c)
     if (code == EXIT_DONE) {
         code = finish(c, &b, reply, region);
     } else if (b.client_key != NULL) {
+        if (code == EXIT_UNREACHABLE && b.sealed[0] != '\0')
+            say("If 'strongroom status' shows a vault now, it was made without you: empty the "
+                "daemon's data directory and begin again.");
         profile_path(&c->profile, PROFILE_KEY, path);
         unlink(path);
     }

@@ -17,18 +17,15 @@
 #define GRACE_MAX_S 86400
 
 static const struct column list_columns[] = {
-    { "NAME", "name", COLUMN_TEXT },
-    { "PROVIDER", "provider", COLUMN_TEXT },
-    { "STATE", "state", COLUMN_TEXT },
-    { "VERSION", "version", COLUMN_TEXT },
-    { "HINT", "hint", COLUMN_TEXT },
-    { "ENGAGEMENT", "engagement", COLUMN_TEXT },
+    { "NAME", "name", COLUMN_TEXT },       { "PROVIDER", "provider", COLUMN_TEXT },
+    { "STATE", "state", COLUMN_TEXT },     { "VERSION", "version", COLUMN_TEXT },
+    { "HINT", "hint", COLUMN_TEXT },       { "ENGAGEMENT", "engagement", COLUMN_TEXT },
     { "CREATED", "created", COLUMN_TIME },
 };
 
 static const struct column version_columns[] = {
-    { "VERSION", "version", COLUMN_TEXT },   { "STATE", "state", COLUMN_TEXT },
-    { "HINT", "hint", COLUMN_TEXT },         { "CREATED", "created", COLUMN_TIME },
+    { "VERSION", "version", COLUMN_TEXT },     { "STATE", "state", COLUMN_TEXT },
+    { "HINT", "hint", COLUMN_TEXT },           { "CREATED", "created", COLUMN_TIME },
     { "DESTROYED", "destroyed", COLUMN_TIME },
 };
 
@@ -89,9 +86,11 @@ static int intake_key(struct cli *c, uint8_t out[static 32])
     if (profile_hex(&c->profile, "intake_key", pinned, 32) &&
         span_same(SPAN(pinned), span_of(out, 32)))
         return EXIT_DONE;
-    return report(EXIT_CONFLICT, "the vault offers another intake key than the profile has pinned. "
-                  "Someone may be trying to read what you enter: nothing was sent. If the vault was "
-                  "made anew, use a new profile");
+    return report(
+        EXIT_CONFLICT,
+        "the vault offers another intake key than the profile has pinned. "
+        "Someone may be trying to read what you enter: nothing was sent. If the vault was "
+        "made anew, use a new profile");
 }
 
 /* Asks for the key and adds it, sealed, to body. */
@@ -178,7 +177,8 @@ int key_revoke(struct cli *c)
         return code;
     snprintf(question, sizeof(question),
              "Revoking %s/%s destroys all its versions and ends its leases at once. This cannot be "
-             "undone.", pair.tenant, pair.name);
+             "undone.",
+             pair.tenant, pair.name);
     code = cli_confirm(c, question);
     if (code != EXIT_DONE)
         return code;

@@ -14,8 +14,8 @@
 #define TTL_MAX_S 86400
 
 static const struct column columns[] = {
-    { "ID", "id", COLUMN_TEXT },         { "TENANT", "tenant", COLUMN_TEXT },
-    { "KEY", "key", COLUMN_TEXT },       { "VERSION", "version", COLUMN_TEXT },
+    { "ID", "id", COLUMN_TEXT },           { "TENANT", "tenant", COLUMN_TEXT },
+    { "KEY", "key", COLUMN_TEXT },         { "VERSION", "version", COLUMN_TEXT },
     { "GATEWAY", "gateway", COLUMN_TEXT }, { "ISSUED", "issued", COLUMN_TIME },
     { "EXPIRES", "expires", COLUMN_TIME },
 };
@@ -44,8 +44,8 @@ int lease_get(struct cli *c)
     if (code != EXIT_DONE)
         return code;
     snprintf(key, sizeof(key), "%s/%s", pair.tenant, pair.name);
-    body = json_pack("{s:s, s:s*, s:s*}", "key", key, "region", cli_option(c, OPT_REGION), "purpose",
-                     cli_option(c, OPT_PURPOSE));
+    body = json_pack("{s:s, s:s*, s:s*}", "key", key, "region", cli_option(c, OPT_REGION),
+                     "purpose", cli_option(c, OPT_PURPOSE));
     if (body == NULL)
         return report(EXIT_USAGE, "--purpose must be UTF-8 text");
     code = add_ttl(c, body);
@@ -63,7 +63,8 @@ static int lease_path(const struct cli *c, const char *action, char out[static 1
     uint8_t parsed[32];
 
     if (!hex_parse(token, strlen(token), parsed, sizeof(parsed)))
-        return report(EXIT_USAGE, "a lease is the 64 hexadecimal digits that 'strongroom lease get' "
+        return report(EXIT_USAGE,
+                      "a lease is the 64 hexadecimal digits that 'strongroom lease get' "
                       "printed as \"lease\"");
     snprintf(out, 128, "/v1/leases/%s/%s", token, action);
     return EXIT_DONE;
@@ -112,6 +113,7 @@ int lease_list(struct cli *c)
     if (cli_json(c))
         table_print_json(reply);
     else
-        table_print(json_object_get(reply, "leases"), COLUMNS(columns), "There are no live leases.");
+        table_print(json_object_get(reply, "leases"), COLUMNS(columns),
+                    "There are no live leases.");
     return EXIT_DONE;
 }

@@ -43,7 +43,7 @@ static const struct option_row rows[OPTION_COUNT] = {
     [OPT_YES] = { "yes", NULL, "do not ask for confirmation" },
 };
 
-const struct option_row *option_row(enum option option)
+const struct option_row *option_row(enum option_id option)
 {
     return &rows[option];
 }
@@ -57,12 +57,14 @@ static int report_option(const char *word, const char *problem)
                   problem);
 }
 
-static int take_option(struct options *o, enum option option, const char *value)
+static int take_option(struct options *o, enum option_id option, const char *value)
 {
     if (option == OPT_GRANT) {
         if (o->grant_count == GRANT_MAX)
-            return report(EXIT_USAGE, "--grant is given more than %d times; add the others with "
-                          "'strongroom gateway grant'", GRANT_MAX);
+            return report(EXIT_USAGE,
+                          "--grant is given more than %d times; add the others with "
+                          "'strongroom gateway grant'",
+                          GRANT_MAX);
         o->grants[o->grant_count++] = value;
     } else if (option_given(o, option)) {
         return report(EXIT_USAGE, "--%s is given twice", rows[option].name);
@@ -90,7 +92,7 @@ int options_parse(struct options *o, int argc, char **argv)
             return report_option(argv[optind - 1], "needs a value");
         if (found == '?')
             return report_option(argv[optind - 1], "is not known, or takes no value");
-        int code = take_option(o, (enum option)found, optarg);
+        int code = take_option(o, (enum option_id)found, optarg);
 
         if (code != EXIT_DONE)
             return code;
@@ -103,7 +105,7 @@ int options_parse(struct options *o, int argc, char **argv)
     return EXIT_DONE;
 }
 
-int option_number(const struct options *o, enum option option, struct bounds bounds,
+int option_number(const struct options *o, enum option_id option, struct bounds bounds,
                   uint64_t *ret_value)
 {
     *ret_value = bounds.fallback;

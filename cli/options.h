@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum option {
+enum option_id {
     OPT_PROFILE,
     OPT_URL,
     OPT_SOCKET,
@@ -55,7 +55,7 @@ struct option_row {
     const char *argument; /* NULL: a flag */
     const char *help;
 };
-const struct option_row *option_row(enum option option);
+const struct option_row *option_row(enum option_id option);
 
 #define ARGUMENT_MAX 4
 #define GRANT_MAX    64
@@ -71,7 +71,7 @@ struct options {
 
 /* Returns an exit code; anything but 0 was reported. */
 int options_parse(struct options *o, int argc, char **argv);
-static inline bool option_given(const struct options *o, enum option option)
+static inline bool option_given(const struct options *o, enum option_id option)
 {
     return (o->given & BIT(option)) != 0;
 }
@@ -81,7 +81,7 @@ struct bounds {
     uint64_t max;
     uint64_t fallback;
 };
-int option_number(const struct options *o, enum option option, struct bounds bounds,
+int option_number(const struct options *o, enum option_id option, struct bounds bounds,
                   uint64_t *ret_value);
 
 #endif

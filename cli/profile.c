@@ -69,9 +69,11 @@ static int read_root(const struct cli *c, json_t **ret_root)
         return report(EXIT_OTHER, "no memory");
     if (file_read(path, text, PROFILE_MAX, &e) != OK) {
         if (e.code == NOT_FOUND)
-            return report(EXIT_DENIED,
-                          "no profile in %s: make one with 'strongroom init' or 'strongroom profile "
-                          "create', or name another with --profile", c->profile.directory);
+            return report(
+                EXIT_DENIED,
+                "no profile in %s: make one with 'strongroom init' or 'strongroom profile "
+                "create', or name another with --profile",
+                c->profile.directory);
         return report_file(path, &e);
     }
     *ret_root = json_loads(text, JSON_REJECT_DUPLICATES, &problem);
@@ -131,7 +133,7 @@ int profile_write_new(struct cli *c, json_t *root)
     return write_root(c);
 }
 
-/* Takes the lock and reads the profile afresh. *ret_lock is closed by the caller, whatever happens. */
+/* Takes the lock and reads the profile afresh. The caller closes *ret_lock, whatever happens. */
 static int begin_change(struct cli *c, int *ret_lock)
 {
     char path[PATH_MAX];
@@ -150,7 +152,8 @@ static int pin_locked(struct cli *c, const char *name, struct span value)
     char text[2 * sizeof(held) + 1];
 
     if (profile_text(&c->profile, name) != NULL) {
-        if (profile_hex(&c->profile, name, held, value.n) && span_same(value, span_of(held, value.n)))
+        if (profile_hex(&c->profile, name, held, value.n) &&
+            span_same(value, span_of(held, value.n)))
             return EXIT_DONE;
         return report(EXIT_CONFLICT, "the vault's %s is not the one in the profile", name);
     }
@@ -207,9 +210,9 @@ static int see_locked(struct cli *c, const struct id *log, const struct seen *se
         if (json_object_set_new(c->profile.root, "checkpoints", checkpoints) != 0)
             return report(EXIT_OTHER, "no memory");
     }
-    if (json_object_set_new(checkpoints, name,
-                            json_pack("{s:I, s:s}", "size", (json_int_t)seen->size, "root",
-                                      root)) != 0)
+    if (json_object_set_new(
+            checkpoints, name,
+            json_pack("{s:I, s:s}", "size", (json_int_t)seen->size, "root", root)) != 0)
         return report(EXIT_OTHER, "no memory");
     return write_root(c);
 }

@@ -30,10 +30,10 @@ static const struct {
 
 /* The reaction of this program to each status. */
 static const enum exit_code reactions[STATUS_COUNT] = {
-    [OK] = EXIT_DONE,         [BAD_INPUT] = EXIT_USAGE,   [NO_IDENTITY] = EXIT_DENIED,
-    [DENIED] = EXIT_DENIED,   [NOT_FOUND] = EXIT_ABSENT,  [CONFLICT] = EXIT_CONFLICT,
-    [LIMIT] = EXIT_BOUND,     [LOCKED] = EXIT_LOCKED,     [CORRUPT] = EXIT_OTHER,
-    [IO] = EXIT_OTHER,        [NO_MEMORY] = EXIT_OTHER,   [BUG] = EXIT_OTHER,
+    [OK] = EXIT_DONE,       [BAD_INPUT] = EXIT_USAGE,  [NO_IDENTITY] = EXIT_DENIED,
+    [DENIED] = EXIT_DENIED, [NOT_FOUND] = EXIT_ABSENT, [CONFLICT] = EXIT_CONFLICT,
+    [LIMIT] = EXIT_BOUND,   [LOCKED] = EXIT_LOCKED,    [CORRUPT] = EXIT_OTHER,
+    [IO] = EXIT_OTHER,      [NO_MEMORY] = EXIT_OTHER,  [BUG] = EXIT_OTHER,
 };
 
 static bool output_failed;

@@ -17,7 +17,8 @@ static void format_grants(const json_t *grants, char out[static CELL_MAX])
     const json_t *grant = NULL;
 
     out[0] = '\0';
-    json_array_foreach (grants, i, grant) {
+    json_array_foreach(grants, i, grant)
+    {
         const char *key = json_string_value(json_object_get(grant, "key"));
         json_int_t ttl = json_integer_value(json_object_get(grant, "max_ttl_s"));
         const char *gap = i > 0 ? " " : "";
@@ -79,7 +80,8 @@ void table_print(const json_t *items, const struct column *columns, size_t count
     }
     for (size_t k = 0; k < count; k++)
         width[k] = strlen(columns[k].title);
-    json_array_foreach (items, i, item) {
+    json_array_foreach(items, i, item)
+    {
         for (size_t k = 0; k < count; k++) {
             format_cell(item, &columns[k], cell);
             if (strlen(cell) > width[k])
@@ -88,7 +90,8 @@ void table_print(const json_t *items, const struct column *columns, size_t count
     }
     for (size_t k = 0; k < count; k++)
         print_row(columns[k].title, width[k], k + 1 == count);
-    json_array_foreach (items, i, item) {
+    json_array_foreach(items, i, item)
+    {
         for (size_t k = 0; k < count; k++) {
             format_cell(item, &columns[k], cell);
             print_row(cell, width[k], k + 1 == count);

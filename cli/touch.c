@@ -2,12 +2,12 @@
  * Must:
  *  1. What the keeper is told is bound to what was signed: the transcript is computed here from
  *     the session and from the server certificate that this side saw, never taken from the server.
- *  2. A PIN is never tried twice without being asked for again: keys count wrong ones.
+ *  2. A PIN is never tried twice by itself: keys count wrong ones.
  */
 #include "touch.h"
 
 #include <signal.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "cli.h"
@@ -49,42 +49,40 @@ static void on_say(void *context, const char *text)
     say("%s", text);
 }
 
-static status ask_pin(struct touch *t, int retries_left, struct err *e)
+/* The device keeps a PIN that was right, so one command asks once. */
+static status on_pin(void *context, int retries_left, struct secret **ret_pin, struct err *e)
 {
+    struct touch *t = context;
     char question[80];
 
     if (t->pin_stdin) {
         /* One line is one try: a program that pipes a wrong PIN must not use the key up. */
-        if (t->pin != NULL)
+        if (t->pin_read)
             return fail(e, DENIED, "the key does not accept this PIN", 0);
-        return prompt_stdin_line(PIN_MAX, &t->pin, e);
+        t->pin_read = true;
+        return prompt_stdin_line(PIN_MAX, ret_pin, e);
     }
-    secret_free(t->pin);
-    t->pin = NULL;
-    snprintf(question, sizeof(question), "PIN of the hardware key (%d tries left): ", retries_left);
-    return prompt_secret(question, PIN_MAX, &t->pin, e);
-}
+    if (retries_left >= 0)
+        snprintf(question, sizeof(question),
+                 "PIN of the hardware key (%d tries left): ", retries_left);
+    else
+        snprintf(question, sizeof(question), "PIN of the hardware key: ");
+    status st = prompt_secret(question, PIN_MAX, ret_pin, e);
 
-static status on_pin(void *context, int retries_left, struct secret **ret_pin, struct err *e)
-{
-    struct touch *t = context;
-    status st = OK;
-
-    if (t->asked++ > 0 || t->pin == NULL || !t->pin_proven)
-        st = ask_pin(t, retries_left, e);
     if (st == NOT_FOUND)
-        (void)report(EXIT_AUTHENTICATOR, "there is no terminal to ask for the PIN: use --pin-stdin");
-    if (st == OK)
-        st = secret_copy(secret_view(t->pin), ret_pin, e);
+        say("There is no terminal to ask for the PIN: a program gives it with --pin-stdin.");
     return st;
 }
 
 static int report_key(const struct err *e)
 {
+    int tries = fido_tries_left(e);
+
     if (cancel_count > 0)
         return report(EXIT_AUTHENTICATOR, "cancelled; nothing was changed");
-    (void)report_err("hardware key", e);
-    return EXIT_AUTHENTICATOR;
+    if (tries >= 0)
+        return report(EXIT_AUTHENTICATOR, "hardware key: %s (%d tries left)", e->why, tries);
+    return report(EXIT_AUTHENTICATOR, "hardware key: %s", e->why);
 }
 
 int touch_open(const struct cli *c, struct touch *t)
@@ -103,22 +101,31 @@ void touch_clear(struct touch *t)
 {
     catch_signals(NULL);
     fido_close(t->device);
-    secret_free(t->pin);
     *t = (struct touch){ 0 };
+}
+
+/* Whether a person who slipped may try again: not a pipe, and never without asking anew. */
+static bool may_retry(const struct touch *t, struct err *e)
+{
+    if (t->pin_stdin || cancel_count > 0 || fido_tries_left(e) <= 0)
+        return false;
+    say("%s", e->why);
+    *e = (struct err){ 0 };
+    return true;
 }
 
 int touch_enrol(struct touch *t, const char *user, struct fido_credential *ret_credential)
 {
     uint8_t fresh[32];
     struct err e = { 0 };
+    status st;
 
     /* Nobody checks this signature later: the credential proves itself by the assertion. */
     random_bytes((struct mspan){ .p = fresh, .n = sizeof(fresh) });
-    t->asked = 0;
-    if (fido_enrol(t->device, &t->ui, user, SPAN(fresh), ret_credential, &e) != OK)
-        return report_key(&e);
-    t->pin_proven = true;
-    return EXIT_DONE;
+    do
+        st = fido_enrol(t->device, &t->ui, user, SPAN(fresh), ret_credential, &e);
+    while (st != OK && may_retry(t, &e));
+    return st == OK ? EXIT_DONE : report_key(&e);
 }
 
 int touch_assert(struct touch *t, const struct fido_credential *credential,
@@ -126,13 +133,14 @@ int touch_assert(struct touch *t, const struct fido_credential *credential,
                  struct secret **ret_secrets)
 {
     struct err e = { 0 };
+    status st;
 
-    t->asked = 0;
-    if (fido_assert(t->device, &t->ui, credential, SPAN(session->transcript), SPAN(session->salt),
-                    SPAN(session->salt_next), ret_assertion, ret_secrets, &e) != OK)
-        return report_key(&e);
-    t->pin_proven = true;
-    return EXIT_DONE;
+    do
+        st = fido_assert(t->device, &t->ui, credential, SPAN(session->transcript),
+                         SPAN(session->salt), SPAN(session->salt_next), ret_assertion, ret_secrets,
+                         &e);
+    while (st != OK && may_retry(t, &e));
+    return st == OK ? EXIT_DONE : report_key(&e);
 }
 
 int session_begin(struct cli *c, const char *path, json_t *body,

@@ -13,14 +13,12 @@
 
 struct cli;
 
-/* An opened authenticator. While it is open, Ctrl-C cancels a touch instead of ending the program. */
+/* An open authenticator. As long as it is, Ctrl-C cancels a touch and does not end the program. */
 struct touch {
     struct fido_device *device;
     struct fido_ui ui;
-    struct secret *pin; /* so that one command asks once */
     bool pin_stdin;
-    bool pin_proven;    /* the key took it */
-    int asked;          /* times, in the present operation */
+    bool pin_read; /* standard input has been used up */
 };
 
 int touch_open(const struct cli *c, struct touch *t);

@@ -46,7 +46,8 @@ static const json_t *only_slot(const struct cli *c, const json_t *slots, const c
     size_t i = 0;
 
     *ret_count = 0;
-    json_array_foreach (slots, i, slot) {
+    json_array_foreach(slots, i, slot)
+    {
         const char *id = reply_text(slot, "id");
         const char *its_kind = reply_text(slot, "kind");
 
@@ -69,7 +70,8 @@ static int find_slot(const struct cli *c, struct touch *t, const json_t *slots,
     size_t count = 0;
     size_t i = 0;
 
-    json_array_foreach (slots, i, slot) {
+    json_array_foreach(slots, i, slot)
+    {
         const char *id = reply_text(slot, "id");
         const char *kind = reply_text(slot, "kind");
 
@@ -91,7 +93,7 @@ static int find_slot(const struct cli *c, struct touch *t, const json_t *slots,
     if (count == 0)
         return report(EXIT_ABSENT, "the vault has no such slot: 'strongroom slot list' shows them");
     return report(EXIT_AUTHENTICATOR, "this hardware key does not belong to this vault: plug in "
-                  "another, or name its slot with --slot");
+                                      "another, or name its slot with --slot");
 }
 
 /* A session for slot, of the vault that the profile knows. */
@@ -102,16 +104,18 @@ static int begin(struct cli *c, const json_t *slot, struct wire_session *ret_ses
 
     if (!reply_id(slot, "id", &request.slot))
         return reply_report("slot");
-    int code = session_begin(c, "/v1/unlock/session",
-                             json_pack("{s:s}", "slot", reply_text(slot, "id")), &request,
-                             ret_session);
+    int code =
+        session_begin(c, "/v1/unlock/session", json_pack("{s:s}", "slot", reply_text(slot, "id")),
+                      &request, ret_session);
 
     if (code != EXIT_DONE)
         return code;
     if (profile_hex(&c->profile, "vault", vault.b, sizeof(vault.b)) &&
         !id_same(&vault, &ret_session->vault))
-        return report(EXIT_CONFLICT, "this is not the vault of the profile: its identifier differs. "
-                      "Do not touch the key; find out who answers at %s", c->https.base);
+        return report(EXIT_CONFLICT,
+                      "this is not the vault of the profile: its identifier differs. "
+                      "Do not touch the key; find out who answers at %s",
+                      c->https.base);
     return EXIT_DONE;
 }
 
@@ -131,7 +135,7 @@ static int post_unlock(struct cli *c, json_t *request)
     else if (state != NULL && strcmp(state, "unlocked") == 0)
         say("The vault is unlocked.");
     else if (reply_number(reply, "have", 255, &have) && reply_number(reply, "need", 255, &need))
-        say("%llu of %llu slots are open. The vault opens when the others follow within 10 minutes.",
+        say("%llu of %llu slots are open; the others must follow within 10 minutes.",
             (unsigned long long)have, (unsigned long long)need);
     return EXIT_DONE;
 }
@@ -180,9 +184,10 @@ static int ask_card(const struct cli *c, struct secret **ret_code)
         AUTO(secret) *text = NULL;
 
         e = (struct err){ 0 };
-        status st = piped ? prompt_stdin_line(CARD_TEXT_MAX, &text, &e)
-                          : prompt_secret("Code of the recovery card (56 characters): ",
-                                          CARD_TEXT_MAX, &text, &e);
+        status st =
+            piped ? prompt_stdin_line(CARD_TEXT_MAX, &text, &e)
+                  : prompt_secret("Code of the recovery card (56 characters): ", CARD_TEXT_MAX,
+                                  &text, &e);
         if (st != OK)
             break;
         if (card_parse(secret_view(text), ret_code, &e) == OK)
@@ -204,7 +209,7 @@ static int unlock_with_card(struct cli *c, const json_t *slots)
         return report(EXIT_ABSENT, "the vault has no such recovery slot");
     if (slot == NULL)
         return report(EXIT_USAGE, "there are several recovery cards: give the slot that is written "
-                      "on yours with --slot");
+                                  "on yours with --slot");
     /* The card first: typing takes longer than a session may. */
     int code = ask_card(c, &card);
 
@@ -292,11 +297,11 @@ int clock_confirm(struct cli *c)
 }
 
 static const struct column status_columns[] = {
-    { "state", "state", COLUMN_TEXT },        { "reason", "reason", COLUMN_TEXT },
-    { "region", "region", COLUMN_TEXT },      { "vault", "vault", COLUMN_TEXT },
-    { "epoch", "epoch", COLUMN_TEXT },        { "leases", "leases", COLUMN_TEXT },
+    { "state", "state", COLUMN_TEXT },           { "reason", "reason", COLUMN_TEXT },
+    { "region", "region", COLUMN_TEXT },         { "vault", "vault", COLUMN_TEXT },
+    { "epoch", "epoch", COLUMN_TEXT },           { "leases", "leases", COLUMN_TEXT },
     { "next purge", "next_purge", COLUMN_TIME }, { "clock held", "clock_held", COLUMN_TEXT },
-    { "journal", "journal", COLUMN_TEXT },    { "time", "time", COLUMN_TIME },
+    { "journal", "journal", COLUMN_TEXT },       { "time", "time", COLUMN_TIME },
     { "version", "version", COLUMN_TEXT },
 };
 

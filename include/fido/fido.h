@@ -12,7 +12,7 @@
 #include "base/status.h"
 #include "secret/secret.h"
 
-#define FIDO_RP_ID "strongroom"
+#define FIDO_RP_ID         "strongroom"
 #define FIDO_AUTH_DATA_MAX 512
 #define FIDO_SIGNATURE_MAX 128
 
@@ -30,8 +30,8 @@ struct fido_assertion {
     size_t signature_length;
 };
 
-/* Reasons of DENIED that come with a number in err.detail: the tries left, or -1 if the key does not
- * tell. The PIN or finger was wrong; the same call may be made again and asks anew. */
+/* Reasons of DENIED that come with a number in err.detail: the tries left, or -1 if the key does
+ * not tell. The PIN or finger was wrong; the same call may be made again and asks anew. */
 #define FIDO_WRONG_PIN    "Wrong PIN."
 #define FIDO_WRONG_FINGER "Finger not recognised."
 /* That number, or -1 if e is about anything else. */
@@ -41,7 +41,8 @@ struct fido_device;
 
 /* What the user must do now; text is a literal without newline ("Touch your key"). */
 typedef void (*fido_say_fn)(void *context, const char *text);
-/* Asks for the PIN of the key, retries_left as the key reports them. */
+/* Asks for the PIN of the key, retries_left as the key reports them, -1 if it does not. The PIN is
+ * UTF-8, 4 to 63 bytes, and belongs to the caller of this function afterwards. */
 typedef status (*fido_pin_fn)(void *context, int retries_left, struct secret **ret_pin,
                               struct err *e);
 struct fido_ui {
@@ -51,15 +52,21 @@ struct fido_ui {
 };
 
 /* Opens the authenticator at path, or with NULL the only one plugged in. The reasons why a device
- * cannot be used are found out (absent, no permission, in use, no FIDO2, no hmac-secret, no PIN) and
- * said in e. NOT_FOUND, DENIED, CONFLICT, LIMIT (several: use --device), IO. */
+ * cannot be used are found out (absent, no permission, in use, no FIDO2, no hmac-secret, no PIN)
+ * and said in e. NOT_FOUND, DENIED, CONFLICT, LIMIT (several: use --device), IO. */
 MUST_CHECK status fido_open(const char *path, struct fido_device **ret_device, struct err *e);
 void fido_close(struct fido_device *d);
 void fido_device_cleanup(struct fido_device **d);
-/* Cancels a waiting call from a signal handler or another thread. */
+/* Cancels a waiting call, which ends in DENIED "Cancelled."; the device stays usable. Meant for the
+ * handler of a signal: SIGINT, SIGTERM, SIGHUP and SIGQUIT are delivered to the calling thread only
+ * where it waits for the key, all others after the call. Another thread may call it too, but not
+ * together with fido_close. Does nothing to calls that begin later. */
 void fido_cancel(struct fido_device *d);
 
-/* Makes a credential (one touch). user: operator name. */
+/* Makes a credential (one touch). user: operator name. CONFLICT, DENIED (cancelled or refused too),
+ * LIMIT (nobody touched in time), NOT_FOUND (unplugged), IO, each with a sentence for the user. An
+ * enrolment counts only after a fido_assert with the credential: some keys sign nothing before. The
+ * PIN is asked once a device and kept until fido_close, unless the key refuses it. */
 MUST_CHECK status fido_enrol(struct fido_device *d, const struct fido_ui *ui, const char *user,
                              struct span client_data_hash32, struct fido_credential *ret_credential,
                              struct err *e);

@@ -23,7 +23,7 @@ enum role {
     ROLE_LOCAL = 6,    /* peer of the Unix socket: init only; never in a certificate */
     ROLE_COUNT = 7
 };
-const char *role_name(enum role role); /* "operator" */
+const char *role_name(enum role role);  /* "operator" */
 enum role role_parse(const char *text); /* ROLE_NONE if unknown */
 
 /* Who a verified peer certificate is. */
@@ -34,10 +34,10 @@ struct holder {
     uint64_t not_after_us;
 };
 
-/* A new P-256 key as PKCS#8 PEM. */
+/* A new P-256 key as PKCS#8 PEM. A NUL that is not counted follows the text, for TLS libraries. */
 MUST_CHECK status identity_key_new(struct secret **ret_pem, struct err *e);
-/* A PKCS#10 request for key_pem with common name cn, as PEM with NUL into out. The issuer takes only
- * the public key from it. */
+/* A PKCS#10 request for key_pem with common name cn (1 to 64 bytes), as PEM with NUL into out. The
+ * issuer takes only the public key from it. */
 MUST_CHECK status identity_csr_new(const struct secret *key_pem, const char *cn, char *out,
                                    size_t cap, struct err *e);
 
@@ -61,13 +61,14 @@ struct identity_request {
     uint64_t days;
 };
 /* Certificate for the public key of a PKCS#10 PEM whose self-signature is checked; only P-256 keys.
- * clientAuth, digitalSignature, the URI name; notBefore = now - 5 min. out: PEM with NUL.
- * BAD_INPUT for a malformed, badly signed or other-key request. */
+ * clientAuth, digitalSignature, the URI name; notBefore = now - 5 min; never beyond the CA's end.
+ * out: PEM with NUL. BAD_INPUT for a malformed, badly signed or other-key request, CONFLICT if the
+ * CA has expired. */
 MUST_CHECK status identity_issue_client(const struct identity_ca *ca, struct span csr_pem,
                                         const struct identity_request *request, char *out_pem,
                                         size_t cap, struct holder *ret_holder, struct err *e);
 /* Certificate for the server's own key: serverAuth, names = comma-separated DNS names and IP
- * addresses. */
+ * addresses. request->name is the common name, NULL for "strongroomd"; the role does not count. */
 MUST_CHECK status identity_issue_server(const struct identity_ca *ca, const struct secret *key_pem,
                                         const char *names, const struct identity_request *request,
                                         char *out_pem, size_t cap, struct err *e);
@@ -75,7 +76,8 @@ MUST_CHECK status identity_issue_server(const struct identity_ca *ca, const stru
 /* Verifies a peer's DER certificate against the CA certificate at now_us: signature, validity,
  * purpose clientAuth, exactly one strongroom URI of this vault. NO_IDENTITY, with one of the
  * literals "certificate has expired", "certificate is not valid yet", "certificate is not from this
- * vault", "certificate is not for clients", "certificate names nobody known here". */
+ * vault", "certificate is not for clients", "certificate names nobody known here". Any number of
+ * threads may verify with one verifier. */
 struct identity_verifier;
 MUST_CHECK status identity_verifier_new(struct span ca_pem, const struct id *vault,
                                         struct identity_verifier **ret_verifier, struct err *e);

@@ -4,7 +4,9 @@
  * log at the next unlock. It also keeps the latest time ever recorded, so that a clock set back
  * cannot postpone a purge. Every append is durable when it returns.
  *
- *   hash = SHA-256(prev | entry bytes before the hash); the first prev is SHA-256("strongroom/v1/journal")
+ *   hash = SHA-256(prev | entry bytes before the hash)
+ *
+ * where the first prev is SHA-256("strongroom/v1/journal").
  */
 #ifndef KEYRING_JOURNAL_H
 #define KEYRING_JOURNAL_H
@@ -13,16 +15,16 @@
 #include "base/status.h"
 
 struct journal_entry {
-    uint64_t seq;       /* from 0, over the life of the file */
+    uint64_t seq; /* from 0, over the life of the file */
     uint64_t time_us;
-    uint16_t type;      /* enum record_type that it becomes */
+    uint16_t type; /* enum record_type that it becomes */
     uint8_t outcome;
-    uint8_t reason;     /* enum destroy_reason, or 0 */
-    struct id subject;  /* slot, key or engagement */
-    struct id tenant;   /* zero: vault */
+    uint8_t reason;    /* enum destroy_reason, or 0 */
+    struct id subject; /* slot, key or engagement */
+    struct id tenant;  /* zero: vault */
     struct id engagement;
     uint32_t version;
-    uint64_t number;    /* count, seconds of a jump */
+    uint64_t number; /* count, seconds of a jump */
 };
 
 struct journal;

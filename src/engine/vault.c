@@ -172,7 +172,6 @@ static status init_records(struct engine *en, struct request *rq,
 
     fields_of(&f, rq);
     fields_text(&f, "operator", c->name);
-    fields_text(&f, "region", en->region);
     created.fields = fields_view(&f);
     fields_of(&g, rq);
     fields_text(&g, "role", role_name((enum role)c->role));

@@ -30,10 +30,10 @@ static bool take(const fido_assert_t *assertion, size_t i, const struct fido_cre
                  struct fido_assertion *ret_assertion)
 {
     struct span id = span_of(fido_assert_id_ptr(assertion, i), fido_assert_id_len(assertion, i));
-    struct span data = fido_unwrap(span_of(fido_assert_authdata_ptr(assertion, i),
-                                           fido_assert_authdata_len(assertion, i)));
-    struct span signature = span_of(fido_assert_sig_ptr(assertion, i),
-                                    fido_assert_sig_len(assertion, i));
+    struct span data = fido_unwrap(
+        span_of(fido_assert_authdata_ptr(assertion, i), fido_assert_authdata_len(assertion, i)));
+    struct span signature =
+        span_of(fido_assert_sig_ptr(assertion, i), fido_assert_sig_len(assertion, i));
     struct fido_assertion a = { .auth_data_length = data.n, .signature_length = signature.n };
 
     /* A key that was asked for one id may leave it out. */
@@ -81,8 +81,7 @@ static status take_secrets(const fido_assert_t *assertion, const struct fido_cre
 status fido_assert(struct fido_device *d, const struct fido_ui *ui,
                    const struct fido_credential *credential, struct span client_data_hash32,
                    struct span salt32, struct span salt_next32,
-                   struct fido_assertion *ret_assertion, struct secret **ret_secrets,
-                   struct err *e)
+                   struct fido_assertion *ret_assertion, struct secret **ret_secrets, struct err *e)
 {
     AUTO_ASSERT *assertion = NULL;
     uint8_t salts[2 * SALT_BYTES];
@@ -145,7 +144,8 @@ bool fido_has(struct fido_device *d, const struct fido_credential *credential)
     code = probe(d, assertion, NULL);
     /* Keys that always verify their user do not answer strangers. */
     if ((code == FIDO_ERR_PIN_REQUIRED || code == FIDO_ERR_UP_REQUIRED ||
-         code == FIDO_ERR_UNSUPPORTED_OPTION) && d->pin != NULL)
+         code == FIDO_ERR_UNSUPPORTED_OPTION) &&
+        d->pin != NULL)
         code = probe(d, assertion, (const char *)secret_view(d->pin).p);
     if (code != FIDO_OK)
         return false;

@@ -77,14 +77,10 @@ static int connect_library(struct fido_device *d)
 static int reconnect(struct fido_device *d)
 {
     switch (fido_path_check(d->path, NULL)) {
-    case OK:
-        return connect_library(d) == FIDO_OK ? FIDO_OK : CODE_SILENT;
-    case NOT_FOUND:
-        return CODE_REMOVED;
-    case CONFLICT:
-        return FIDO_ERR_CHANNEL_BUSY;
-    default:
-        return CODE_SILENT;
+    case OK: return connect_library(d) == FIDO_OK ? FIDO_OK : CODE_SILENT;
+    case NOT_FOUND: return CODE_REMOVED;
+    case CONFLICT: return FIDO_ERR_CHANNEL_BUSY;
+    default: return CODE_SILENT;
     }
 }
 
@@ -246,10 +242,8 @@ static bool broken(int code)
     case FIDO_ERR_RX_NOT_CBOR:
     case FIDO_ERR_RX_INVALID_CBOR:
     case FIDO_ERR_KEEPALIVE_CANCEL:
-    case FIDO_ERR_INTERNAL:
-        return true;
-    default:
-        return false;
+    case FIDO_ERR_INTERNAL: return true;
+    default: return false;
     }
 }
 

@@ -10,13 +10,13 @@
 #include <fido.h>
 #include <fido/es256.h>
 
-#define PIN_MIN           4 /* bytes of UTF-8, by CTAP2 */
-#define PIN_MAX           63
-#define HASH_BYTES        32
-#define SALT_BYTES        32
-#define OPEN_MS           5000 /* a key answers at once as long as no touch is needed */
-#define PROBE_MS          2000
-#define TOUCH_MS          60000 /* keys give up earlier, after 15 to 30 s */
+#define PIN_MIN    4 /* bytes of UTF-8, by CTAP2 */
+#define PIN_MAX    63
+#define HASH_BYTES 32
+#define SALT_BYTES 32
+#define OPEN_MS    5000 /* a key answers at once as long as no touch is needed */
+#define PROBE_MS   2000
+#define TOUCH_MS   60000 /* keys give up earlier, after 15 to 30 s */
 
 struct fido_device {
     char *path;
@@ -69,7 +69,7 @@ struct span fido_unwrap(struct span wrapped);
 /* What an assertion must show. */
 struct fido_expect {
     uint8_t flags;  /* all of these */
-    int extensions; /* exactly these */
+    int extensions; /* 0 or FIDO_EXT_HMAC_SECRET, and no others */
 };
 MUST_CHECK status fido_verify_as(const uint8_t cose_public[static 64],
                                  struct span client_data_hash32,

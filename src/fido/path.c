@@ -53,10 +53,8 @@ static status open_failed(int error, struct err *e)
                     "You may not open this device: the key needs udev's uaccess tag, which a login "
                     "over SSH or a container does not get.",
                     error);
-    case EBUSY:
-        return fail(e, CONFLICT, "Another program is using the key.", error);
-    default:
-        return fail(e, IO, "The device cannot be opened.", error);
+    case EBUSY: return fail(e, CONFLICT, "Another program is using the key.", error);
+    default: return fail(e, IO, "The device cannot be opened.", error);
     }
 }
 

@@ -104,8 +104,7 @@ status fido_user_run(struct fido_device *d, const struct fido_ui *ui, fido_reque
         if (code == FIDO_OK)
             return OK;
         if (code == FIDO_ERR_UV_INVALID && !d->has_pin)
-            return fido_message_note(e, __func__, code,
-                                     tries_left(d, fido_dev_get_uv_retry_count));
+            return fido_message_note(e, __func__, code, tries_left(d, fido_dev_get_uv_retry_count));
         if (!wants_pin(code) || !d->has_pin)
             return fido_fail(e, code);
     }

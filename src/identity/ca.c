@@ -37,8 +37,7 @@ status identity_shape_new(const struct identity_shape *shape, gnutls_x509_crt_t 
         rc = gnutls_x509_crt_set_dn_by_oid(crt, GNUTLS_OID_X520_ORGANIZATIONAL_UNIT_NAME, 0,
                                            shape->unit, (unsigned int)strlen(shape->unit));
     if (rc >= 0)
-        rc = gnutls_x509_crt_set_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 0,
-                                           shape->common_name,
+        rc = gnutls_x509_crt_set_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 0, shape->common_name,
                                            (unsigned int)strlen(shape->common_name));
     if (rc >= 0)
         rc = gnutls_x509_crt_set_activation_time(crt, now > BACKDATE_S ? now - BACKDATE_S : 0);
@@ -59,8 +58,8 @@ status identity_shape_new(const struct identity_shape *shape, gnutls_x509_crt_t 
     return OK;
 }
 
-status identity_sign(gnutls_x509_crt_t certificate, gnutls_x509_crt_t issuer,
-                     gnutls_privkey_t key, char *out_pem, size_t cap, struct err *e)
+status identity_sign(gnutls_x509_crt_t certificate, gnutls_x509_crt_t issuer, gnutls_privkey_t key,
+                     char *out_pem, size_t cap, struct err *e)
 {
     AUTO(datum) pem = { { NULL, 0 } };
     uint8_t key_id[KEY_ID_LENGTH];
@@ -94,8 +93,8 @@ static status generate(gnutls_privkey_t key, gnutls_pubkey_t pubkey, struct secr
     if (rc >= 0)
         rc = gnutls_pubkey_import_privkey(pubkey, key, 0, 0);
     if (rc >= 0)
-        rc = gnutls_privkey_export_ecc_raw2(key, &curve, &x.d, &y.d, &k.d,
-                                            GNUTLS_EXPORT_FLAG_NO_LZ);
+        rc =
+            gnutls_privkey_export_ecc_raw2(key, &curve, &x.d, &y.d, &k.d, GNUTLS_EXPORT_FLAG_NO_LZ);
     if (rc < 0 || k.d.size > SCALAR_BYTES)
         return fail(e, identity_code(rc, BUG), "cannot make the CA key", rc);
     st = secret_new(SCALAR_BYTES, &scalar, e);

@@ -72,8 +72,8 @@ MUST_CHECK status identity_text_out(const gnutls_datum_t *from, char *out, size_
 MUST_CHECK status identity_pem_import(struct span pem, gnutls_x509_crt_t *ret_certificate,
                                       struct err *e);
 /* A P-256 private key from PEM; BAD_INPUT for anything else. */
-MUST_CHECK status identity_key_import(const struct secret *key_pem,
-                                      gnutls_x509_privkey_t *ret_key, struct err *e);
+MUST_CHECK status identity_key_import(const struct secret *key_pem, gnutls_x509_privkey_t *ret_key,
+                                      struct err *e);
 /* BAD_INPUT unless the key is on P-256. */
 MUST_CHECK status identity_key_curve(gnutls_pubkey_t key, struct err *e);
 

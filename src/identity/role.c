@@ -8,8 +8,8 @@
 #include <string.h>
 
 static const char *const names[ROLE_COUNT] = {
-    [ROLE_NONE] = "none",       [ROLE_OPERATOR] = "operator", [ROLE_ADMIN] = "admin",
-    [ROLE_TENANT] = "tenant",   [ROLE_GATEWAY] = "gateway",   [ROLE_AUDITOR] = "auditor",
+    [ROLE_NONE] = "none",     [ROLE_OPERATOR] = "operator", [ROLE_ADMIN] = "admin",
+    [ROLE_TENANT] = "tenant", [ROLE_GATEWAY] = "gateway",   [ROLE_AUDITOR] = "auditor",
     [ROLE_LOCAL] = "local",
 };
 

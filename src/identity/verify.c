@@ -4,7 +4,8 @@
  * 1. signed by this vault's CA, ECDSA with SHA-256, and not the CA itself;
  * 2. valid at the given time, which is ours and not the library's;
  * 3. for clients: the purpose is stated, and it is not a CA;
- * 4. exactly one alternative name, a strongroom URI of this vault with a role that certificates have.
+ * 4. exactly one alternative name: a strongroom URI of this vault, with a role that certificates
+ *    have.
  *
  * A verifier is only read after it was made, so any number of threads may use one.
  */
@@ -108,7 +109,7 @@ status identity_holder_of(gnutls_x509_crt_t crt, const struct id *vault, uint64_
         return fail(e, NO_IDENTITY, "certificate names nobody known here", 0);
     rc = gnutls_x509_crt_get_key_id(crt, GNUTLS_KEYID_USE_SHA256, holder.spki, &length);
     if (rc < 0 || length != sizeof holder.spki)
-        return fail(e, identity_code(rc, BUG), "cannot hash a public key", rc);
+        return fail(e, identity_code(rc, NO_IDENTITY), "certificate is not from this vault", rc);
     holder.not_after_us = (uint64_t)end * SECOND_US;
     *ret_holder = holder;
     return OK;

@@ -193,6 +193,11 @@ void keeper_answer(struct keeper *k, struct span frame, struct mspan reply, size
         wire_put_header(&out, &h);
         out_span16(&out, span_text(e.why != NULL ? e.why : status_name(st)));
     }
+    if (h.op == WIRE_LOCK && st == OK) {
+        /* The reply lives in the slab too: locking wiped its header with everything else. */
+        out_init(&out, reply.p, reply.n);
+        wire_put_header(&out, &(struct wire_header){ .op = h.op, .number = h.number });
+    }
     wire_finish(&out);
     *ret_length = out.overflow ? 0 : out.n;
 }

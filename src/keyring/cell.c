@@ -208,7 +208,7 @@ void keyring_cell_inspect(uint32_t place, const uint8_t bytes[CELL_SIZE], struct
     p.seq = get_u64(bytes, AT_SEQ);
     p.proven = !span_same(span_of(bytes + AT_MAC, MAC_SIZE), span_of(zeros, MAC_SIZE));
     if (!span_same(SPAN(sum), span_of(bytes + AT_CHECKSUM, CHECKSUM_SIZE)) ||
-               bytes[AT_FORMAT] != CELL_FORMAT || p.seq == 0 || p.seq > SEQ_MAX) {
+        bytes[AT_FORMAT] != CELL_FORMAT || p.seq == 0 || p.seq > SEQ_MAX) {
         p.seq = 0;
     } else if (type_is_live(bytes[0])) {
         p.kind = PLACE_LIVE;
@@ -231,8 +231,8 @@ bool keyring_cell_is(const uint8_t bytes[CELL_SIZE], uint8_t type, const struct 
     struct cell cell;
 
     keyring_cell_decode(bytes, &cell);
-    return (cell.type == CELL_TOMBSTONE ? cell.was : cell.type) == type &&
-           id_same(&cell.id, id) && cell.version == version;
+    return (cell.type == CELL_TOMBSTONE ? cell.was : cell.type) == type && id_same(&cell.id, id) &&
+           cell.version == version;
 }
 
 uint64_t keyring_cell_at(uint32_t place)

@@ -17,8 +17,7 @@ struct disk {
 /* A directory handle; made 0700 and durable if missing and make. NOT_FOUND, DENIED if others may
  * write to it, IO. */
 enum disk_dir { DISK_DIR_EXISTING, DISK_DIR_MAKE };
-MUST_CHECK status keyring_disk_dir(const char *dir, enum disk_dir mode, int *ret_fd,
-                                   struct err *e);
+MUST_CHECK status keyring_disk_dir(const char *dir, enum disk_dir mode, int *ret_fd, struct err *e);
 /* An existing file, locked. NOT_FOUND, CONFLICT if another process has it, DENIED, IO. */
 MUST_CHECK status keyring_disk_open(int dir_fd, const char *name, struct disk *ret_disk,
                                     struct err *e);
@@ -26,8 +25,7 @@ MUST_CHECK status keyring_disk_open(int dir_fd, const char *name, struct disk *r
  * CONFLICT if name exists or another process is creating it. */
 MUST_CHECK status keyring_disk_create(int dir_fd, const char *name, struct disk *ret_disk,
                                       struct err *e);
-MUST_CHECK status keyring_disk_publish(int dir_fd, const char *name, struct disk *d,
-                                       struct err *e);
+MUST_CHECK status keyring_disk_publish(int dir_fd, const char *name, struct disk *d, struct err *e);
 /* Removes what create began and publish did not name. */
 void keyring_disk_discard(int dir_fd, const char *name);
 void keyring_disk_close(struct disk *d);
@@ -36,8 +34,7 @@ MUST_CHECK status keyring_disk_size(const struct disk *d, uint64_t *ret_size, st
 /* Fills to; a file that ends before is CORRUPT. */
 MUST_CHECK status keyring_disk_read(const struct disk *d, uint64_t at, struct mspan to,
                                     struct err *e);
-MUST_CHECK status keyring_disk_write(struct disk *d, uint64_t at, struct span from,
-                                     struct err *e);
+MUST_CHECK status keyring_disk_write(struct disk *d, uint64_t at, struct span from, struct err *e);
 /* Makes room for [from, to), zeros where the file ended before; durable. LIMIT, with nothing
  * changed and nothing broken, if the disk has no room. */
 MUST_CHECK status keyring_disk_grow(struct disk *d, uint64_t from, uint64_t to, struct err *e);

@@ -3,12 +3,12 @@
  *
  *   two superblocks | slot places | cell places (whole chunks)
  *
- * A place is a numbered position; its content is a slot or cell, empty, or in between. Every
- * checksum and MAC covers the number of the place, so content cannot be moved.
+ * For the bytes of each see super.c, slot.c and cell.c.
  */
 #ifndef KEYRING_INTERNAL_H
 #define KEYRING_INTERNAL_H
 
+#include "cell.h"
 #include "disk.h"
 #include "keyring/keyring.h"
 
@@ -17,43 +17,8 @@
 #define SLOT_PLACES     (LIMIT_SLOTS + 2) /* two to spare: a full table can still roll */
 #define SLOTS_AT        ((uint64_t)SUPER_COPIES * SUPER_SIZE)
 #define CELLS_AT        (SLOTS_AT + (uint64_t)SLOT_PLACES * SLOT_SIZE)
-#define CELL_CHUNK      1024
+#define CELL_CHUNK      1024 /* the file grows by that many */
 #define CELL_PLACES_MAX ((uint32_t)1 << 22)
-#define CELL_TYPES      5       /* CELL_EMPTY to CELL_SYSTEM */
-#define SEQ_MAX         (UINT64_MAX >> 2) /* more is damage: leaves room to count on */
-#define TAG_SIZE        16
-
-/* On disk only. DYING: identity in clear, value already random. SCAR: content was lost. */
-enum { CELL_SCAR = 0xFC, CELL_DYING = 0xFD };
-
-enum place_kind {
-    PLACE_EMPTY,
-    PLACE_LIVE,
-    PLACE_TOMBSTONE,
-    PLACE_DYING,   /* destruction began */
-    PLACE_DAMAGED, /* fails its checksum */
-    PLACE_SCAR
-};
-
-enum place_stage {
-    STAGE_NONE,
-    STAGE_BIRTH, /* a new cell waits in births */
-    STAGE_DEATH, /* live in the file, no longer for the caller */
-    STAGE_PROOF  /* tombstone waits for its MAC */
-};
-
-/* One cell place in memory: what the file holds, not what is staged. */
-struct place {
-    uint64_t seq;          /* live: of the cell; tombstone: of the destruction */
-    uint64_t victim_seq;   /* tombstone: of the cell that died */
-    uint8_t tag[TAG_SIZE]; /* start of the MAC of the live cell, or of the one that died */
-    uint32_t hash;         /* live: of the identity */
-    uint32_t staged;       /* position in births or changes */
-    uint8_t kind;
-    uint8_t type; /* live: of the cell */
-    uint8_t stage;
-    bool proven; /* tombstone: has a MAC, checked if authenticated */
-};
 
 struct birth {
     uint32_t place;
@@ -70,9 +35,9 @@ struct change {
 struct super {
     struct keyring_info info;
     uint64_t generation;
-    uint32_t places;      /* the file is at least this long */
-    uint32_t live;        /* cells alive at cell_seq */
-    uint64_t cell_seq;    /* digest is over the cells alive after this change */
+    uint32_t places;   /* the file is at least this long */
+    uint32_t live;     /* cells alive at cell_seq */
+    uint64_t cell_seq; /* digest is over the cells alive after this change */
     uint8_t digest[SHA256_SIZE];
     uint64_t slot_seq;
     uint64_t slots[SLOT_PLACES]; /* seq of the slot in each place, 0: none */
@@ -94,8 +59,8 @@ struct keyring {
     struct place *places;
     uint32_t place_count;
     uint32_t place_cap;
-    uint32_t empty_from; /* no empty place before */
-    uint32_t reuse_from; /* no reusable tombstone before */
+    uint32_t empty_from;       /* no empty place before */
+    uint32_t reuse_from;       /* no reusable tombstone before */
     size_t counts[CELL_TYPES]; /* as the caller sees them */
     size_t scars;
 
@@ -116,29 +81,6 @@ struct keyring {
     size_t proof_count;
     size_t proof_cap;
 };
-
-/* cell.c: one cell as bytes. */
-void keyring_cell_encode(const struct cell *cell, uint64_t seq, uint8_t out[CELL_SIZE]);
-void keyring_cell_decode(const uint8_t bytes[CELL_SIZE], struct cell *ret_cell);
-/* Turns the bytes of a live cell into those of its tombstone, as yet without seq and checksum. */
-void keyring_cell_kill(uint8_t bytes[CELL_SIZE], uint8_t reason, uint64_t time_us);
-void keyring_cell_set_reason(uint8_t bytes[CELL_SIZE], uint8_t reason, uint64_t time_us);
-void keyring_cell_set_seq(uint8_t bytes[CELL_SIZE], uint64_t seq);
-/* The dying form of a tombstone: the same identity, random wherever the value and its MAC were. */
-void keyring_cell_dying(uint32_t place, const uint8_t tombstone[CELL_SIZE], uint8_t out[CELL_SIZE]);
-void keyring_cell_revive(uint8_t bytes[CELL_SIZE]); /* dying to tombstone */
-void keyring_cell_scar(uint64_t seq, uint8_t out[CELL_SIZE]);
-/* Writes the checksum, and the MAC if there is a key (else zeros). */
-MUST_CHECK status keyring_cell_finish(const struct keyring *k, uint32_t place,
-                                      uint8_t bytes[CELL_SIZE], struct err *e);
-/* OK, or CORRUPT if the MAC is wrong. */
-MUST_CHECK status keyring_cell_check(const struct keyring *k, uint32_t place,
-                                     const uint8_t bytes[CELL_SIZE], struct err *e);
-/* Fills kind, type, seq, victim_seq, tag and proven (a MAC is there). */
-void keyring_cell_inspect(uint32_t place, const uint8_t bytes[CELL_SIZE], struct place *ret_place);
-bool keyring_cell_is(const uint8_t bytes[CELL_SIZE], uint8_t type, const struct id *id,
-                     uint32_t version);
-uint64_t keyring_cell_at(uint32_t place);
 
 /* index.c: identities to places. Holds what the caller sees, staged changes included. */
 uint32_t keyring_index_hash(const struct keyring *k, uint8_t type, const struct id *id,

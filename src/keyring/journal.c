@@ -59,7 +59,7 @@ struct journal {
     struct header header; /* the one in use, as it is on disk */
     unsigned copy;
     uint64_t time_us;
-    uint64_t room; /* entries that the file has room for, at most RING */
+    uint64_t room;      /* entries that the file has room for, at most RING */
     struct link *links; /* those that wait, oldest first */
     size_t count;
     size_t cap;
@@ -262,8 +262,7 @@ static status chain_read(struct journal *j, const uint8_t *ring, struct err *e)
         sha256_two(SPAN(prev), span_of(bytes, AT_HASH), hash);
         if (!span_same(SPAN(hash), span_of(bytes + AT_HASH, SHA256_SIZE)) ||
             batch.position != position)
-            return fail(e, CORRUPT, "the chain of the journal is broken",
-                        (int64_t)link.entry.seq);
+            return fail(e, CORRUPT, "the chain of the journal is broken", (int64_t)link.entry.seq);
         st = links_reserve(j, j->count + 1, e);
         if (st != OK)
             return st;
@@ -415,8 +414,7 @@ static status room_reserve(struct journal *j, uint64_t end, struct err *e)
     return st;
 }
 
-status journal_append(struct journal *j, struct journal_entry *entries, size_t count,
-                      struct err *e)
+status journal_append(struct journal *j, struct journal_entry *entries, size_t count, struct err *e)
 {
     uint64_t first = j->header.start + j->count;
     uint8_t prev[SHA256_SIZE];

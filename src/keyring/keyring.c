@@ -93,8 +93,8 @@ static status fill(struct keyring *k, const struct slot *slots, size_t slot_coun
 
 status keyring_create(const char *dir, bool allow_cow, const struct keyring_info *info,
                       const struct slot *slots, size_t slot_count, const struct cell *cells,
-                      size_t cell_count, const struct secret *mac_key,
-                      struct keyring **ret_keyring, struct err *e)
+                      size_t cell_count, const struct secret *mac_key, struct keyring **ret_keyring,
+                      struct err *e)
 {
     AUTO(keyring) *k = NULL;
     int dir_fd;

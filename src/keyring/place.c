@@ -66,8 +66,7 @@ static status grow(struct keyring *k, struct err *e)
         return fail(e, LIMIT, "the keyring is full", k->place_count);
     st = keyring_place_reserve(k, count, e);
     if (st == OK)
-        st = keyring_disk_grow(k->disk, keyring_cell_at(k->place_count), keyring_cell_at(count),
-                               e);
+        st = keyring_disk_grow(k->disk, keyring_cell_at(k->place_count), keyring_cell_at(count), e);
     if (st != OK)
         return st;
     k->place_count = count;

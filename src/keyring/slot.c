@@ -129,8 +129,7 @@ static status mac(const struct keyring *k, unsigned place, const uint8_t *bytes,
     return crypto_mac(secret_view(k->mac_key), &l, span_of(bytes, AT_MAC), out, e);
 }
 
-status keyring_slot_write(struct keyring *k, unsigned place, const struct slot *slot,
-                          struct err *e)
+status keyring_slot_write(struct keyring *k, unsigned place, const struct slot *slot, struct err *e)
 {
     uint8_t bytes[SLOT_SIZE] = { 0 };
     uint64_t seq = k->slot_seq + 1;
@@ -185,11 +184,10 @@ static status destroy(struct keyring *k, unsigned place, struct err *e)
     return OK;
 }
 
-static status load(const struct keyring *k, unsigned place, uint8_t bytes[SLOT_SIZE],
-                   struct err *e)
+static status load(const struct keyring *k, unsigned place, uint8_t bytes[SLOT_SIZE], struct err *e)
 {
-    return keyring_disk_read(k->disk, slot_at(place),
-                             (struct mspan){ .p = bytes, .n = SLOT_SIZE }, e);
+    return keyring_disk_read(k->disk, slot_at(place), (struct mspan){ .p = bytes, .n = SLOT_SIZE },
+                             e);
 }
 
 static enum place_kind inspect(unsigned place, const uint8_t bytes[SLOT_SIZE], uint64_t *ret_seq,
@@ -209,8 +207,7 @@ static unsigned find(const struct keyring *k, const struct id *id)
 {
     unsigned i = 0;
 
-    while (i < SLOT_PLACES &&
-           (k->slot_kinds[i] != PLACE_LIVE || !id_same(&k->slots[i].id, id)))
+    while (i < SLOT_PLACES && (k->slot_kinds[i] != PLACE_LIVE || !id_same(&k->slots[i].id, id)))
         i++;
     return i;
 }

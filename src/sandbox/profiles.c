@@ -83,6 +83,8 @@ static const struct sandbox_rule keeper_empty[] = {
     { SYS_flock, RULE_ALLOW },
     { SYS_fcntl, RULE_ALLOW },
     { SYS_geteuid, RULE_ALLOW },
+    { SYS_faccessat, RULE_ALLOW },
+    { SYS_faccessat2, RULE_ALLOW },
     { SYS_prctl, RULE_TIGHTEN },
     { SYS_seccomp, RULE_ALLOW },
 #ifdef SYS_open

@@ -17,7 +17,7 @@ static struct {
     unsigned refused;
 } guard;
 
-static int guard_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file, int flags,
+static int guard_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
                       int *ret_flags)
 {
     const int temporary = SQLITE_OPEN_TEMP_DB | SQLITE_OPEN_TRANSIENT_DB |

@@ -157,7 +157,7 @@ status query_step(struct query *q, bool *ret_row, struct err *e)
     int code = SQLITE_OK;
 
     if (q->code != SQLITE_OK)
-        return fail(e, BUG, "parameter is out of range", q->code);
+        return fail(e, db_status(q->code), "parameter is out of range", q->code);
     q->got = 0;
     code = sqlite3_step(q->statement);
     if (code != SQLITE_ROW && code != SQLITE_DONE)

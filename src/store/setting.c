@@ -13,7 +13,7 @@ struct setting {
     const char *expected;
 };
 
-#define CACHE "-8192" /* KiB: a tenth of what the server may use in all */
+#define CACHE "-16384" /* KiB: a sixth of what the server may use in all */
 
 /* Errors of the page cipher would go to standard error, past the program's own log. */
 static const struct setting before_key[] = {
@@ -102,6 +102,9 @@ static status check_version(struct store *s, struct err *e)
         return fail(e, BUG, "library is not SQLCipher", 0);
     if (major < 4 || (major == 4 && minor < 5))
         return fail(e, BUG, "SQLCipher is older than 4.5", major * 100 + minor);
+    /* 4.5.0 itself came with 3.36, which does not know strict tables. */
+    if (sqlite3_libversion_number() < 3037000)
+        return fail(e, BUG, "SQLite is older than 3.37", sqlite3_libversion_number());
     return OK;
 }
 

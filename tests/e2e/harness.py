@@ -5,6 +5,7 @@ Needs no test framework: the demo and the benchmark use it too.
 
 import base64
 import contextlib
+import ctypes
 import glob
 import hashlib
 import http.client
@@ -93,6 +94,11 @@ def self_signed(directory, name, uri):
     return Identity(name, key, certificate)
 
 
+def has_landlock():
+    """Whether the kernel has it: landlock_create_ruleset, asked for its version."""
+    return ctypes.CDLL(None).syscall(444, None, 0, 1) > 0
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -168,15 +174,16 @@ class Vault:
         self.base = Path(base or tempfile.mkdtemp(prefix="strongroom-e2e-"))
         self.base.chmod(0o755)  # the daemon's user has to get through to data and run
         self.data, self.run = self.base / "data", self.base / "run"
-        self.profile, self.files = self.base / "profile", self.base / "files"
+        self.profile, self.files = self.base / "config/strongroom", self.base / "files"
         for directory in (self.data, self.run, self.profile, self.files):
-            directory.mkdir(mode=0o700)
+            directory.mkdir(mode=0o700, parents=True)
         self.socket = self.run / "strongroom.sock"
         self.config, self.log_path = self.base / "strongroom.conf", self.base / "daemon.log"
         self.port = free_port()
         self.settings = {
             "data_dir": self.data, "socket": self.socket, "listen": f"127.0.0.1:{self.port}", "region": "eu",
-            **({"user": SERVICE_USER} if os.geteuid() == 0 else {}), **settings}
+            **({"user": SERVICE_USER} if os.geteuid() == 0 else {}),
+            **({} if has_landlock() else {"landlock_optional": "yes"}), **settings}
         if os.geteuid() == 0:
             user = pwd.getpwnam(self.settings["user"])
             for directory in (self.data, self.run):
@@ -198,7 +205,7 @@ class Vault:
 
     def environment(self):
         return {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(self.base), "LANG": "C.UTF-8",
-                "TERM": "dumb", "GLIBC_TUNABLES": "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0",
+                "XDG_CONFIG_HOME": str(self.base / "config"), "TERM": "dumb", "GLIBC_TUNABLES": "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0",
                 **{name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")},
                 **faked(self.offset)}
 
@@ -297,9 +304,9 @@ class Vault:
 
     def cli(self, *arguments, expect=OK, answers=(), stdin=b"", profile=None, on_prompt=None):
         """Runs `strongroom`. stdin None: the terminal."""
-        command = [BIN / "strongroom", "--profile", profile or self.profile, *arguments]
+        command = [BIN / "strongroom", *(["--profile", profile] if profile else []), *arguments]
         done = terminal.run([str(word) for word in command], answers, stdin, self.environment(),
-                            terminal.PATIENCE * SLOW, on_prompt)
+                            terminal.PATIENCE * SLOW, on_prompt, self.files)
         if expect is not None and done.code != expect:
             raise AssertionError(f"expected exit code {expect}: {done}\n--- daemon\n{self.log()[-3000:]}")
         return done
@@ -314,7 +321,7 @@ class Vault:
 
     def init(self, operator="alice", **options):
         done = self.cli("--socket", self.socket, "--url", self.url, "--device", self.authenticator.path,
-                        "init", "--operator", operator, answers=[("pin", PIN)], **options)
+                        "init", "--operator", operator, "--yes", answers=[("pin", PIN)], **options)
         self.cards.append(done.text)
         return done
 

@@ -42,7 +42,7 @@ class Finished:
         return f"{' '.join(map(str, self.command))}\n  ended with {self.code}{shown}"
 
 
-def run(command, answers=(), stdin=None, env=None, seconds=PATIENCE, on_prompt=None):
+def run(command, answers=(), stdin=None, env=None, seconds=PATIENCE, on_prompt=None, cwd=None):
     """Runs command. answers: (word of the prompt, what to type) in the order of the prompts, with a
     third member SHOWN where the terminal may show what is typed.
 
@@ -57,7 +57,7 @@ def run(command, answers=(), stdin=None, env=None, seconds=PATIENCE, on_prompt=N
 
     process = subprocess.Popen(
         command, stdin=slave if stdin is None else subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, start_new_session=True, preexec_fn=prepare, env=env)
+        stderr=subprocess.PIPE, start_new_session=True, preexec_fn=prepare, env=env, cwd=cwd)
     try:
         if stdin is not None:
             _feed(process, stdin)

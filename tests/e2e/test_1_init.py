@@ -74,7 +74,7 @@ def test_a_second_init_is_a_conflict_and_changes_nothing(empty, tmp_path):
     tmp_path.chmod(0o700)
     touches = empty.authenticator.touches
     done = empty.cli("--socket", empty.socket, "--url", empty.url, "--device", empty.authenticator.path,
-                     "init", "--operator", "mallory", profile=tmp_path / "other", expect=CONFLICT)
+                     "init", "--operator", "mallory", "--yes", profile=tmp_path / "other", expect=CONFLICT)
     assert done.err.strip()
     assert empty.authenticator.touches == touches, "it found out before it asked for a touch"
     assert empty.local("GET", "/v1/status").json["vault"] == before["vault"]
@@ -126,7 +126,7 @@ def test_init_without_a_willing_hardware_key_creates_nothing(empty, trouble):
         device = "/dev/null"
     answers = [] if trouble == "no device" else [("pin", pin)]
     done = empty.cli("--socket", empty.socket, "--url", empty.url, "--device", device,
-                     "init", "--operator", "alice", answers=answers, expect=AUTHENTICATOR)
+                     "init", "--operator", "alice", "--yes", answers=answers, expect=AUTHENTICATOR)
     assert done.err.strip()
     assert empty.state == "empty"
     assert not list(empty.data.rglob("keyring/keyring")), "a keyring was written"

@@ -22,7 +22,7 @@ def test_an_operator_sets_up_a_customer_with_the_cli(vault):
     assert reply.json["value"] == value
     assert reply.json["ttl_s"] == 120
     assert [record["type"] for _, record in vault.records(name)] == [
-        "tenant.created", "engagement.started", "key.put", "lease.issued"]
+        "tenant.created", "engagement.started", "key.put", "grant.added", "lease.issued"]
 
 
 def test_a_key_can_be_typed_at_a_prompt_that_does_not_show_it(vault):

@@ -62,6 +62,18 @@ def test_revocation_stops_leasing_at_once_and_destroys_every_version(vault, cust
     assert all(record["reason"] == "revoked" for record in records if record["type"] == "key.destroyed")
 
 
+def test_a_key_with_many_versions_alive_can_be_revoked(vault, customer):
+    """Revoking has to work whatever came before it."""
+    sealed = vault.seal("sk-test-many")
+    for _ in range(69):
+        vault.api("POST", f"/v1/tenants/{customer.name}/keys/{customer.key}/rotate",
+                  {"sealed_key": sealed, "grace_s": 86400})
+    vault.cli("key", "revoke", customer.path, "--yes")
+    assert customer.lease().status in (403, 404, 409)
+    destroyed = [r["version"] for _, r in vault.records(customer.name) if r["type"] == "key.destroyed"]
+    assert sorted(destroyed) == list(range(1, 71))
+
+
 def test_a_revoked_key_stays_revoked(vault, customer):
     vault.cli("key", "revoke", customer.path, "--yes")
     for path, body in [(f"keys/{customer.key}/rotate", {"sealed_key": vault.seal("sk-test")}),

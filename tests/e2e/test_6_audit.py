@@ -11,7 +11,7 @@ from harness import NOT_FOUND, UNVERIFIED, await_that, new_provider_key, verify_
 def story(vault):
     """A customer with one of everything in its log: (customer, what must be in the log, secrets)."""
     customer = vault.customer()
-    expected = ["tenant.created", "engagement.started", "key.put"]
+    expected = ["tenant.created", "engagement.started", "key.put", "grant.added"]
     secrets = [customer.value, new_provider_key()]
     lease = customer.leased(ttl_s=60)
     vault.api("POST", f"/v1/leases/{lease['lease']}/renew", {"ttl_s": 90}, customer.gateway)
@@ -25,7 +25,7 @@ def story(vault):
     expected += ["lease.issued", "key.put"]
     vault.api("POST", f"/v1/tenants/{customer.name}/keys/second/revoke", {})
     vault.api("POST", f"/v1/tenants/{customer.name}/engagements/{customer.engagement}/end", {})
-    expected += ["key.revoked", "key.destroyed", "engagement.ended"]
+    expected += ["key.destroyed", "key.revoked", "engagement.ended"]
     return customer, expected, secrets
 
 

@@ -19,8 +19,8 @@ enum fault { FAULT_NONE, FAULT_KILL, FAULT_POWER, FAULT_EIO, FAULT_ENOSPC };
 
 static struct {
     enum fault fault;
-    unsigned at;      /* the call that fails, from 1 */
-    unsigned calls;   /* so far */
+    unsigned at;    /* the call that fails, from 1 */
+    unsigned calls; /* so far */
     uint64_t random;
     bool was_reserve; /* the call that failed only reserved room */
     struct {
@@ -29,6 +29,9 @@ static struct {
         uint8_t before[SECTOR];
     } unsynced[SECTORS_MAX];
     size_t unsynced_count;
+    char trace[64]; /* w and s: writes and syncs so far, while no fault is on */
+    size_t trace_length;
+    void (*on_sync)(void);
     off_t size_before; /* of the file when it last was synced; -1: not changed */
     int size_fd;
 } faults = { .size_before = -1 };
@@ -54,7 +57,8 @@ static uint64_t faults_random(void)
     return faults.random;
 }
 
-static void faults_die(void)
+/* What a power cut does to writes that were not synced. */
+static void faults_lose(void)
 {
     /* Latest first, so that a sector written twice may keep its older content. */
     while (faults.fault == FAULT_POWER && faults.unsynced_count > 0) {
@@ -66,6 +70,11 @@ static void faults_die(void)
     }
     if (faults.fault == FAULT_POWER && faults.size_before >= 0 && faults_random() % 2 == 0)
         (void)__real_ftruncate(faults.size_fd, faults.size_before);
+}
+
+static void faults_die(void)
+{
+    faults_lose();
     raise(SIGKILL);
 }
 
@@ -78,6 +87,12 @@ static bool faults_hit(bool power_too)
         faults_die();
     errno = faults.fault == FAULT_ENOSPC ? ENOSPC : EIO;
     return faults.fault != FAULT_POWER;
+}
+
+static void faults_trace(char what)
+{
+    if (faults.fault == FAULT_NONE && faults.trace_length < sizeof(faults.trace) - 1)
+        faults.trace[faults.trace_length++] = what;
 }
 
 static void faults_note_size(int fd)
@@ -95,6 +110,7 @@ ssize_t __wrap_pwrite(int fd, const void *p, size_t n, off_t at)
     off_t sector = at / SECTOR * SECTOR;
     ssize_t rc;
 
+    faults_trace('w');
     if (faults_hit(true))
         return -1;
     for (; faults.fault == FAULT_POWER && sector < at + (off_t)n; sector += SECTOR) {
@@ -115,10 +131,13 @@ ssize_t __wrap_pwrite(int fd, const void *p, size_t n, off_t at)
 
 int __wrap_fdatasync(int fd)
 {
+    faults_trace('s');
     if (faults_hit(false))
         return -1;
     faults.unsynced_count = 0;
     faults.size_before = -1;
+    if (faults.on_sync != NULL)
+        faults.on_sync();
     return __real_fdatasync(fd);
 }
 
@@ -162,22 +181,45 @@ static void faults_disarm(void)
     faults.fault = FAULT_NONE;
 }
 
+/* Where a test plays: the file under test, and the base every try starts from. */
+struct stage {
+    char dir[64];
+    char file[RIG_PATH_SIZE];
+    char base[RIG_PATH_SIZE];
+};
+
+static void stage_init(struct stage *s, const char *name)
+{
+    rig_dir_make(s->dir);
+    snprintf(s->file, sizeof(s->file), "%s/%s", s->dir, name);
+    snprintf(s->base, sizeof(s->base), "%s/base", s->dir);
+}
+
+static void copy(const char *from, const char *to)
+{
+    size_t n;
+    uint8_t *bytes = rig_file(from, &n);
+
+    rig_file_write(to, bytes, n);
+    free(bytes);
+}
+
 /* In a child: says what was expected and leaves. */
-#define expect_that(what)                                                                          \
-    do {                                                                                           \
-        if (!(what)) {                                                                             \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #what);                     \
-            _exit(1);                                                                              \
-        }                                                                                          \
+#define expect_that(what)                                                      \
+    do {                                                                       \
+        if (!(what)) {                                                         \
+            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #what); \
+            _exit(1);                                                          \
+        }                                                                      \
     } while (0)
 
-#define expect_ok(got, e)                                                                          \
-    do {                                                                                           \
-        if ((got) != OK) {                                                                         \
-            fprintf(stderr, "%s:%d: %s: %s (%lld)\n", __FILE__, __LINE__, (e)->where, (e)->why,    \
-                    (long long)(e)->detail);                                                       \
-            _exit(1);                                                                              \
-        }                                                                                          \
+#define expect_ok(got, e)                                                                       \
+    do {                                                                                        \
+        if ((got) != OK) {                                                                      \
+            fprintf(stderr, "%s:%d: %s: %s (%lld)\n", __FILE__, __LINE__, (e)->where, (e)->why, \
+                    (long long)(e)->detail);                                                    \
+            _exit(1);                                                                           \
+        }                                                                                       \
     } while (0)
 
 enum { CHILD_KILLED = -1, CHILD_DONE = 0, CHILD_WRONG = 1, CHILD_FAILED = 2 };

@@ -132,6 +132,13 @@ static status act_open(struct rig *r, struct err *e)
     return st == OK ? keyring_authenticate(r->k, r->key, e) : st;
 }
 
+static status act_open_and_roll(struct rig *r, struct err *e)
+{
+    status st = act_open(r, e);
+
+    return st == OK ? act_roll(r, e) : st;
+}
+
 static const struct scenario scenarios[] = {
     { "put", act_put, OPENED_WITH_KEY, { { CELL_DATA_KEY, 50, 0, 2 } }, SLOT_AS_IT_WAS, 5 },
     { "replace", act_replace, OPENED_WITH_KEY, { { CELL_DATA_KEY, 1, 1, 2 } }, SLOT_AS_IT_WAS, 5 },
@@ -164,28 +171,6 @@ static const struct scenario scenarios[] = {
     { "end a slot", act_end_slot, OPENED_WITH_KEY, { { 0 } }, SLOT_ENDED, 5 },
     { "anchor", act_anchor, OPENED_WITH_KEY, { { 0 } }, SLOT_AS_IT_WAS, 77 },
 };
-
-struct stage {
-    char dir[64];
-    char file[RIG_PATH_SIZE];
-    char base[RIG_PATH_SIZE];
-};
-
-static void stage_make(struct stage *s)
-{
-    rig_dir_make(s->dir);
-    snprintf(s->file, sizeof(s->file), "%s/keyring", s->dir);
-    snprintf(s->base, sizeof(s->base), "%s/base", s->dir);
-}
-
-static void copy(const char *from, const char *to)
-{
-    size_t n;
-    uint8_t *bytes = rig_file(from, &n);
-
-    rig_file_write(to, bytes, n);
-    free(bytes);
-}
 
 static struct rig rig_on(const struct stage *s)
 {
@@ -418,6 +403,9 @@ static int act(const struct stage *s, const struct scenario *sc, enum fault faul
             expect_ok(keyring_authenticate(r.k, r.key, &r.e), &r.e);
         faults_arm(fault, at, seed);
         st = sc->act(&r, &e);
+        /* What is done is durable, even if the power goes the moment after. */
+        if (st == OK)
+            faults_lose();
         faults_disarm();
         if (st != OK)
             check_refuses(&r, st);
@@ -446,8 +434,8 @@ static unsigned run(const struct stage *s, const struct scenario *sc, enum fault
             wrong(sc, fault, at, seed);
         if (result == CHILD_DONE)
             return at;
-        assert_true(result == (fault == FAULT_KILL || fault == FAULT_POWER ? CHILD_KILLED
-                                                                           : CHILD_FAILED));
+        assert_true(result ==
+                    (fault == FAULT_KILL || fault == FAULT_POWER ? CHILD_KILLED : CHILD_FAILED));
     }
 }
 
@@ -455,7 +443,7 @@ static void run_all(enum fault fault, uint64_t seeds)
 {
     struct stage s;
 
-    stage_make(&s);
+    stage_init(&s, "keyring");
     base_make(&s);
     for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
         for (uint64_t seed = 1; seed <= seeds; seed++)
@@ -495,14 +483,14 @@ static void opening_may_be_interrupted_as_well(void **state)
     struct stage s;
 
     (void)state;
-    stage_make(&s);
+    stage_init(&s, "keyring");
     base_make(&s);
     for (size_t i = 0; i < sizeof(interrupted) / sizeof(interrupted[0]); i++) {
         const struct scenario *sc = &scenarios[interrupted[i]];
         struct scenario opening = *sc;
         char image[RIG_PATH_SIZE];
 
-        opening.act = act_open;
+        opening.act = sc->slot == SLOT_ROLLED ? act_open_and_roll : act_open;
         opening.opened = OPENED_NOT;
         snprintf(image, sizeof(image), "%s/image", s.dir);
         for (unsigned first = 1;; first += 2) {
@@ -526,6 +514,59 @@ static void opening_may_be_interrupted_as_well(void **state)
     rig_dir_remove(s.dir);
 }
 
+static struct {
+    char file[RIG_PATH_SIZE];
+    size_t victim_at;
+    unsigned syncs;
+    uint8_t victim[3][CELL_SIZE]; /* as of each sync */
+} seen;
+
+static void look_at_victim(void)
+{
+    int fd = open(seen.file, O_RDONLY | O_CLOEXEC);
+
+    if (seen.syncs < 3)
+        expect_that(pread(fd, seen.victim[seen.syncs++], CELL_SIZE, (off_t)seen.victim_at) ==
+                    CELL_SIZE);
+    close(fd);
+}
+
+static void a_commit_is_six_steps(void **state)
+{
+    struct stage s;
+    pid_t pid;
+
+    (void)state;
+    stage_init(&s, "keyring");
+    base_make(&s);
+    pid = fork();
+    if (pid == 0) {
+        struct rig r = rig_on(&s);
+        unsigned same = 0, zero = 0;
+
+        expect_ok(act_open(&r, &r.e), &r.e);
+        memcpy(seen.file, r.file, sizeof(seen.file));
+        seen.victim_at = rig_cell_at(r.file, 5, 1);
+        faults.trace_length = 0;
+        faults.on_sync = look_at_victim;
+        expect_ok(act_all(&r, &r.e), &r.e);
+        faults.trace[faults.trace_length] = '\0';
+        /* Four births; two replaced and two destroyed; their tombstones and a proof. */
+        expect_that(span_same(span_text(faults.trace), span_text("wwwwswwwwswwwwws")));
+        /* Whole, then dying with random bytes where the value was, then a tombstone. */
+        expect_that(seen.victim[0][0] == CELL_DATA_KEY && seen.victim[2][0] == CELL_TOMBSTONE);
+        for (size_t i = 112; i < CELL_SIZE; i++) {
+            same += seen.victim[0][i] == seen.victim[1][i];
+            zero += seen.victim[1][i] == 0;
+        }
+        expect_that(same < 12 && zero < 12);
+        rig_shut(&r);
+        _exit(CHILD_DONE);
+    }
+    assert_int_equal(child_wait(pid), CHILD_DONE);
+    rig_dir_remove(s.dir);
+}
+
 static status act_create(struct rig *r, struct err *e)
 {
     return create(r, e);
@@ -534,13 +575,13 @@ static status act_create(struct rig *r, struct err *e)
 static void a_keyring_is_created_whole_or_not_at_all(void **state)
 {
     static const enum fault kinds[] = { FAULT_KILL, FAULT_POWER, FAULT_EIO, FAULT_ENOSPC };
-    const struct scenario sc = {
-        "create", act_create, OPENED_NOT, { { CELL_DATA_KEY, 12, 1, 1 } }, SLOT_AS_IT_WAS, 5
-    };
+    const struct scenario sc = { "create",       act_create,
+                                 OPENED_NOT,     { { CELL_DATA_KEY, 12, 1, 1 } },
+                                 SLOT_AS_IT_WAS, 5 };
     struct stage s;
 
     (void)state;
-    stage_make(&s);
+    stage_init(&s, "keyring");
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         for (unsigned at = 1;; at++) {
             int result;
@@ -568,6 +609,7 @@ int main(void)
         cmocka_unit_test(after_a_failed_call_the_keyring_refuses_and_the_file_is_whole),
         cmocka_unit_test(on_a_full_disk_the_keyring_refuses_and_the_file_is_whole),
         cmocka_unit_test(opening_may_be_interrupted_as_well),
+        cmocka_unit_test(a_commit_is_six_steps),
         cmocka_unit_test(a_keyring_is_created_whole_or_not_at_all),
     };
 

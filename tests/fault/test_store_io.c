@@ -133,27 +133,23 @@ static int faulty_traits(sqlite3_file *file)
 }
 
 /* Version 1: no shared memory, which an exclusive lock does without. */
-static const sqlite3_io_methods faulty_methods = { 1,
-                                                   faulty_close,
-                                                   faulty_read,
-                                                   faulty_write,
-                                                   faulty_truncate,
-                                                   faulty_sync,
-                                                   faulty_size,
-                                                   faulty_lock,
-                                                   faulty_unlock,
-                                                   faulty_reserved,
-                                                   faulty_control,
-                                                   faulty_sector,
-                                                   faulty_traits,
-                                                   NULL,
-                                                   NULL,
-                                                   NULL,
-                                                   NULL,
-                                                   NULL,
-                                                   NULL };
+static const sqlite3_io_methods faulty_methods = {
+    .iVersion = 1,
+    .xClose = faulty_close,
+    .xRead = faulty_read,
+    .xWrite = faulty_write,
+    .xTruncate = faulty_truncate,
+    .xSync = faulty_sync,
+    .xFileSize = faulty_size,
+    .xLock = faulty_lock,
+    .xUnlock = faulty_unlock,
+    .xCheckReservedLock = faulty_reserved,
+    .xFileControl = faulty_control,
+    .xSectorSize = faulty_sector,
+    .xDeviceCharacteristics = faulty_traits,
+};
 
-static int faulty_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file, int flags,
+static int faulty_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
                        int *ret_flags)
 {
     struct faulty_file *f = (struct faulty_file *)file;

@@ -75,8 +75,8 @@ static int make(const char *dir)
     snprintf(path, sizeof path, "%s/request.csr", dir);
     n = read_file(path, foreign, sizeof foreign);
     if (n > 0) {
-        need(identity_issue_client(ca, span_of(foreign, n), &request, pem, sizeof pem, &holder,
-                                   &e));
+        need(
+            identity_issue_client(ca, span_of(foreign, n), &request, pem, sizeof pem, &holder, &e));
         write_file(dir, "issued.pem", span_text(pem));
     }
     request.name = NULL;

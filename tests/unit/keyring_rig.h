@@ -33,27 +33,28 @@ struct rig {
 };
 
 /* base's fail() hides cmocka's, hence _fail. */
-#define assert_status(got, want)                                                                   \
-    do {                                                                                           \
-        status rig_st = (got);                                                                     \
-        if (rig_st != (want)) {                                                                    \
-            print_error("%s, not %s\n", status_name(rig_st), status_name(want));                   \
-            _fail(__FILE__, __LINE__);                                                             \
-        }                                                                                          \
+#define assert_status(got, want)                                                 \
+    do {                                                                         \
+        status rig_st = (got);                                                   \
+        if (rig_st != (want)) {                                                  \
+            print_error("%s, not %s\n", status_name(rig_st), status_name(want)); \
+            _fail(__FILE__, __LINE__);                                           \
+        }                                                                        \
     } while (0)
 
 /* As above, but says why. */
-#define assert_ok(got, e)                                                                          \
-    do {                                                                                           \
-        if ((got) != OK) {                                                                         \
-            print_error("%s: %s (%lld)\n", (e)->where, (e)->why, (long long)(e)->detail);          \
-            _fail(__FILE__, __LINE__);                                                             \
-        }                                                                                          \
+#define assert_ok(got, e)                                                                 \
+    do {                                                                                  \
+        if ((got) != OK) {                                                                \
+            print_error("%s: %s (%lld)\n", (e)->where, (e)->why, (long long)(e)->detail); \
+            _fail(__FILE__, __LINE__);                                                    \
+        }                                                                                 \
     } while (0)
 
 static inline void rig_dir_make(char dir[64])
 {
-    snprintf(dir, 64, "%s/keyring-test-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    snprintf(dir, 64, "%s/keyring-test-XXXXXX",
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     assert_non_null(mkdtemp(dir));
 }
 
@@ -258,14 +259,14 @@ static inline void rig_file_write(const char *path, const uint8_t *bytes, size_t
     close(fd);
 }
 
-/* Whether any eight bytes of what stand in the file. */
+/* Whether any group of eight bytes of what stands in the file. */
 static inline bool rig_file_has(const char *path, const uint8_t *what, size_t n)
 {
     size_t size;
     uint8_t *bytes = rig_file(path, &size);
     bool found = false;
 
-    for (size_t i = 0; !found && i + 8 <= n; i++)
+    for (size_t i = 0; !found && i + 8 <= n; i += 8)
         found = memmem(bytes, size, what + i, 8) != NULL;
     free(bytes);
     return found;

@@ -290,6 +290,7 @@ static void a_writer_that_overflowed_stays_so_and_writes_nothing_more(void **sta
 static void a_length_is_never_written_without_its_bytes(void **state)
 {
     static const uint8_t large[UINT16_MAX + 1];
+    static uint8_t room[sizeof(large) + 2];
     uint8_t buffer[5] = { 9, 9, 9, 9, 9 };
     struct out o;
 
@@ -299,10 +300,14 @@ static void a_length_is_never_written_without_its_bytes(void **state)
     assert_true(o.overflow);
     assert_int_equal(o.n, 0);
     assert_int_equal(buffer[0], 9);
-    out_init(&o, buffer, sizeof(buffer));
+    out_init(&o, room, sizeof(room));
     out_span16(&o, SPAN(large)); /* its length would wrap to 0 */
     assert_true(o.overflow);
     assert_int_equal(o.n, 0);
+    out_init(&o, room, sizeof(room));
+    out_span16(&o, span_of(large, UINT16_MAX));
+    assert_false(o.overflow);
+    assert_int_equal(o.n, UINT16_MAX + 2);
 }
 
 static void a_writer_takes_exactly_its_capacity(void **state)

@@ -91,11 +91,11 @@ static inline int group_end(void **state)
 
 /* A certificate signed by the fixture's CA whose odd parts the caller chooses. */
 struct odd {
-    const char *purpose;     /* key purpose OID, or NULL */
-    const char *uris[3];     /* up to the first NULL */
-    const char *dns;         /* or NULL */
-    int ca;                  /* basic constraints */
-    int64_t not_after_s;     /* relative to now; 0: one day */
+    const char *purpose; /* key purpose OID, or NULL */
+    const char *uris[3]; /* up to the first NULL */
+    const char *dns;     /* or NULL */
+    int ca;              /* basic constraints */
+    int64_t not_after_s; /* relative to now; 0: one day */
 };
 
 static inline struct span odd_certificate(struct fixture *f, const struct odd *odd,
@@ -122,13 +122,15 @@ static inline struct span odd_certificate(struct fixture *f, const struct odd *o
     if (odd->purpose != NULL)
         assert_int_equal(gnutls_x509_crt_set_key_purpose_oid(crt, odd->purpose, 0), 0);
     for (size_t i = 0; i < 3 && odd->uris[i] != NULL; i++)
-        assert_int_equal(gnutls_x509_crt_set_subject_alt_name(
-                             crt, GNUTLS_SAN_URI, odd->uris[i],
-                             (unsigned int)strlen(odd->uris[i]), GNUTLS_FSAN_APPEND), 0);
+        assert_int_equal(gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_URI, odd->uris[i],
+                                                              (unsigned int)strlen(odd->uris[i]),
+                                                              GNUTLS_FSAN_APPEND),
+                         0);
     if (odd->dns != NULL)
-        assert_int_equal(gnutls_x509_crt_set_subject_alt_name(
-                             crt, GNUTLS_SAN_DNSNAME, odd->dns, (unsigned int)strlen(odd->dns),
-                             GNUTLS_FSAN_APPEND), 0);
+        assert_int_equal(gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_DNSNAME, odd->dns,
+                                                              (unsigned int)strlen(odd->dns),
+                                                              GNUTLS_FSAN_APPEND),
+                         0);
     expect(identity_sign(crt, f->ca->certificate, f->ca->key, pem, sizeof pem, &e), OK, &e);
     out_init(&out, der, PEM_ROOM);
     expect(identity_pem_to_der(span_text(pem), &out, &e), OK, &e);

@@ -17,7 +17,8 @@ static void a_new_ca_is_a_ca_of_path_length_zero_for_ten_years(void **state)
     assert_true(gnutls_x509_crt_get_key_usage(f->ca->certificate, &usage, &critical) >= 0);
     assert_int_equal(usage, GNUTLS_KEY_KEY_CERT_SIGN | GNUTLS_KEY_CRL_SIGN);
     expect(identity_not_after(span_text(f->ca_pem), &end, &e), OK, &e);
-    assert_in_range(end / SECOND_US, NOW / SECOND_US + 3650 * DAY_S, NOW / SECOND_US + 3654 * DAY_S);
+    assert_in_range(end / SECOND_US, NOW / SECOND_US + 3650 * DAY_S,
+                    NOW / SECOND_US + 3654 * DAY_S);
 }
 
 static void the_private_scalar_has_thirty_two_bytes_and_is_a_secret(void **state)
@@ -106,8 +107,9 @@ static void text_that_is_no_ca_certificate_is_corrupt(void **state)
     expect(identity_ca_load(span_text("-----BEGIN CERTIFICATE-----\nAAAA\n"), f->scalar, &ca, &e2),
            CORRUPT, &e2);
     e = (struct err){ 0 };
-    expect(identity_issue_client(f->ca, span_text(f->csr), &request, leaf, sizeof leaf, &holder,
-                                 &e), OK, &e);
+    expect(
+        identity_issue_client(f->ca, span_text(f->csr), &request, leaf, sizeof leaf, &holder, &e),
+        OK, &e);
     expect_reason(identity_ca_load(span_text(leaf), f->scalar, &ca, &e3), CORRUPT, &e3,
                   "not the certificate of a CA");
     assert_null(ca);
@@ -172,10 +174,11 @@ static void a_request_from_a_key_on_another_curve_is_refused(void **state)
     (void)state;
     assert_int_equal(gnutls_x509_privkey_init(&key), 0);
     assert_int_equal(gnutls_x509_privkey_generate(
-                         key, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP384R1),
-                         0), 0);
+                         key, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP384R1), 0),
+                     0);
     assert_int_equal(gnutls_x509_privkey_export2_pkcs8(key, GNUTLS_X509_FMT_PEM, NULL,
-                                                       GNUTLS_PKCS_PLAIN, &pem.d), 0);
+                                                       GNUTLS_PKCS_PLAIN, &pem.d),
+                     0);
     expect(secret_copy(span_of(pem.d.data, pem.d.size), &kept, &e), OK, &e);
     expect_reason(identity_csr_new(kept, "x", out, sizeof out, &e), BAD_INPUT, &e,
                   "key is not on the curve P-256");
@@ -213,7 +216,8 @@ static void text_that_is_no_certificate_has_no_facts(void **state)
     uint64_t end;
     struct out out;
     struct span bad[] = { span_text(""), span_text("hello"),
-                          span_text("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n") };
+                          span_text(
+                              "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n") };
 
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

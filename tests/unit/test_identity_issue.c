@@ -36,7 +36,8 @@ static void csr_by(gnutls_pk_algorithm_t algorithm, unsigned int bits,
     assert_int_equal(gnutls_x509_crq_set_basic_constraints(crq, 1, 3), 0);
     assert_int_equal(gnutls_x509_crq_set_key_purpose_oid(crq, GNUTLS_KP_TLS_WWW_SERVER, 0), 0);
     assert_int_equal(gnutls_x509_crq_set_subject_alt_name(crq, GNUTLS_SAN_DNSNAME, "evil.example",
-                                                          12, GNUTLS_FSAN_SET), 0);
+                                                          12, GNUTLS_FSAN_SET),
+                     0);
     assert_int_equal(gnutls_x509_crq_sign2(crq, key, digest, 0), 0);
     assert_int_equal(gnutls_x509_crq_export2(crq, GNUTLS_X509_FMT_PEM, &pem.d), 0);
     assert_true(pem.d.size < PEM_ROOM);
@@ -245,8 +246,9 @@ static void a_certificate_that_does_not_fit_is_a_limit(void **state)
     char small[64];
     struct err e = { 0 };
 
-    expect(identity_issue_client(f->ca, span_text(f->csr), &request, small, sizeof small, &holder,
-                                 &e), LIMIT, &e);
+    expect(
+        identity_issue_client(f->ca, span_text(f->csr), &request, small, sizeof small, &holder, &e),
+        LIMIT, &e);
     assert_int_equal(holder.role, ROLE_NONE);
 }
 
@@ -259,7 +261,8 @@ static void a_server_certificate_carries_dns_names_and_addresses(void **state)
     struct err e = { 0 };
 
     expect(identity_issue_server(f->ca, f->key, "vault.example, *.in.example,127.0.0.1,::1",
-                                 &request, pem, sizeof pem, &e), OK, &e);
+                                 &request, pem, sizeof pem, &e),
+           OK, &e);
     import(pem, &crt);
     assert_true(gnutls_x509_crt_check_hostname2(crt, "vault.example", 0));
     assert_true(gnutls_x509_crt_check_hostname2(crt, "a.in.example", 0));
@@ -275,9 +278,10 @@ static void names_that_no_server_has_are_refused(void **state)
     struct fixture *f = *state;
     struct identity_request request = request_for(ROLE_NONE, NULL);
     static char long_name[300], many[400];
-    const char *bad[] = { "",       ",",      "a.example,", ",a.example", "a..example", ".example",
-                          "-a.example", "a-.example", "a.example.", "a b", "a\nb", "*", "a*.example",
-                          "http://a", "::g", "a_b", long_name, many };
+    const char *bad[] = { "",         ",",          "a.example,", ",a.example", "a..example",
+                          ".example", "-a.example", "a-.example", "a.example.", "a b",
+                          "a\nb",     "*",          "a*.example", "http://a",   "::g",
+                          "a_b",      long_name,    many };
 
     for (size_t i = 0; i < sizeof long_name - 1; i++)
         long_name[i] = 'a';
@@ -304,8 +308,8 @@ static void a_server_key_that_is_no_key_is_refused(void **state)
     struct err e = { 0 };
 
     expect(secret_copy(span_text("not a key"), &bad, &e), OK, &e);
-    expect(identity_issue_server(f->ca, bad, "localhost", &request, pem, sizeof pem, &e),
-           BAD_INPUT, &e);
+    expect(identity_issue_server(f->ca, bad, "localhost", &request, pem, sizeof pem, &e), BAD_INPUT,
+           &e);
 }
 
 int main(void)

@@ -63,7 +63,8 @@ static void it_holds_from_five_minutes_before_issue_to_its_last_second(void **st
 {
     struct fixture *f = *state;
     struct identity_request request = request_for(ROLE_GATEWAY, "gw-1");
-    uint64_t begin = request.now_us / SECOND_US - 300, end = request.now_us / SECOND_US + 30 * DAY_S;
+    uint64_t begin = request.now_us / SECOND_US - 300,
+             end = request.now_us / SECOND_US + 30 * DAY_S;
     uint8_t der[PEM_ROOM];
     struct holder holder;
     struct err e = { 0 };
@@ -122,8 +123,9 @@ static void a_server_certificate_is_no_client(void **state)
     struct out out;
     struct err e = { 0 };
 
-    expect(identity_issue_server(f->ca, f->key, "localhost,127.0.0.1", &request, pem, sizeof pem,
-                                 &e), OK, &e);
+    expect(
+        identity_issue_server(f->ca, f->key, "localhost,127.0.0.1", &request, pem, sizeof pem, &e),
+        OK, &e);
     out_init(&out, der, sizeof der);
     expect(identity_pem_to_der(span_text(pem), &out, &e), OK, &e);
     refused(f, span_of(der, out.n), NOW, not_for_clients);
@@ -161,8 +163,8 @@ static void the_name_must_be_one_uri_and_nothing_else(void **state)
     odd_refused(f, (struct odd){ .purpose = client, .uris = { URI, URI } }, nobody);
     odd_refused(f, (struct odd){ .purpose = client, .uris = { URI }, .dns = "a.example" }, nobody);
     odd_refused(f, (struct odd){ .purpose = client, .uris = { "https://a.example/" } }, nobody);
-    odd_refused(f, (struct odd){ .purpose = client,
-                                 .uris = { "strongroom://" V "/local/root" } }, nobody);
+    odd_refused(f, (struct odd){ .purpose = client, .uris = { "strongroom://" V "/local/root" } },
+                nobody);
     odd_refused(f, (struct odd){ .purpose = client, .uris = { URI "/extra" } }, nobody);
 }
 
@@ -172,10 +174,11 @@ static void a_second_name_of_any_length_is_refused(void **state)
 
     for (size_t i = strlen(long_uri); i < sizeof long_uri - 1; i++)
         long_uri[i] = 'a';
-    odd_refused(*state, (struct odd){ .purpose = GNUTLS_KP_TLS_WWW_CLIENT,
-                                      .uris = { URI, long_uri } }, nobody);
-    odd_refused(*state, (struct odd){ .purpose = GNUTLS_KP_TLS_WWW_CLIENT,
-                                      .uris = { long_uri } }, nobody);
+    odd_refused(*state,
+                (struct odd){ .purpose = GNUTLS_KP_TLS_WWW_CLIENT, .uris = { URI, long_uri } },
+                nobody);
+    odd_refused(*state, (struct odd){ .purpose = GNUTLS_KP_TLS_WWW_CLIENT, .uris = { long_uri } },
+                nobody);
 }
 
 static void a_certificate_with_any_bit_changed_is_refused(void **state)

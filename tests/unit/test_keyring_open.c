@@ -147,9 +147,9 @@ static void senseless_content_is_refused_and_leaves_nothing(void **state)
                   BAD_INPUT);
     assert_status(keyring_create(r.dir, false, &info, NULL, 0, &bad, 1, r.key, &r.k, NULL),
                   BAD_INPUT);
-    assert_status(keyring_create(r.dir, false, &info, twins, LIMIT_SLOTS + 1, NULL, 0, r.key, &r.k,
-                                 NULL),
-                  LIMIT);
+    assert_status(
+        keyring_create(r.dir, false, &info, twins, LIMIT_SLOTS + 1, NULL, 0, r.key, &r.k, NULL),
+        LIMIT);
     info.region[LIMIT_REGION] = 'x';
     assert_status(keyring_create(r.dir, false, &info, NULL, 0, NULL, 0, r.key, &r.k, NULL),
                   BAD_INPUT);

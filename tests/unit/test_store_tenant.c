@@ -18,6 +18,17 @@ static void a_fact_is_set_replaced_and_read(void **state)
     assert_int_equal(value.n, 0);
 }
 
+static void a_fact_of_more_than_a_megabyte_is_a_limit(void **state)
+{
+    static uint8_t value[(1 << 20) + 1];
+    struct rig *r = *state;
+
+    rig_begin(r);
+    assert_status(store_fact_set(r->s, "big", SPAN(value), NULL), LIMIT);
+    assert_ok(store_fact_set(r->s, "big", span_of(value, 1 << 19), &r->e));
+    rig_commit(r);
+}
+
 static void a_tenant_is_found_by_name_and_id(void **state)
 {
     struct rig *r = *state;
@@ -309,6 +320,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         sentence(a_fact_is_set_replaced_and_read),
+        sentence(a_fact_of_more_than_a_megabyte_is_a_limit),
         sentence(a_tenant_is_found_by_name_and_id),
         sentence(an_unknown_tenant_is_not_found_and_the_result_untouched),
         sentence(a_tenant_with_a_used_name_or_id_is_a_conflict),

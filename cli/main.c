@@ -1,0 +1,225 @@
+/*
+ * strongroom: the command line of the vault. One table says what it can do; help, completion and
+ * the check of options and arguments all read it.
+ *
+ * Before anything else: no core dumps, no debugger of the same user, no variable of the environment
+ * that makes a library write keys somewhere, and locked memory for what is secret.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include "cli.h"
+#include "commands.h"
+#include "crypto/crypto.h"
+#include "help.h"
+#include "secret/secret.h"
+
+#define SLAB ((size_t)1024 * 1024)
+
+#define DEVICE_OPTIONS (BIT(OPT_PIN_STDIN))
+
+static int help_run(struct cli *c);
+static int completion_run(struct cli *c);
+static int version_run(struct cli *c);
+
+static const struct command commands[] = {
+    { "init", NULL, init_run, "", BIT(OPT_OPERATOR),
+      BIT(OPT_REGION) | BIT(OPT_PIN_STDIN) | BIT(OPT_YES), "make a new vault with a hardware key" },
+    { "unlock", NULL, unlock_run, "", 0, BIT(OPT_RECOVERY) | BIT(OPT_SLOT) | BIT(OPT_PIN_STDIN),
+      "open the vault with a hardware key or the recovery card" },
+    { "lock", NULL, lock_run, "", 0, 0, "wipe the vault's keys from memory at once" },
+    { "status", NULL, status_run, "", 0, BIT(OPT_EXIT_CODE), "show the state of the vault" },
+    { "slot", "list", slot_list, "", 0, 0, "list the ways in: hardware keys, recovery cards" },
+    { "clock", "confirm", clock_confirm, "", 0, BIT(OPT_YES),
+      "accept the vault's clock after a jump" },
+
+    { "tenant", "create", tenant_create, "NAME", 0, BIT(OPT_REGION), "create a tenant" },
+    { "tenant", "list", tenant_list, "", 0, 0, "list tenants" },
+    { "tenant", "show", tenant_show, "NAME", 0, 0, "show one tenant" },
+
+    { "engagement", "start", engagement_start, "TENANT/NAME", 0, 0, "start an engagement" },
+    { "engagement", "end", engagement_end, "TENANT/NAME", 0, BIT(OPT_YES),
+      "end it: no leases from now on, keys destroyed in 7 days" },
+    { "engagement", "list", engagement_list, "TENANT", 0, 0, "list a tenant's engagements" },
+
+    { "key", "put", key_put, "TENANT/NAME", BIT(OPT_PROVIDER), BIT(OPT_ENGAGEMENT),
+      "store a provider key, from standard input or a prompt" },
+    { "key", "rotate", key_rotate, "TENANT/NAME", 0, BIT(OPT_GRACE),
+      "store the next version, from standard input or a prompt" },
+    { "key", "revoke", key_revoke, "TENANT/NAME", 0, BIT(OPT_YES), "destroy all versions at once" },
+    { "key", "list", key_list, "TENANT", 0, 0, "list a tenant's keys" },
+    { "key", "show", key_show, "TENANT/NAME", 0, 0, "show one key and its versions" },
+
+    { "gateway", "add", gateway_add, "NAME", BIT(OPT_CSR),
+      BIT(OPT_GRANT) | BIT(OPT_OUT) | BIT(OPT_CA_OUT), "admit a gateway and sign its certificate" },
+    { "gateway", "list", gateway_list, "", 0, 0, "list gateways and their grants" },
+    { "gateway", "remove", gateway_remove, "NAME", 0, BIT(OPT_YES),
+      "shut a gateway out; its leases end" },
+    { "gateway", "grant", gateway_grant, "NAME TENANT/PATTERN", 0, BIT(OPT_MAX_TTL),
+      "let it lease a key or a pattern" },
+    { "gateway", "ungrant", gateway_ungrant, "NAME TENANT/PATTERN", 0, 0, "take a grant back" },
+
+    { "certificate", "request", certificate_request, "",
+      BIT(OPT_NAME) | BIT(OPT_OUT_KEY) | BIT(OPT_OUT_CSR), 0, "make a private key and a request" },
+    { "certificate", "issue", certificate_issue, "", BIT(OPT_ROLE) | BIT(OPT_NAME) | BIT(OPT_CSR),
+      BIT(OPT_OUT) | BIT(OPT_CA_OUT), "sign a request for an operator, admin, tenant or auditor" },
+    { "certificate", "list", certificate_list, "", 0, 0, "list certificates" },
+    { "certificate", "revoke", certificate_revoke, "SPKI", 0, BIT(OPT_YES),
+      "revoke a certificate at once" },
+
+    { "lease", "get", lease_get, "TENANT/NAME", 0,
+      BIT(OPT_TTL) | BIT(OPT_REGION) | BIT(OPT_PURPOSE), "lease a key; JSON on standard output" },
+    { "lease", "renew", lease_renew, "LEASE", 0, BIT(OPT_TTL), "the same key for more time" },
+    { "lease", "release", lease_release, "LEASE", 0, 0, "give a lease back" },
+    { "lease", "list", lease_list, "", 0, 0, "list live leases" },
+
+    { "audit", "show", audit_show, "LOG", 0, BIT(OPT_FROM) | BIT(OPT_LIMIT),
+      "show records of a tenant's trail, or of 'vault'" },
+    { "audit", "verify", audit_verify, "[LOG]", 0, BIT(OPT_BUNDLE) | BIT(OPT_PUBLIC_KEY),
+      "verify a trail of the vault, or an exported one" },
+    { "audit", "export", audit_export, "LOG", BIT(OPT_OUT), 0,
+      "write a trail that anyone can verify" },
+
+    { "profile", "create", profile_create, "",
+      BIT(OPT_CERTIFICATE) | BIT(OPT_KEY) | BIT(OPT_CA) | BIT(OPT_URL), 0,
+      "make a profile from a certificate" },
+    { "profile", "show", profile_show, "", 0, 0, "show the profile and its pinned keys" },
+
+    { "help", NULL, help_run, "[NOUN]", 0, 0, "show help" },
+    { "completion", NULL, completion_run, "", 0, 0, "print the completion script for bash" },
+    { "version", NULL, version_run, "", 0, 0, "print the version" },
+};
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+static int help_run(struct cli *c)
+{
+    return help_print(commands, COMMAND_COUNT, cli_argument(c, 0));
+}
+
+static int completion_run(struct cli *c)
+{
+    (void)c;
+    help_print_completion(commands, COMMAND_COUNT);
+    return EXIT_DONE;
+}
+
+static int version_run(struct cli *c)
+{
+    if (cli_json(c))
+        print("{\"version\": \"%s\"}\n", STRONGROOM_VERSION);
+    else
+        print("strongroom %s\n", STRONGROOM_VERSION);
+    return EXIT_DONE;
+}
+
+/* Finds the row and takes noun and verb off the arguments. */
+static const struct command *find_command(struct options *o)
+{
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        const struct command *row = &commands[i];
+        size_t words = row->verb != NULL ? 2 : 1;
+
+        if (o->argument_count < words || strcmp(o->argument[0], row->noun) != 0 ||
+            (row->verb != NULL && strcmp(o->argument[1], row->verb) != 0))
+            continue;
+        for (size_t k = words; k < o->argument_count; k++)
+            o->argument[k - words] = o->argument[k];
+        o->argument_count -= words;
+        return row;
+    }
+    return NULL;
+}
+
+/* The options and arguments that row takes, no others, and those it needs. */
+static int check_command(const struct command *row, const struct options *o)
+{
+    const char *verb = row->verb != NULL ? row->verb : "";
+    const char *gap = row->verb != NULL ? " " : "";
+    uint64_t allowed = GLOBAL_OPTIONS | row->required | row->optional;
+    size_t least = 0;
+    size_t most = help_arguments(row, &least);
+
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        const char *name = option_row((enum option_id)i)->name;
+
+        if ((o->given & ~allowed & BIT(i)) != 0)
+            return report(EXIT_USAGE, "'%s%s%s' has no option --%s; see 'strongroom help %s'",
+                          row->noun, gap, verb, name, row->noun);
+        if ((row->required & ~o->given & BIT(i)) != 0)
+            return report(EXIT_USAGE, "'%s%s%s' needs --%s; see 'strongroom help %s'", row->noun,
+                          gap, verb, name, row->noun);
+    }
+    if (o->argument_count < least || o->argument_count > most)
+        return report(EXIT_USAGE, "'%s%s%s' takes %s%s; see 'strongroom help %s'", row->noun, gap,
+                      verb, most == 0 ? "no arguments" : "", row->arguments, row->noun);
+    return EXIT_DONE;
+}
+
+/* Lets go of what would leak: memory images, and what libraries do when these variables are set. */
+static void protect_process(void)
+{
+    static const char *const loud[] = { "SSLKEYLOGFILE", "FIDO_DEBUG", "GNUTLS_DEBUG_LEVEL",
+                                        "CURL_SSL_BACKEND" };
+    struct rlimit none = { 0, 0 };
+
+    (void)setrlimit(RLIMIT_CORE, &none);
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    for (size_t i = 0; i < sizeof(loud) / sizeof(loud[0]); i++)
+        unsetenv(loud[i]);
+}
+
+static int start_secrets(void)
+{
+    struct err e = { 0 };
+    status st = secret_start(SLAB, &e);
+
+    if (st == IO)
+        return report(EXIT_OTHER, "memory for secrets cannot be locked: raise the limit to 2048 "
+                                  "(KiB) or more with 'ulimit -l 2048', or 'memlock' in "
+                                  "/etc/security/limits.conf");
+    if (st == OK)
+        st = crypto_selftest(&e);
+    return st == OK ? EXIT_DONE : report_err("start", &e);
+}
+
+static int run(struct cli *c, int argc, char **argv)
+{
+    int code = options_parse(&c->options, argc, argv);
+
+    if (code != EXIT_DONE)
+        return code;
+    const char *noun = c->options.argument_count > 0 ? c->options.argument[0] : NULL;
+
+    if (noun == NULL || option_given(&c->options, OPT_HELP)) {
+        code = help_print(commands, COMMAND_COUNT, noun);
+        return noun == NULL && c->options.given == 0 ? (int)EXIT_USAGE : code;
+    }
+    const struct command *row = find_command(&c->options);
+
+    if (row == NULL)
+        return report(EXIT_USAGE, "there is no such command; see 'strongroom help%s%.63s'",
+                      help_knows(commands, COMMAND_COUNT, noun) ? " " : "",
+                      help_knows(commands, COMMAND_COUNT, noun) ? noun : "");
+    code = check_command(row, &c->options);
+    if (code == EXIT_DONE)
+        code = profile_locate(c);
+    if (code == EXIT_DONE)
+        code = start_secrets();
+    return code == EXIT_DONE ? row->run(c) : code;
+}
+
+int main(int argc, char **argv)
+{
+    struct cli c = { 0 };
+
+    protect_process();
+    memory_start();
+    int code = print_finish(run(&c, argc, argv));
+
+    https_clear(&c.https);
+    profile_clear(&c.profile);
+    secret_wipe_all();
+    return code;
+}

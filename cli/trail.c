@@ -1,0 +1,184 @@
+/*
+ * Must:
+ *  1. The key that signs checkpoints is the pinned one; a server's own word is taken once.
+ *  2. A log that is smaller than one seen before, or that has another history below that size, is
+ *     a fork or a rollback, whatever signature it bears.
+ */
+#include "trail.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "reply.h"
+#include "table.h"
+
+/* The pinned value if there is one, else the offered one, which is pinned from now on. */
+static int pin_or_compare(struct cli *c, const char *name, struct span offered, const char *what)
+{
+    uint8_t pinned[32];
+    char text[65];
+
+    if (profile_text(&c->profile, name) != NULL) {
+        if (profile_hex(&c->profile, name, pinned, offered.n) &&
+            span_same(span_of(pinned, offered.n), offered))
+            return EXIT_DONE;
+        return report(EXIT_UNVERIFIED,
+                      "the vault offers another %s than the profile has pinned: do "
+                      "not believe its trail, and ask its operators",
+                      what);
+    }
+    hex_format(offered, text);
+    say("The vault's %s is seen for the first time and pinned: %s", what, text);
+    say("Compare it with what an operator's 'strongroom profile show' says.");
+    return profile_pin(c, name, offered);
+}
+
+int trail_open(struct cli *c, const char *name, struct trail *ret_trail)
+{
+    AUTO(json_t) *reply = NULL;
+    char path[128];
+    size_t n = 0;
+    struct trail *t = ret_trail;
+
+    *t = (struct trail){ .size = 0 };
+    if (!name_valid(name))
+        return report(EXIT_USAGE, "a log is the name of a tenant, or 'vault'");
+    snprintf(path, sizeof(path), "/v1/logs/%s", name);
+    int code = https_call(c, METHOD_GET, path, NULL, &reply);
+
+    if (code != EXIT_DONE)
+        return code;
+    const char *key = reply_text(reply, "public_key");
+    const char *note = reply_text(reply, "checkpoint");
+
+    if (!reply_id(reply, "vault", &t->vault) || !reply_id(reply, "log", &t->log) ||
+        !reply_number(reply, "size", INT64_MAX, &t->size) || note == NULL ||
+        strlen(note) >= sizeof(t->note) || key == NULL ||
+        !base64_parse(key, strlen(key), t->public_key, sizeof(t->public_key), &n) || n != 32)
+        return reply_report("log");
+    snprintf(t->name, sizeof(t->name), "%s", name);
+    snprintf(t->note, sizeof(t->note), "%s", note);
+    code = pin_or_compare(c, "vault", SPAN(t->vault.b), "identifier");
+    if (code == EXIT_DONE)
+        code = pin_or_compare(c, "ledger_key", SPAN(t->public_key), "ledger key");
+    return code;
+}
+
+static void compare_with_seen(struct trail *t)
+{
+    uint8_t root[32];
+
+    if (!t->seen.known || t->verify.failed || t->verify.tree.size != t->seen.size)
+        return;
+    ledger_root(&t->verify.tree, root);
+    t->forked = !span_same(SPAN(root), SPAN(t->seen.root));
+}
+
+void trail_begin(const struct cli *c, struct trail *t)
+{
+    ledger_verify_init(&t->verify, &t->vault, &t->log);
+    if (c->profile.root != NULL)
+        profile_seen(&c->profile, &t->log, &t->seen);
+    compare_with_seen(t);
+}
+
+void trail_line(struct trail *t, struct span line)
+{
+    if (ledger_verify_line(&t->verify, line, NULL) == OK)
+        compare_with_seen(t);
+}
+
+int trail_report_bad(const struct cli *c, const struct trail *t, uint64_t seq, const char *why)
+{
+    if (cli_json(c)) {
+        AUTO(json_t) *summary = json_pack("{s:s, s:b, s:I, s:s}", "log", t->name, "verified", 0,
+                                          "bad_seq", (json_int_t)seq, "reason", why);
+        table_print_json(summary);
+    }
+    return report(EXIT_UNVERIFIED,
+                  "%s does NOT verify at record %llu: %s. Keep what you have and "
+                  "ask the vault's operators",
+                  t->name, (unsigned long long)seq, why);
+}
+
+static int report_good(const struct cli *c, const struct trail *t)
+{
+    uint8_t root[32];
+    char text[65];
+    unsigned long long count = (unsigned long long)t->verify.tree.size;
+
+    ledger_root(&t->verify.tree, root);
+    hex_format(SPAN(root), text);
+    if (cli_json(c)) {
+        AUTO(json_t) *summary =
+            json_pack("{s:s, s:b, s:I, s:b, s:s}", "log", t->name, "verified", 1, "records",
+                      (json_int_t)count, "macs", t->macs ? 1 : 0, "root", text);
+        table_print_json(summary);
+    } else {
+        print("%s: %llu records verified: chained, gapless, %scheckpoint signed\n", t->name, count,
+              t->macs ? "MACs good, " : "");
+    }
+    return EXIT_DONE;
+}
+
+int trail_finish(const struct cli *c, struct trail *t)
+{
+    struct err e = { 0 };
+
+    if (t->forked)
+        return trail_report_bad(c, t, t->seen.size,
+                                "its history is not the one that was verified before (a fork)");
+    if (ledger_verify_finish(&t->verify, span_text(t->note), SPAN(t->public_key), &e) != OK)
+        return trail_report_bad(c, t, t->verify.bad_seq, e.why);
+    return report_good(c, t);
+}
+
+static void show_progress(const struct trail *t, uint64_t done)
+{
+    if (isatty(STDERR_FILENO) && t->size > TRAIL_PAGE)
+        fprintf(stderr, "\r%s: %llu of %llu records%s", t->name, (unsigned long long)done,
+                (unsigned long long)t->size, done == t->size ? "\n" : "");
+}
+
+/* A page must hold exactly the records it was asked for. */
+static int take_page(struct span page, uint64_t want, trail_fn take, void *context)
+{
+    uint64_t count = 0;
+    int code = EXIT_DONE;
+
+    while (page.n > 0 && code == EXIT_DONE) {
+        const uint8_t *end = memchr(page.p, '\n', page.n);
+        size_t n = end != NULL ? (size_t)(end - page.p) : 0;
+
+        if (end == NULL || ++count > want)
+            break;
+        code = take(context, span_of(page.p, n));
+        page = span_of(end + 1, page.n - n - 1);
+    }
+    if (code == EXIT_DONE && (page.n > 0 || count != want))
+        return report(EXIT_UNVERIFIED, "the vault does not send the records that it says it has");
+    return code;
+}
+
+int trail_stream(struct cli *c, const struct trail *t, trail_fn take, void *context)
+{
+    char path[192];
+    int code = EXIT_DONE;
+
+    for (uint64_t from = 0; from < t->size && code == EXIT_DONE;) {
+        uint64_t want = t->size - from < TRAIL_PAGE ? t->size - from : TRAIL_PAGE;
+        struct span page;
+
+        snprintf(path, sizeof(path), "/v1/logs/%s/records?from=%llu&limit=%llu", t->name,
+                 (unsigned long long)from, (unsigned long long)want);
+        code = https_lines(c, path, &page);
+        if (code == EXIT_DONE)
+            code = take_page(page, want, take, context);
+        from += want;
+        if (code == EXIT_DONE)
+            show_progress(t, from);
+    }
+    return code;
+}

@@ -1,0 +1,157 @@
+/*
+ * Frames into a real, unlocked keeper. An input is a sequence of actions:
+ *
+ *   0 to 14     a raw frame of that operation: u16 length, body
+ *   15 to 255   a batch of well-formed entries over a few ids: u8 count, then 8 bytes an entry
+ *
+ * Whatever is sent: the keeper answers every frame with a frame, and the one provider key in the
+ * vault appears in an answer only next to the record of a lease.
+ */
+#include "unit/keeper_rig.h"
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define FRESH_AFTER 500 /* inputs: the keyring and the logs only grow */
+
+static const char canary[] = "sk-canary-0123456789abcdefghijWXYZ";
+static struct rig *rig;
+static unsigned inputs;
+static uint8_t sealed[LIMIT_SEALED_KEY];
+static size_t sealed_n;
+
+static void must(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+static void begin(void)
+{
+    rig = rig_new();
+    rig_init(rig);
+    rig_entry(rig, (struct wire_entry){ .kind = ENTRY_VAULT_CREATED });
+    rig_tenant(rig, rig_id(0), rig_id(0));
+    must(rig_put(rig, rig_id(0), rig_id(0), rig_id(0), 1, canary) == OK);
+    sealed_n = rig->result.data.n;
+    memcpy(sealed, rig->data, sealed_n);
+    must(rig_batch(rig, NULL, 0) == OK);
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    (void)argc;
+    (void)argv;
+    must(secret_start((size_t)4 << 20, NULL) == OK);
+    begin();
+    return 0;
+}
+
+static bool contains(struct span in, const char *text)
+{
+    return memmem(in.p, in.n, text, strlen(text)) != NULL;
+}
+
+/* Sends what rig->out holds and looks at the answer. */
+static status exchange(void)
+{
+    struct wire_header h;
+
+    wire_finish(&rig->out);
+    must(!rig->out.overflow);
+    keeper_answer(rig->k, span_of(rig->out.p, rig->out.n),
+                  (struct mspan){ rig->reply, sizeof(rig->reply) }, &rig->reply_n);
+    struct span reply = span_of(rig->reply, rig->reply_n);
+    must(!contains(reply, canary) || contains(reply, "\"type\":\"lease.issued\""));
+    rig->body = in_of(reply);
+    wire_get_header(&rig->body, &h);
+    must(!rig->body.bad && h.number == rig->number);
+    return (status)h.status;
+}
+
+static void send_raw(struct in *in, uint8_t op)
+{
+    uint16_t length = in_u16(in);
+    struct span body = in_raw(in, length < in->n ? length : in->n);
+
+    out_raw(rig_begin(rig, op), body);
+    exchange();
+}
+
+static struct wire_entry entry_of(struct in *in)
+{
+    static const char *const fields[] = { "", ",\"actor\":\"x\"", ",\"key_id\":\"x\"", "\"" };
+    struct wire_entry m = { .kind = (uint8_t)(ENTRY_RECORD + in_u8(in) % ENTRY_VAULT_CREATED) };
+    uint8_t ids = in_u8(in);
+    uint8_t more = in_u8(in);
+
+    m.tenant = rig_id(ids & 3);
+    m.log = m.tenant;
+    m.engagement = rig_id(ids >> 2 & 3);
+    m.key = rig_id(ids >> 4 & 3);
+    m.version = ids >> 6;
+    m.gateway = rig_id(more & 3);
+    m.provider = more & 4 ? 3 : 2;
+    m.fields = span_text(fields[more >> 3 & 3]);
+    m.data = more & 32 ? span_of(sealed, sealed_n) : span_of(sealed, more);
+    m.reason = in_u8(in);
+    m.type = in_u16(in);
+    m.outcome = in_u8(in) % 4;
+    m.expires_us = RIG_START_US * (uint64_t)(more >> 6);
+    m.lease = rig->result.lease;
+    memcpy(m.lease_mac, rig->result.lease_mac, sizeof(m.lease_mac));
+    rig_pass(in_u8(in) * 3600U);
+    return m;
+}
+
+static void send_batch(struct in *in)
+{
+    size_t count = in_u8(in) % 17;
+    struct out *o = rig_begin(rig, WIRE_BATCH);
+
+    out_u64(o, rig->ack);
+    out_u16(o, (uint16_t)count);
+    for (size_t i = 0; i < count; i++) {
+        struct wire_entry m = entry_of(in);
+        wire_put_entry(o, &m);
+    }
+    if (exchange() == OK)
+        must(rig_take_batch(rig) == count);
+}
+
+/* Back to the state in which an input begins: unlocked, acknowledged. */
+static void settle(void)
+{
+    struct wire_hello hello = rig_hello(rig);
+
+    must(hello.state == KEEPER_LOCKED || hello.state == KEEPER_UNLOCKED);
+    if (hello.batch_pending) {
+        rig_begin(rig, WIRE_RECOVER);
+        must(exchange() == OK);
+        rig_take_batch(rig);
+    }
+    if (hello.state == KEEPER_LOCKED)
+        rig_unlock(rig);
+    must(rig_batch(rig, NULL, 0) == OK);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct in in = in_of(span_of(data, size));
+
+    if (size > 8192)
+        return 0;
+    if (++inputs % FRESH_AFTER == 0) {
+        rig_free(rig);
+        begin();
+    }
+    while (in.n > 0) {
+        uint8_t action = in_u8(&in);
+        if (action <= WIRE_CHECKPOINT)
+            send_raw(&in, action);
+        else
+            send_batch(&in);
+    }
+    settle();
+    return 0;
+}
