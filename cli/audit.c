@@ -11,17 +11,25 @@
 
 #define SHOW_DEFAULT 50
 
-/* What the table shows in columns of their own, or not at all. */
+/* What the table shows in columns of their own, or not at all: the actor has a name. */
 static bool is_head(const char *name)
 {
-    static const char *const head[] = { "v",    "log",     "seq",   "prev",      "time",
-                                        "type", "outcome", "actor", "request_id" };
+    static const char *const head[] = { "v",    "log",     "seq",   "prev",       "time",
+                                        "type", "outcome", "actor", "request_id", "certificate" };
 
     for (size_t i = 0; i < sizeof(head) / sizeof(head[0]); i++) {
         if (strcmp(name, head[i]) == 0)
             return true;
     }
     return false;
+}
+
+/* People tell identifiers apart by their beginning; --json has all of them. */
+static int shown_length(const char *text)
+{
+    size_t n = strlen(text);
+
+    return n >= ID_HEX_LENGTH && strspn(text, "0123456789abcdef") == n ? 8 : (int)n;
 }
 
 /* "name=value ..." of the fields a record type has of its own, as member "details". */
@@ -44,8 +52,10 @@ static void add_details(json_t *record)
             form = (struct wiped *)json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
             shown = (const char *)form;
         }
-        n = snprintf(text + used, sizeof(text) - used, "%s%s=%s", used > 0 ? " " : "", name,
-                     shown != NULL ? shown : "?");
+        if (shown == NULL)
+            break;
+        n = snprintf(text + used, sizeof(text) - used, "%s%s=%.*s", used > 0 ? " " : "", name,
+                     shown_length(shown), shown);
         if (n < 0 || (size_t)n >= sizeof(text) - used)
             break;
         used += (size_t)n;
@@ -200,8 +210,9 @@ static int choose_key(struct cli *c, struct trail *t)
     size_t n = 0;
 
     if (given != NULL) {
-        if (!base64_parse(given, strlen(given), key, sizeof(key), &n) || n != sizeof(key))
-            return report(EXIT_USAGE, "--public-key must be 32 bytes in base64");
+        if (!hex_parse(given, strlen(given), key, sizeof(key)) &&
+            (!base64_parse(given, strlen(given), key, sizeof(key), &n) || n != sizeof(key)))
+            return report(EXIT_USAGE, "--public-key must be 32 bytes in base64 or hexadecimal");
     } else if (!profile_hex(&c->profile, "vault", vault.b, sizeof(vault.b)) ||
                !id_same(&vault, &t->vault) ||
                !profile_hex(&c->profile, "ledger_key", key, sizeof(key))) {

@@ -179,8 +179,9 @@ static int ask_card(const struct cli *c, struct secret **ret_code)
 {
     struct err e = { 0 };
     bool piped = option_given(&c->options, OPT_PIN_STDIN);
+    int tries = piped ? 1 : CARD_TRIES;
 
-    for (int i = 0; i < (piped ? 1 : CARD_TRIES); i++) {
+    for (int i = 1; i <= tries; i++) {
         AUTO(secret) *text = NULL;
 
         e = (struct err){ 0 };
@@ -192,7 +193,8 @@ static int ask_card(const struct cli *c, struct secret **ret_code)
             break;
         if (card_parse(secret_view(text), ret_code, &e) == OK)
             return EXIT_DONE;
-        say("%s.", e.why);
+        if (i < tries)
+            say("%s.", e.why);
     }
     return report_err("recovery card", &e);
 }

@@ -85,7 +85,8 @@ void keyring_cleanup(struct keyring **k);
 const struct keyring_info *keyring_info(const struct keyring *k);
 
 /* Checks the superblock, every slot, every cell and tombstone against mac_key, which the
- * keyring then borrows until keyring_forget. CORRUPT if anything but a tombstone fails.
+ * keyring then borrows until keyring_forget. CORRUPT if anything but a tombstone fails, or if
+ * what lived at the last superblock was taken away, or what had died before it was put back.
  * Tombstones without a MAC (written while locked) are counted and listed by
  * keyring_next_unproven until keyring_prove accepts them. */
 MUST_CHECK status keyring_authenticate(struct keyring *k, const struct secret *mac_key,
@@ -124,6 +125,8 @@ size_t keyring_count(const struct keyring *k, uint8_t type);
  * (steps without work are skipped). put replaces a live cell of the same (type, id, version)
  * and needs keyring_authenticate; destroy does not. An abort forgets what is staged.
  * A failed write or sync is IO and final: the keyring refuses further use; never retry.
+ * put is LIMIT, with nothing changed and the keyring still usable, if the disk has no room.
+ * An iteration that cannot read a cell ends early and makes the keyring refuse further use.
  */
 MUST_CHECK status keyring_put(struct keyring *k, const struct cell *cell, struct err *e);
 MUST_CHECK status keyring_destroy(struct keyring *k, uint8_t type, const struct id *id,

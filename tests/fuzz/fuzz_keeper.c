@@ -145,7 +145,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         rig_free(rig);
         begin();
     }
-    while (in.n > 0) {
+    while (in.n > 0 && !in.bad) {
         uint8_t action = in_u8(&in);
         if (action <= WIRE_CHECKPOINT)
             send_raw(&in, action);
