@@ -173,7 +173,7 @@ static status check_some(struct engine *en, const struct id *log, uint64_t *from
 APPLY(log_check)
 {
     struct id log;
-    uint64_t from, to, at;
+    uint64_t from = 0, to = 0, at;
     int64_t bad = -1;
     status st = find_log(en, rq, &log, e);
 
