@@ -174,6 +174,8 @@ int bundle_read(const struct cli *c, const char *path, struct trail *t)
     static struct reader r;
 
     *t = (struct trail){ .size = 0 };
+    r.start = r.end = 0;
+    r.over = r.bad = false;
     r.file = fopen(path, "re");
     if (r.file == NULL)
         return report(errno == ENOENT ? EXIT_ABSENT : EXIT_OTHER, "%s: %s", path, strerror(errno));

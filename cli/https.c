@@ -54,7 +54,8 @@ static const struct failure {
       "the server's certificate is not from this vault, or not for this host name" },
     { CURLE_SSL_CACERT_BADFILE, false, "the CA certificate in the profile cannot be read" },
     { CURLE_SSL_CERTPROBLEM, false, "the profile's certificate and key do not belong together" },
-    { CURLE_SSL_CONNECT_ERROR, false, "no TLS 1.3 connection could be made" },
+    { CURLE_SSL_CONNECT_ERROR, false,
+      "no TLS 1.3 connection could be made (or the profile's key and certificate do not match)" },
     { CURLE_GOT_NOTHING, true, "the server closed the connection without an answer" },
     { CURLE_RECV_ERROR, true, "the connection broke" },
     { CURLE_SEND_ERROR, true, "the connection broke" },
@@ -141,6 +142,7 @@ static int prepare_tls(struct cli *c, CURL *curl)
         curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L) != CURLE_OK ||
         curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L) != CURLE_OK ||
         curl_easy_setopt(curl, CURLOPT_CERTINFO, 1L) != CURLE_OK ||
+        curl_easy_setopt(curl, CURLOPT_SSL_SESSIONID_CACHE, 0L) != CURLE_OK ||
         curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https") != CURLE_OK)
         return report(EXIT_OTHER, "libcurl refuses the TLS settings");
     return EXIT_DONE;

@@ -18,8 +18,6 @@
 
 #define SLAB ((size_t)1024 * 1024)
 
-#define DEVICE_OPTIONS (BIT(OPT_PIN_STDIN))
-
 static int help_run(struct cli *c);
 static int completion_run(struct cli *c);
 static int version_run(struct cli *c);

@@ -2,6 +2,7 @@
 #include "memory.h"
 
 #include <curl/curl.h>
+#include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +75,9 @@ static char *wiping_strdup(const char *text)
 
 void memory_start(void)
 {
+    /* What the TLS library frees cannot be reached from here, but the C library overwrites it too,
+     * small pieces excepted. */
+    (void)mallopt(M_PERTURB, 0x5a);
     json_set_alloc_funcs(wiping_malloc, wiping_free);
     if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, wiping_malloc, wiping_free, wiping_resize,
                              wiping_strdup, wiping_calloc) != CURLE_OK)

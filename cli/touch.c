@@ -135,6 +135,9 @@ int touch_assert(struct touch *t, const struct fido_credential *credential,
     struct err e = { 0 };
     status st;
 
+    /* Ctrl-C while the vault was asked counts: the key must not be made to blink after it. */
+    if (cancel_count > 0)
+        return report_key(&e);
     do
         st = fido_assert(t->device, &t->ui, credential, SPAN(session->transcript),
                          SPAN(session->salt), SPAN(session->salt_next), ret_assertion, ret_secrets,

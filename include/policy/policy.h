@@ -43,11 +43,16 @@ MUST_CHECK status policy_certificate_set(struct policy *p, const struct policy_c
                                          struct err *e);
 /* Was a certificate issued for this public key, revoked or not? */
 bool policy_knows(const struct policy *p, const uint8_t spki[static 32]);
+/* The same, and not revoked? */
+bool policy_valid(const struct policy *p, const uint8_t spki[static 32]);
 void policy_revoke(struct policy *p, const uint8_t spki[static 32]);
 
 MUST_CHECK status policy_grant_set(struct policy *p, const struct policy_grant *g, struct err *e);
 bool policy_grant_exists(const struct policy *p, const struct id *gateway, const struct id *tenant,
                          const char *pattern);
+/* The grants of one gateway in no order; start with *cursor = 0. The pointer dies with a change. */
+const struct policy_grant *policy_grant_next(const struct policy *p, const struct id *gateway,
+                                             size_t *cursor);
 /* NOT_FOUND if there is no such grant. */
 MUST_CHECK status policy_grant_remove(struct policy *p, const struct id *gateway,
                                       const struct id *tenant, const char *pattern, struct err *e);

@@ -25,7 +25,8 @@ MUST_CHECK status sandbox_paths(const char *const *read_dirs, const char *const 
                                 bool optional, struct err *e);
 
 enum sandbox_profile {
-    SANDBOX_KEEPER, /* read, write, poll, pread, pwrite, fdatasync, clock, exit; no socket, no open */
+    /* read, write, poll, pread, pwrite, fdatasync, clock, exit; no socket, no open */
+    SANDBOX_KEEPER,
     /* A keeper without a vault: may also create the keyring, and install SANDBOX_KEEPER on top
      * once it has. */
     SANDBOX_KEEPER_EMPTY,

@@ -154,6 +154,7 @@ int main(int argc, char **argv)
 {
     struct arguments arguments = { 0 };
     struct err e = { 0 };
+    int code = 0;
 
     log_start("keeper", LOG_INFO_);
     if (!parse(argc, argv, &arguments)) {
@@ -163,7 +164,8 @@ int main(int argc, char **argv)
     }
     if (run(&arguments, &e) != OK) {
         log_err(LOG_ERROR_, "keeper.failed", &e);
-        return 1;
+        code = 1;
     }
-    return 0;
+    /* Not exit: a library's exit handler would not expect the sandbox. */
+    _exit(code);
 }

@@ -62,22 +62,25 @@ static bool read_arguments(int argc, char **argv, struct arguments *a)
     return a->config != NULL && fd != 0 && parent != 0 && optind == argc;
 }
 
-static void directory(const struct conf *c, const char *name, char *out, size_t cap)
+#define DIRECTORY 256
+
+/* Longer ones are refused before: see prepare. */
+static void directory(const struct conf *c, const char *name, char out[DIRECTORY])
 {
-    snprintf(out, cap, "%.*s/%s", (int)(cap - 16), c->data_dir, name);
+    snprintf(out, DIRECTORY, "%.*s/%s", DIRECTORY - 16, c->data_dir, name);
 }
 
 /* Only what the server must reach: the database, the certificates, the local socket's directory. */
 static status jail(const struct conf *c, struct err *e)
 {
-    char store[256], tls[256], run[256];
+    char store[DIRECTORY], tls[DIRECTORY], run[DIRECTORY];
     const char *read_dirs[] = { "/usr", "/lib", "/lib64", "/etc", "/dev", "/proc/self", "/sys", NULL };
     const char *write_dirs[] = { store, tls, run, NULL };
     char *slash;
     status st;
 
-    directory(c, "store", store, sizeof store);
-    directory(c, "tls", tls, sizeof tls);
+    directory(c, "store", store);
+    directory(c, "tls", tls);
     snprintf(run, sizeof run, "%.255s", c->socket);
     slash = strrchr(run, '/');
     if (slash == NULL || slash == run)
@@ -94,6 +97,8 @@ static status prepare(const struct arguments *a, struct server *s, struct err *e
 
     if (st == OK)
         st = conf_load(a->config, &s->conf, &trouble, e);
+    if (st == OK && strlen(s->conf.data_dir) > DIRECTORY - 16)
+        st = fail(e, BAD_INPUT, "the path of data_dir is too long", 0);
     if (st == OK)
         st = secret_start(SERVER_SLAB, e);
     if (st == OK)
@@ -134,31 +139,35 @@ static status start_engine(struct server *s, struct err *e)
                                   .tls_ready = tls_ready,
                                   .tls_context = s };
 
-    directory(&s->conf, "store", es.store_dir, sizeof es.store_dir);
-    directory(&s->conf, "tls", es.tls_dir, sizeof es.tls_dir);
+    directory(&s->conf, "store", es.store_dir);
+    directory(&s->conf, "tls", es.tls_dir);
     memcpy(es.server_names, s->conf.server_names, sizeof es.server_names);
     memcpy(es.region, s->conf.region, sizeof es.region);
     return engine_new(&es, s->client, &s->engine, e);
 }
 
-static status start_http(struct server *s, struct err *e)
+/* Before the engine starts, which may want to open the TLS listener at once. */
+static status make_http(struct server *s, struct err *e)
 {
     struct http_settings hs = { .threads = (unsigned)s->conf.http_threads,
                                 .connections = (unsigned)s->conf.http_connections };
+
+    directory(&s->conf, "tls", hs.tls_dir);
+    memcpy(hs.listen, s->conf.listen, sizeof hs.listen);
+    memcpy(hs.socket, s->conf.socket, sizeof hs.socket);
+    memcpy(hs.region, s->conf.region, sizeof hs.region);
+    return http_new(&hs, &s->http, e);
+}
+
+static status start_http(struct server *s, struct err *e)
+{
     struct id vault = engine_vault(s->engine);
     struct err none = { 0 };
     status st;
 
-    directory(&s->conf, "tls", hs.tls_dir, sizeof hs.tls_dir);
-    memcpy(hs.listen, s->conf.listen, sizeof hs.listen);
-    memcpy(hs.socket, s->conf.socket, sizeof hs.socket);
-    memcpy(hs.region, s->conf.region, sizeof hs.region);
-    st = http_new(&hs, &s->http, e);
-    if (st != OK)
-        return st;
     if (!id_is_zero(&vault)) {
         st = http_start_tls(s->http, s->engine, &none);
-        if (st != OK && st != NOT_FOUND)
+        if (st != OK && st != NOT_FOUND && st != CONFLICT)
             return err_note(e, st, none.where, none.why, none.detail);
     }
     return http_start_local(s->http, s->engine, e);
@@ -179,19 +188,22 @@ static status serve(int fd, struct server *s, struct err *e)
     s->main_thread = pthread_self();
     st = wire_client_new(fd, &s->client, e);
     if (st == OK)
-        st = start_engine(s, e);
+        st = make_http(s, e);
     if (st == OK)
-        st = start_http(s, e);
+        st = start_engine(s, e);
     if (st != OK)
         return st;
-    log_info("server ready");
-    sigwait(&signals, &received);
-    log_number(LOG_INFO_, "server stopping", "signal", received);
+    st = start_http(s, e);
+    if (st == OK) {
+        log_info("server ready");
+        sigwait(&signals, &received);
+        log_number(LOG_INFO_, "server stopping", "signal", received);
+    }
     engine_stop(s->engine);
     http_free(s->http);
     engine_free(s->engine);
     wire_client_free(s->client);
-    return OK;
+    return st;
 }
 
 int main(int argc, char **argv)

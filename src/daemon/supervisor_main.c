@@ -26,7 +26,7 @@
 #define CHILD_FD       3
 #define EXIT_USAGE     2
 #define EXIT_CONFIG    78          /* EX_CONFIG, from a child: restarting will not help */
-#define QUICK_US       SECOND_US   /* a server that lived shorter waits before its successor */
+#define QUICK_US       SECOND_US   /* a child that lived shorter waits before its successor */
 #define GRACE_S        10          /* for a child that was asked to stop */
 
 enum child { KEEPER, SERVER, CHILDREN };
@@ -38,8 +38,9 @@ struct supervisor {
     char paths[CHILDREN][512];
     pid_t pids[CHILDREN];
     int ends[CHILDREN]; /* of the socketpair; ends[SERVER] is kept for the server's successors */
-    uint64_t server_started_us;
-    unsigned quick_exits;
+    uint64_t started_us[CHILDREN];
+    unsigned quick_exits[CHILDREN];
+    bool served; /* a server ran for a while: the configuration was good once */
 };
 
 static int usage(FILE *to, int code)
@@ -80,11 +81,23 @@ static bool find_programs(struct supervisor *s)
     return false;
 }
 
-static bool make_directory(const char *path, const struct passwd *owner)
+/* Below the first one the owner could have put a link to anything in a directory's place, hence
+ * none is followed there. */
+static bool make_directory(const char *path, const struct passwd *owner, bool follow)
 {
+    int fd;
+    bool owned;
+
     if (mkdir(path, 0700) != 0 && errno != EEXIST)
         return false;
-    return owner == NULL || chown(path, owner->pw_uid, owner->pw_gid) == 0;
+    if (owner == NULL)
+        return true;
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
+    if (fd < 0)
+        return false;
+    owned = fchown(fd, owner->pw_uid, owner->pw_gid) == 0;
+    close(fd);
+    return owned;
 }
 
 /* The data directory and what is in it, belonging to the user the children will be. */
@@ -104,7 +117,7 @@ static bool make_directories(const struct conf *c)
     }
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         snprintf(path, sizeof path, "%s%s", c->data_dir, names[i]);
-        if (!make_directory(path, owner)) {
+        if (!make_directory(path, owner, i == 0)) {
             fprintf(stderr, "strongroomd: data_dir cannot be made: %s\n", strerror(errno));
             return false;
         }
@@ -113,7 +126,7 @@ static bool make_directories(const struct conf *c)
     slash = strrchr(path, '/');
     if (slash != NULL && slash != path) {
         *slash = '\0';
-        if (access(path, F_OK) != 0 && !make_directory(path, owner)) {
+        if (access(path, F_OK) != 0 && !make_directory(path, owner, true)) {
             fprintf(stderr, "strongroomd: the socket's directory cannot be made: %s\n",
                     strerror(errno));
             return false;
@@ -170,8 +183,7 @@ static bool start(struct supervisor *s, enum child c)
     if (pid == 0)
         run_child(s, c, parent);
     s->pids[c] = pid;
-    if (c == SERVER)
-        s->server_started_us = clock_monotonic_us();
+    s->started_us[c] = clock_monotonic_us();
     return true;
 }
 
@@ -205,24 +217,34 @@ static void stop(struct supervisor *s, enum child c, int signal_number)
     s->pids[c] = 0;
 }
 
+/* One that ends right after its start again and again must not keep the machine busy. */
+static void pause_if_quick(struct supervisor *s, enum child c)
+{
+    static const struct timespec pause = { .tv_nsec = 500 * 1000 * 1000 };
+    bool quick = clock_monotonic_us() - s->started_us[c] < QUICK_US;
+
+    s->quick_exits[c] = quick ? s->quick_exits[c] + 1 : 0;
+    if (s->quick_exits[c] > 2)
+        nanosleep(&pause, NULL);
+}
+
 /* The keeper is gone: nothing that the server still holds is worth anything. */
 static bool keeper_ended(struct supervisor *s)
 {
     log_warn("the keeper ended: the vault is locked");
     stop(s, SERVER, SIGKILL);
     close(s->ends[SERVER]);
+    pause_if_quick(s, KEEPER);
     return start_both(s);
 }
 
 static bool server_ended(struct supervisor *s)
 {
-    static const struct timespec pause = { .tv_nsec = 500 * 1000 * 1000 };
-    bool quick = clock_monotonic_us() - s->server_started_us < QUICK_US;
-
-    s->quick_exits = quick ? s->quick_exits + 1 : 0;
-    if (s->quick_exits > 2)
-        nanosleep(&pause, NULL);
-    log_number(LOG_WARN_, "the server ended and is started again", "quick_exits", s->quick_exits);
+    if (clock_monotonic_us() - s->started_us[SERVER] >= QUICK_US)
+        s->served = true;
+    pause_if_quick(s, SERVER);
+    log_number(LOG_WARN_, "the server ended and is started again", "quick_exits",
+               s->quick_exits[SERVER]);
     return start(s, SERVER);
 }
 
@@ -240,7 +262,9 @@ static bool reap(struct supervisor *s)
             if (pid != s->pids[c])
                 continue;
             s->pids[c] = 0;
-            if (hopeless)
+            /* A configuration that was spoilt since is no reason to lose an open vault: the server
+             * is tried again until it is mended. */
+            if (hopeless && (c == KEEPER || !s->served))
                 return false;
             fine = c == KEEPER ? keeper_ended(s) : server_ended(s);
             break;

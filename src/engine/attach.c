@@ -22,12 +22,14 @@ static status get_system_keys(struct engine *en, struct secret **ret_database,
     status st;
 
     wire_client_begin(en->client, WIRE_SYSTEM_KEYS);
-    st = wire_client_call(en->client, &body, e);
+    st = engine_call(en, &body, e);
     if (st != OK)
         return st;
     wire_get_system_keys(&body, &keys);
-    if (!in_end(&body))
+    if (!in_end(&body)) {
+        wire_client_wipe(en->client);
         return fail(e, BUG, "the keeper's system keys are malformed", 0);
+    }
     memcpy(en->intake_public, keys.intake_public, sizeof en->intake_public);
     memcpy(en->ledger_public, keys.ledger_public, sizeof en->ledger_public);
     st = secret_copy(keys.database_key, ret_database, e);
@@ -55,19 +57,28 @@ static status read_ca(struct engine *en, struct err *e)
     return OK;
 }
 
-/* A database of another vault must not be used even if it opens. */
-static status check_vault(struct engine *en, struct err *e)
+/* A database of another vault must not be used even if it opens, nor an empty one where a database
+ * should be (a disk that is not mounted): the keyring would be emptied after its example. */
+static status check_vault(struct engine *en, bool created, struct err *e)
 {
+    struct store_certificate first;
     struct span held;
     struct err absent = { 0 };
+    size_t count = 0;
     status st = store_fact(en->store, "vault", &held, &absent);
 
-    if (st == OK)
-        return span_same(held, SPAN(en->vault.b))
-                   ? OK
-                   : fail(e, CORRUPT, "the database belongs to another vault", 0);
+    if (st == OK && !span_same(held, SPAN(en->vault.b)))
+        return fail(e, CORRUPT, "the database belongs to another vault", 0);
+    if (st == OK) {
+        st = store_certificates(en->store, NULL, &first, 1, &count, e);
+        return st == OK && count == 0 ? fail(e, CORRUPT, "init was interrupted: nobody has a "
+                                             "certificate; empty data_dir and begin again", 0)
+                                      : st;
+    }
     if (st != NOT_FOUND)
         return err_note(e, st, absent.where, absent.why, absent.detail);
+    if (!created)
+        return fail(e, CORRUPT, "the database is empty, or init was interrupted", 0);
     st = store_begin(en->store, e);
     if (st == OK)
         st = store_fact_set(en->store, "vault", SPAN(en->vault.b), e);
@@ -100,7 +111,7 @@ static void head_page_send(struct head_page *page, bool last)
     page->out->p[page->count_at - 1] = last;
     page->out->p[page->count_at] = (uint8_t)(page->count >> 8);
     page->out->p[page->count_at + 1] = (uint8_t)page->count;
-    page->st = wire_client_call(page->en->client, &body, page->e);
+    page->st = engine_call(page->en, &body, page->e);
 }
 
 static bool head_page_add(void *context, const struct id *log, uint64_t size, struct span head)
@@ -133,8 +144,10 @@ static status load_heads(struct engine *en, struct err *e)
     return st == OK ? page.st : st;
 }
 
-/* Records of a batch that a dead server did not store, by log. */
+/* Records that a dead server neither stored nor answered, by log. What it had stored it may have
+ * answered too. */
 struct unanswered {
+    struct engine *en;
     struct { struct id log; uint64_t first, last; } logs[LIMIT_BATCH_ENTRIES * 2];
     size_t count;
 };
@@ -142,6 +155,7 @@ struct unanswered {
 static void note_unanswered(const struct wire_record *r, void *context)
 {
     struct unanswered *u = context;
+    uint64_t stored = 0;
 
     for (size_t i = 0; i < u->count; i++) {
         if (id_same(&u->logs[i].log, &r->log)) {
@@ -149,6 +163,9 @@ static void note_unanswered(const struct wire_record *r, void *context)
             return;
         }
     }
+    /* The heads follow the records: the size is still that of before. */
+    if (store_log_size(u->en->store, &r->log, &stored, NULL) == OK && r->seq < stored)
+        return;
     if (u->count == sizeof u->logs / sizeof u->logs[0])
         return;
     u->logs[u->count].log = r->log;
@@ -170,17 +187,16 @@ static status record_unanswered(struct engine *en, const struct unanswered *u, s
         fields_number(&f, "first_seq", u->logs[i].first);
         fields_number(&f, "last_seq", u->logs[i].last);
         entry.fields = fields_view(&f);
-        st = batch_single(en, &entry, false, e);
+        st = batch_single(en, &entry, NULL, e);
     }
     return st;
 }
 
 /* The keeper keeps the records of its last batch until they are known to be durable. Storing them
  * again is harmless; losing one would hide an opened key. */
-static status recover(struct engine *en, struct err *e)
+static status recover(struct engine *en, struct unanswered *unanswered, struct err *e)
 {
-    struct unanswered unanswered = { .count = 0 };
-    struct batch_listener listener = { .record = note_unanswered, .context = &unanswered };
+    struct batch_listener listener = { .record = note_unanswered, .context = unanswered };
     uint64_t number;
     struct in body;
     status st;
@@ -188,7 +204,7 @@ static status recover(struct engine *en, struct err *e)
     if (!en->hello.batch_pending)
         return OK;
     wire_client_begin(en->client, WIRE_RECOVER);
-    st = wire_client_call(en->client, &body, e);
+    st = engine_call(en, &body, e);
     if (st == OK)
         st = store_begin(en->store, e);
     if (st == OK)
@@ -198,148 +214,9 @@ static status recover(struct engine *en, struct err *e)
     if (st != OK)
         return st;
     en->acked = number;
-    log_number(LOG_WARN_, "records of an unanswered batch were recovered", "logs",
-               unanswered.count);
-    return record_unanswered(en, &unanswered, e);
-}
-
-static status load_certificates(struct engine *en, struct err *e)
-{
-    struct store_certificate page[64];
-    uint8_t after[32];
-    size_t count = 0;
-    status st = store_certificates(en->store, NULL, page, 64, &count, e);
-
-    while (st == OK && count > 0) {
-        for (size_t i = 0; st == OK && i < count; i++) {
-            struct policy_certificate c = { .role = (enum role)page[i].role,
-                                            .tenant = page[i].tenant,
-                                            .gateway = page[i].gateway,
-                                            .revoked = page[i].revoked_us != 0 };
-
-            memcpy(c.spki, page[i].spki, sizeof c.spki);
-            memcpy(c.name, page[i].name, sizeof c.name);
-            st = policy_certificate_set(en->policy, &c, e);
-        }
-        memcpy(after, page[count - 1].spki, sizeof after);
-        if (st == OK)
-            st = store_certificates(en->store, after, page, 64, &count, e);
-    }
-    return st;
-}
-
-static status load_grants(struct engine *en, struct err *e)
-{
-    struct store_grant page[64];
-    size_t offset = 0, count = 0;
-    status st = store_grants(en->store, 0, page, 64, &count, e);
-
-    while (st == OK && count > 0) {
-        for (size_t i = 0; st == OK && i < count; i++) {
-            struct policy_grant g = { .gateway = page[i].gateway, .tenant = page[i].tenant,
-                                      .max_ttl_s = page[i].max_ttl_s };
-
-            memcpy(g.pattern, page[i].pattern, sizeof g.pattern);
-            st = policy_grant_set(en->policy, &g, e);
-        }
-        offset += count;
-        if (st == OK)
-            st = store_grants(en->store, offset, page, 64, &count, e);
-    }
-    return st;
-}
-
-static bool field_id(struct span line, const char *name, struct id *ret_id)
-{
-    struct span value;
-
-    return record_field(line, name, &value)
-           && hex_parse((const char *)value.p, value.n, ret_id->b, sizeof ret_id->b);
-}
-
-/* One lease record, applied to the live table. Its certificate is the one in the record. */
-static bool replay_lease(void *context, const struct store_record *r)
-{
-    struct engine *en = context;
-    struct lease lease = { .tenant = r->log, .issued_us = r->time_us };
-    struct span value;
-    uint64_t version = 0;
-    char number[16];
-
-    if (!field_id(r->line, "lease_id", &lease.id))
-        return true;
-    if (r->type == RECORD_LEASE_RELEASED) {
-        leases_remove(en->leases, &lease.id);
-        return true;
-    }
-    if (!record_field(r->line, "expires", &value)
-        || !time_parse((const char *)value.p, value.n, &lease.expires_us))
-        return true;
-    if (r->type == RECORD_LEASE_RENEWED) {
-        const struct lease *held = leases_find(en->leases, &lease.id, 0);
-        struct lease longer;
-
-        if (held != NULL) {
-            longer = *held;
-            longer.expires_us = lease.expires_us;
-            return leases_set(en->leases, &longer, NULL) == OK;
-        }
-        return true;
-    }
-    if (!field_id(r->line, "key_id", &lease.key) || !field_id(r->line, "gateway_id", &lease.gateway)
-        || !field_id(r->line, "engagement_id", &lease.engagement)
-        || !record_field(r->line, "version", &value) || value.n >= sizeof number
-        || !record_field(r->line, "certificate", &value)
-        || !hex_parse((const char *)value.p, value.n, lease.certificate, 32))
-        return true;
-    (void)record_field(r->line, "version", &value);
-    memcpy(number, value.p, value.n);
-    number[value.n] = '\0';
-    if (!number_parse(number, 1, UINT32_MAX, &version))
-        return true;
-    lease.version = (uint32_t)version;
-    lease.max_expires_us = r->time_us + en->settings.lease_max_lifetime_s * SECOND_US;
-    return leases_set(en->leases, &lease, NULL) == OK;
-}
-
-/* A lease whose key was revoked, rotated away or purged since is over. */
-static status drop_dead_leases(struct engine *en, struct err *e)
-{
-    const struct lease *lease;
-    struct lease dead[64];
-    size_t cursor = 0, count = 0;
-    status st = OK;
-
-    while (st == OK && (lease = leases_next(en->leases, &cursor)) != NULL) {
-        struct store_version version;
-        struct err absent = { 0 };
-        status found = store_version(en->store, &lease->tenant, &lease->key, lease->version,
-                                     &version, &absent);
-
-        if (found == OK && version.state != VERSION_DESTROYED)
-            continue;
-        if (count < 64)
-            dead[count++] = *lease;
-    }
-    for (size_t i = 0; st == OK && i < count; i++) {
-        struct lease pattern = { .key = dead[i].key, .version = dead[i].version };
-        size_t ended;
-
-        st = leases_end(en->leases, &pattern, &ended, e);
-    }
-    /* More than fit: they share few keys, so another round ends them. */
-    return st == OK && count == 64 ? drop_dead_leases(en, e) : st;
-}
-
-static status load_leases(struct engine *en, struct err *e)
-{
-    uint64_t now = engine_now_us(en);
-    uint64_t window = en->settings.lease_max_lifetime_s * SECOND_US;
-    status st = store_lease_records(en->store, now > window ? now - window : 0, replay_lease, en, e);
-
-    if (st == OK)
-        st = leases_expire(en->leases, now, e);
-    return st == OK ? drop_dead_leases(en, e) : st;
+    log_number(LOG_WARN_, "the last batch of another server was recovered", "unanswered_logs",
+               unanswered->count);
+    return OK;
 }
 
 static status record_started(struct engine *en, struct err *e)
@@ -351,10 +228,10 @@ static status record_started(struct engine *en, struct err *e)
     fields_text(&f, "actor", "system");
     fields_text(&f, "software", STRONGROOM_VERSION);
     entry.fields = fields_view(&f);
-    return batch_single(en, &entry, false, e);
+    return batch_single(en, &entry, NULL, e);
 }
 
-static status attach_database(struct engine *en, struct err *e)
+static status attach_database(struct engine *en, bool created, struct err *e)
 {
     AUTO(secret) *database_key = NULL;
     AUTO(secret) *ca_key = NULL;
@@ -366,32 +243,21 @@ static status attach_database(struct engine *en, struct err *e)
         st = identity_ca_load(span_text(en->ca_pem), ca_key, &en->ca, e);
     if (st == OK)
         st = store_open(en->settings.store_dir, database_key, &en->store, e);
-    return st == OK ? check_vault(en, e) : st;
+    return st == OK ? check_vault(en, created, e) : st;
 }
 
-static status attach_facts(struct engine *en, struct err *e)
+status engine_attach(struct engine *en, bool created, struct err *e)
 {
-    status st = policy_new(&en->policy, e);
+    struct unanswered unanswered = { .en = en };
+    status st = attach_database(en, created, e);
 
+    /* Before the heads: those of the recovered batch belong to them. */
     if (st == OK)
-        st = leases_new(&en->leases, e);
-    if (st == OK)
-        st = load_certificates(en, e);
-    if (st == OK)
-        st = load_grants(en, e);
-    if (st == OK)
-        st = load_leases(en, e);
-    return st;
-}
-
-status engine_attach(struct engine *en, struct err *e)
-{
-    status st = attach_database(en, e);
-
+        st = recover(en, &unanswered, e);
     if (st == OK)
         st = load_heads(en, e);
     if (st == OK)
-        st = recover(en, e);
+        st = record_unanswered(en, &unanswered, e);
     if (st == OK)
         st = reconcile(en, e);
     if (st == OK)
@@ -399,8 +265,8 @@ status engine_attach(struct engine *en, struct err *e)
     if (st == OK)
         st = schedule_purge(en, e);
     if (st == OK)
-        st = attach_facts(en, e);
-    if (st == OK && en->hello.anchor_size > 0)
+        st = rebuild(en, e);
+    if (st == OK && !created)
         st = record_started(en, e);
     if (st != OK)
         return st;

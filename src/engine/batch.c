@@ -5,9 +5,8 @@
  */
 #include "internal.h"
 
+#include <stdlib.h>
 #include <string.h>
-
-#include "base/log.h"
 
 /* What an entry adds to the larger of request and reply, besides its data and fields. */
 #define ENTRY_COST   1024
@@ -26,6 +25,7 @@ status batch_begin(struct engine *en, struct err *e)
     out_u16(en->batch, 0);
     en->batch_count = 0;
     en->batch_cost = 0;
+    en->batch_no_room = false;
     return OK;
 }
 
@@ -35,8 +35,10 @@ status batch_entry(struct engine *en, struct request *rq, const struct wire_entr
     size_t cost = (entry->kind == ENTRY_FOLD ? FOLD_COST : ENTRY_COST) + entry->data.n
                   + entry->fields.n;
 
-    if (en->batch_cost + cost > BATCH_BUDGET || en->batch_count >= LIMIT_BATCH_ENTRIES)
+    if (en->batch_cost + cost > BATCH_BUDGET || en->batch_count >= LIMIT_BATCH_ENTRIES) {
+        en->batch_no_room = true;
         return fail(e, LIMIT, "too much for one batch", en->batch_count);
+    }
     wire_put_entry(en->batch, entry);
     if (en->batch->overflow)
         return fail(e, BUG, "the batch outgrew its frame", 0);
@@ -48,7 +50,7 @@ status batch_entry(struct engine *en, struct request *rq, const struct wire_entr
 }
 
 /* Half full: what comes next may be large, so it waits for the next batch. */
-static bool batch_full(const struct engine *en)
+bool batch_full(const struct engine *en)
 {
     return en->batch_cost > BATCH_BUDGET / 2 || en->batch_count >= LIMIT_BATCH_ENTRIES / 2 + 16;
 }
@@ -85,8 +87,7 @@ static status store_records_of(struct engine *en, struct in *body, uint16_t coun
                                      .type = r.type, .outcome = r.outcome, .line = r.line };
         memcpy(row.mac, r.mac, sizeof row.mac);
         st = store_record_add(en->store, &row, e);
-        if (r.time_us > en->last_time_us)
-            en->last_time_us = r.time_us;
+        engine_time_heard(en, r.time_us);
         if (listener != NULL && listener->record != NULL)
             listener->record(&r, listener->context);
     }
@@ -132,7 +133,7 @@ status batch_finish(struct engine *en, const struct batch_listener *listener, st
     }
     en->batch->p[en->batch_count_at] = (uint8_t)(en->batch_count >> 8);
     en->batch->p[en->batch_count_at + 1] = (uint8_t)en->batch_count;
-    st = wire_client_call(en->client, &body, e);
+    st = engine_call(en, &body, e);
     if (st != OK)
         return st;
     st = batch_store(en, &body, listener, &number, e);
@@ -153,15 +154,16 @@ static status tolerate(struct engine *en, const struct wire_result *r, void *con
     return OK;
 }
 
-status batch_single(struct engine *en, const struct wire_entry *entry, bool tolerant,
-                    struct err *e)
+const struct batch_listener batch_tolerant = { .result = tolerate };
+
+status batch_single(struct engine *en, const struct wire_entry *entry,
+                    const struct batch_listener *listener, struct err *e)
 {
-    static const struct batch_listener tolerant_listener = { .result = tolerate };
     status st = batch_begin(en, e);
 
     if (st == OK)
         st = batch_entry(en, NULL, entry, e);
-    return st == OK ? batch_finish(en, tolerant ? &tolerant_listener : NULL, e) : st;
+    return st == OK ? batch_finish(en, listener, e) : st;
 }
 
 status batch_acknowledge(struct engine *en, struct err *e)
@@ -172,38 +174,50 @@ status batch_acknowledge(struct engine *en, struct err *e)
 
     out_u64(out, en->acked);
     out_u16(out, 0);
-    st = wire_client_call(en->client, &body, e);
+    st = engine_call(en, &body, e);
     if (st == OK)
         en->acked = in_u64(&body);
     return st;
 }
 
-/* A refusal that must not be survived: the store or the keeper is not to be trusted any more. */
-static bool fatal(status st)
+/* Forgets what deciding rq has done, so that it can be decided again. */
+static void undecide(struct request *rq)
 {
-    return st == IO || st == CORRUPT;
+    json_decref(rq->reply);
+    free(rq->plan);
+    rq->reply = NULL;
+    rq->plan = NULL;
+    rq->outcome = OK;
+    rq->err = (struct err){ 0 };
+    rq->log = (struct id){ { 0 } };
 }
 
-/* Decides one request; its entries join the batch, or its refusal does. */
-static void decide(struct engine *en, struct request *rq)
+/* Decides one request; its entries join the batch, or its refusal does. false: there is no room for
+ * it beside the others, and nothing was done. A failure is never fatal here: a store that is not to
+ * be trusted any more shows at the commit, and a damaged row must not stop everybody else. */
+static bool decide(struct engine *en, struct request *rq)
 {
     size_t batch_n = en->batch->n, batch_cost = en->batch_cost;
     uint16_t batch_count = en->batch_count;
     struct err trouble = { 0 };
 
+    en->batch_no_room = false;
     rq->outcome = verb_permit(en, rq, &rq->err);
     if (rq->outcome == OK)
         rq->outcome = verb_row(rq->verb)->apply(en, rq, &rq->err);
     if (rq->outcome == OK)
-        return;
-    if (fatal(rq->outcome))
-        engine_die(__func__, &rq->err);
+        return true;
     en->batch->n = batch_n;
     en->batch_cost = batch_cost;
     en->batch_count = batch_count;
     rq->entry_count = 0;
+    if (en->batch_no_room && batch_count > 0) {
+        undecide(rq);
+        return false;
+    }
     if (refusal_record(en, rq, &trouble) != OK)
         engine_die(__func__, &trouble);
+    return true;
 }
 
 /* Results come in the order of the entries: hand each to the request that made the entry. */
@@ -223,7 +237,8 @@ static status hand_result(struct engine *en, const struct wire_result *r, void *
     rq->result_index++;
     if (rq->outcome != OK) /* this was the record of its refusal */
         return OK;
-    if (r->status != OK) {
+    if (r->status != OK
+        && !(r->status == NOT_FOUND && (verb_row(rq->verb)->flags & FLAG_DESTROYS) != 0)) {
         size_t n = r->reason.n < sizeof rq->keeper_why - 1 ? r->reason.n
                                                            : sizeof rq->keeper_why - 1;
 
@@ -236,30 +251,39 @@ static status hand_result(struct engine *en, const struct wire_result *r, void *
     return complete == NULL ? OK : complete(en, rq, r, e);
 }
 
-void batch_run(struct engine *en, struct request **queue)
+/* Takes requests off the queue into the batch; those that fit and may stand beside each other. */
+static struct request *fill(struct engine *en, struct request **queue)
 {
-    struct request *list = NULL, **tail = &list, *at;
-    struct batch_listener listener = { .result = hand_result, .context = &at };
-    struct err e = { 0 };
+    struct request *list = NULL, **tail = &list;
 
-    if (batch_begin(en, &e) != OK)
-        engine_die(__func__, &e);
     while (*queue != NULL && !batch_full(en)) {
         struct request *rq = *queue;
         uint8_t flags = verb_row(rq->verb)->flags;
 
-        if ((flags & FLAG_DIRECT) != 0)
+        if ((flags & FLAG_DIRECT) != 0 || !decide(en, rq))
             break;
         *queue = rq->next;
         rq->next = NULL;
         *tail = rq;
         tail = &rq->next;
-        decide(en, rq);
         if ((flags & FLAG_EXCLUSIVE) != 0 && rq->outcome == OK)
             break;
     }
-    at = list;
+    return list;
+}
+
+void batch_run(struct engine *en, struct request **queue)
+{
+    struct request *list, *at;
+    struct batch_listener listener = { .result = hand_result, .context = &at };
+    struct err e = { 0 };
+
+    if (batch_begin(en, &e) != OK)
+        engine_die(__func__, &e);
+    at = list = fill(en, queue);
     if (batch_finish(en, &listener, &e) != OK)
+        engine_die(__func__, &e);
+    if (en->grace_over && schedule_end_grace(en, &e) != OK)
         engine_die(__func__, &e);
     while (list != NULL) {
         struct request *rq = list;

@@ -14,7 +14,7 @@ static const char *text_of(const struct request *rq, const char *member, size_t 
     return json_string_value(value);
 }
 
-status body_name(struct request *rq, const char *member, const char **ret_name, struct err *e)
+status body_name(const struct request *rq, const char *member, const char **ret_name, struct err *e)
 {
     size_t n = 0;
     const char *text = text_of(rq, member, &n);
@@ -25,7 +25,7 @@ status body_name(struct request *rq, const char *member, const char **ret_name, 
     return OK;
 }
 
-status body_text(struct request *rq, const char *member, bool optional, size_t max,
+status body_text(const struct request *rq, const char *member, bool optional, size_t max,
                  const char **ret_text, struct err *e)
 {
     size_t n = 0;
@@ -41,7 +41,7 @@ status body_text(struct request *rq, const char *member, bool optional, size_t m
     return OK;
 }
 
-status body_number(struct request *rq, const char *member, uint64_t absent, uint64_t min,
+status body_number(const struct request *rq, const char *member, uint64_t absent, uint64_t min,
                    uint64_t max, uint64_t *ret_number, struct err *e)
 {
     const json_t *value = json_object_get(rq->body, member);
@@ -57,7 +57,8 @@ status body_number(struct request *rq, const char *member, uint64_t absent, uint
     return OK;
 }
 
-status body_hex(struct request *rq, const char *member, size_t max, struct out *out, struct err *e)
+status body_hex(const struct request *rq, const char *member, size_t max, struct out *out,
+                struct err *e)
 {
     size_t n = 0;
     const char *text = text_of(rq, member, &n);
@@ -71,7 +72,8 @@ status body_hex(struct request *rq, const char *member, size_t max, struct out *
     return OK;
 }
 
-status body_hex_exact(struct request *rq, const char *member, uint8_t *out, size_t n, struct err *e)
+status body_hex_exact(const struct request *rq, const char *member, uint8_t *out, size_t n,
+                      struct err *e)
 {
     size_t length = 0;
     const char *text = text_of(rq, member, &length);
@@ -81,7 +83,7 @@ status body_hex_exact(struct request *rq, const char *member, uint8_t *out, size
     return OK;
 }
 
-status body_id(struct request *rq, const char *member, struct id *ret_id, struct err *e)
+status body_id(const struct request *rq, const char *member, struct id *ret_id, struct err *e)
 {
     return body_hex_exact(rq, member, ret_id->b, sizeof ret_id->b, e);
 }

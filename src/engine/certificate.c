@@ -6,28 +6,38 @@
 
 #define PAGE 100
 
+status certificate_sign(const struct identity_ca *ca, const struct identity_request *request,
+                        const struct request *rq, struct store_certificate *c, char *ret_pem,
+                        struct err *e)
+{
+    struct holder holder;
+    const char *csr;
+    status st = body_text(rq, "csr", false, LIMIT_CSR, &csr, e);
+
+    if (st == OK)
+        st = identity_issue_client(ca, span_text(csr), request, ret_pem, LIMIT_CERTIFICATE,
+                                   &holder, e);
+    if (st != OK)
+        return st;
+    *c = (struct store_certificate){ .role = (uint8_t)request->role,
+                                     .issued_us = request->now_us,
+                                     .not_after_us = holder.not_after_us };
+    memcpy(c->spki, holder.spki, sizeof c->spki);
+    memcpy(c->name, holder.name, sizeof c->name);
+    return OK;
+}
+
 status certificate_make(struct engine *en, struct request *rq, enum role role, const char *name,
                         struct store_certificate *c, char *ret_pem, struct err *e)
 {
     struct identity_request request = { .vault = &en->vault, .role = role, .name = name,
                                         .now_us = engine_now_us(en),
                                         .days = en->settings.certificate_days };
-    struct holder holder;
-    const char *csr;
-    status st = body_text(rq, "csr", false, LIMIT_CSR, &csr, e);
+    status st = certificate_sign(en->ca, &request, rq, c, ret_pem, e);
 
-    if (st == OK)
-        st = identity_issue_client(en->ca, span_text(csr), &request, ret_pem, LIMIT_CERTIFICATE,
-                                   &holder, e);
-    if (st == OK && policy_knows(en->policy, holder.spki))
+    if (st == OK && policy_knows(en->policy, c->spki))
         st = fail(e, CONFLICT, "this public key has a certificate: make a new key", 0);
-    if (st != OK)
-        return st;
-    *c = (struct store_certificate){ .role = (uint8_t)role, .issued_us = request.now_us,
-                                     .not_after_us = holder.not_after_us };
-    memcpy(c->spki, holder.spki, sizeof c->spki);
-    memcpy(c->name, holder.name, sizeof c->name);
-    return OK;
+    return st;
 }
 
 /* In the database and in the policy, so that the next request may use it. */
@@ -159,9 +169,14 @@ APPLY(certificate_revoke)
 COMPLETE(certificate_revoked)
 {
     const uint8_t *spki = rq->plan;
+    struct lease pattern = { .version = 0 };
+    size_t ended;
     status st = store_certificate_revoke(en->store, spki, engine_now_us(en), e);
 
     (void)result;
+    memcpy(pattern.certificate, spki, sizeof pattern.certificate);
+    if (st == OK)
+        st = leases_end(en->leases, &pattern, &ended, e);
     if (st != OK)
         return st;
     policy_revoke(en->policy, spki);

@@ -2,6 +2,7 @@
 #include "internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -9,16 +10,21 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "tls_files.h"
 
 #define EXIT_RESTART 70 /* EX_SOFTWARE: the supervisor starts a new server */
 
 uint64_t engine_now_us(struct engine *en)
 {
-    uint64_t now = clock_wall_us();
+    return en->time_us + (clock_monotonic_us() - en->time_mono_us);
+}
 
-    if (now > en->last_time_us)
-        en->last_time_us = now;
-    return en->last_time_us;
+void engine_time_heard(struct engine *en, uint64_t keeper_us)
+{
+    if (keeper_us <= engine_now_us(en))
+        return;
+    en->time_us = keeper_us;
+    en->time_mono_us = clock_monotonic_us();
 }
 
 void engine_die(const char *where, const struct err *e)
@@ -32,31 +38,44 @@ void engine_die(const char *where, const struct err *e)
     _exit(EXIT_RESTART);
 }
 
-static void copy_span(struct span from, char *to, size_t cap)
+status engine_call(struct engine *en, struct in *ret_body, struct err *e)
 {
-    size_t n = from.n < cap - 1 ? from.n : cap - 1;
+    struct err why = { 0 };
+    status st;
 
-    memcpy(to, from.p, n);
-    to[n] = '\0';
+    *ret_body = (struct in){ 0 };
+    st = wire_client_call(en->client, ret_body, &why);
+    if (st == OK)
+        return OK;
+    /* The keeper may refuse for a disk of its own; anything else of this code is its end. */
+    if (st == IO && strcmp(why.why, "the keeper refused") != 0)
+        engine_die(__func__, &why);
+    return err_note(e, st, why.where, why.why, why.detail);
 }
 
 status engine_hello(struct engine *en, struct err *e)
 {
+    struct wire_hello *hello = &en->hello;
     struct in body;
     status st;
 
     wire_client_begin(en->client, WIRE_HELLO);
-    st = wire_client_call(en->client, &body, e);
+    st = engine_call(en, &body, e);
     if (st != OK)
         return st;
-    wire_get_hello(&body, &en->hello);
-    if (!in_end(&body) || en->hello.version != WIRE_VERSION)
-        return fail(e, BUG, "keeper and server are of different versions", en->hello.version);
-    if (en->hello.state != KEEPER_EMPTY)
-        en->vault = en->hello.vault;
-    copy_span(en->hello.region, en->region, sizeof en->region);
-    if (en->hello.state == KEEPER_EMPTY)
+    wire_get_hello(&body, hello);
+    if (!in_end(&body) || hello->version != WIRE_VERSION || hello->region.n > LIMIT_REGION)
+        return fail(e, BUG, "keeper and server are of different versions", hello->version);
+    /* Written when it changes and not each time: the listeners' thread reads it at its start. */
+    if (hello->state != KEEPER_EMPTY && !id_is_zero(&hello->vault)
+        && !id_same(&hello->vault, &en->vault))
+        en->vault = hello->vault;
+    if (hello->region.n > 0)
+        snprintf(en->region, sizeof en->region, "%.*s", (int)hello->region.n,
+                 (const char *)hello->region.p);
+    else /* no vault yet, or one that cannot be read */
         memcpy(en->region, en->settings.region, sizeof en->region);
+    engine_time_heard(en, hello->time_us);
     return OK;
 }
 
@@ -73,30 +92,50 @@ static enum vault_state state_of_keeper(uint8_t keeper)
     }
 }
 
+static void broken(struct engine *en, const char *why)
+{
+    en->state = VAULT_BROKEN;
+    en->broken_why = why;
+}
+
 /* What the server found: an empty, locked, broken or (after a crash of the server) open vault. */
 static status find_state(struct engine *en, struct err *e)
 {
+    struct err trouble = { 0 };
     status st = engine_hello(en, e);
 
     if (st != OK)
         return st;
     en->state = state_of_keeper(en->hello.state);
-    if (en->state == VAULT_BROKEN)
-        en->broken_why = "the keyring cannot be read: see the keeper's log";
-    if (en->state != VAULT_EMPTY && strcmp(en->region, en->settings.region) != 0) {
-        en->state = VAULT_BROKEN;
-        en->broken_why = "the vault belongs to another region than the configuration says";
+    if (en->state == VAULT_BROKEN) {
+        broken(en, "the keyring cannot be read: see the keeper's log");
+        tls_files_vault(en, &en->vault);
+        return OK;
     }
-    if (en->hello.state == KEEPER_UNLOCKED && en->state != VAULT_BROKEN) {
-        st = engine_attach(en, e);
-        if (st != OK) {
-            log_err(LOG_ERROR_, "the unlocked vault could not be attached", e);
-            engine_detach(en);
-            en->state = VAULT_BROKEN;
-            en->broken_why = "the database cannot be used: see the server's log";
-        }
+    if (en->state != VAULT_EMPTY && strcmp(en->region, en->settings.region) != 0)
+        broken(en, "the vault belongs to another region than the configuration says");
+    if (en->hello.state != KEEPER_UNLOCKED || en->state == VAULT_BROKEN)
+        return OK;
+    st = engine_attach(en, false, &trouble);
+    if (st != OK) {
+        log_err(LOG_ERROR_, "the unlocked vault could not be attached", &trouble);
+        engine_detach(en);
+        broken(en, "the database cannot be used: see the server's log, then lock and unlock");
     }
     return OK;
+}
+
+status engine_lock_keeper(struct engine *en, struct err *e)
+{
+    struct in body;
+    status st;
+
+    wire_client_begin(en->client, WIRE_LOCK);
+    st = engine_call(en, &body, e);
+    engine_detach(en);
+    en->session = (struct wire_session){ 0 };
+    en->acked = 0;
+    return st == OK ? find_state(en, e) : st;
 }
 
 /* Waits for work or the next tick. false: stopping, and nothing is left. */
@@ -128,7 +167,7 @@ static void run_direct(struct engine *en, struct request *rq)
         rq->outcome = verb_row(rq->verb)->apply(en, rq, &rq->err);
     if (rq->outcome != OK && en->state == VAULT_UNLOCKED) {
         if (batch_begin(en, &trouble) != OK || refusal_record(en, rq, &trouble) != OK
-            || batch_finish(en, NULL, &trouble) != OK)
+            || batch_finish(en, &batch_tolerant, &trouble) != OK)
             engine_die(__func__, &trouble);
     }
     rq->done(rq);
@@ -151,7 +190,7 @@ static void *run(void *context)
                 batch_run(en, &queue);
             }
         }
-        schedule_run(en, false);
+        schedule_run(en);
     }
     return NULL;
 }
@@ -184,15 +223,16 @@ status engine_new(const struct engine_settings *settings, struct wire_client *cl
     st = refusals_new(&en->refusals, e);
     if (st == OK)
         st = find_state(en, e);
+    *ret_engine = en; /* tls_ready may be called from now on */
     if (st == OK)
         st = start(en, e);
     if (st != OK) {
+        *ret_engine = NULL;
+        engine_detach(en);
         refusals_free(en->refusals);
         free(en);
-        return st;
     }
-    *ret_engine = en;
-    return OK;
+    return st;
 }
 
 void engine_stop(struct engine *en)
@@ -204,7 +244,9 @@ void engine_stop(struct engine *en)
     pthread_cond_signal(&en->wake);
     pthread_mutex_unlock(&en->lock);
     pthread_join(en->thread, NULL);
-    if (en->state == VAULT_UNLOCKED && refusals_flush(en, true, &trouble) != OK)
+    /* A successor should find nothing to recover: what was answered is no unanswered batch. */
+    if (en->state == VAULT_UNLOCKED
+        && (refusals_flush(en, true, &trouble) != OK || batch_acknowledge(en, &trouble) != OK))
         engine_die(__func__, &trouble);
     engine_detach(en);
 }

@@ -5,18 +5,32 @@
 #include <string.h>
 
 #define PAGE       100
-#define GRANTS_MAX 64
+#define GRANTS_MAX 60 /* with a new gateway: all of it is one batch */
+#define GRANTS_HELD 256 /* by one gateway */
+
+static bool is_grant(const json_t *from)
+{
+    const char *name;
+    json_t *value;
+
+    json_object_foreach((json_t *)(uintptr_t)from, name, value) {
+        if (strcmp(name, "key") != 0 && strcmp(name, "max_ttl_s") != 0)
+            return false;
+    }
+    return json_is_object(from);
+}
 
 /* One grant on its way from a body to the database. */
 static status grant_parse(struct engine *en, const json_t *from, struct store_grant *g,
                           struct err *e)
 {
-    const char *path = json_string_value(json_object_get(from, "key"));
+    const json_t *key = json_object_get(from, "key");
+    const char *path = json_string_value(key);
     const json_t *ttl = json_object_get(from, "max_ttl_s");
     struct store_tenant tenant;
     status st;
 
-    if (path == NULL)
+    if (path == NULL || !is_grant(from) || strlen(path) != json_string_length(key))
         return fail(e, BAD_INPUT, "a grant names a key as tenant/name or tenant/prefix*", 0);
     st = key_path_parse(path, true, g->tenant_name, g->pattern, e);
     if (st == OK)
@@ -70,40 +84,48 @@ static status grant_entry(struct engine *en, struct request *rq, const struct st
     return batch_entry(en, rq, &entry, e);
 }
 
+/* What the policy holds for a gateway, as a list. */
+static status grants_json(struct engine *en, const struct id *gateway, json_t *list, struct err *e)
+{
+    const struct policy_grant *held;
+    size_t cursor = 0;
+    status st = OK;
+
+    while (st == OK && (held = policy_grant_next(en->policy, gateway, &cursor)) != NULL) {
+        struct store_grant g = { .max_ttl_s = held->max_ttl_s };
+        struct store_tenant tenant;
+
+        st = store_tenant_by_id(en->store, &held->tenant, &tenant, e);
+        if (st != OK)
+            break;
+        memcpy(g.tenant_name, tenant.name, sizeof g.tenant_name);
+        memcpy(g.pattern, held->pattern, sizeof g.pattern);
+        json_array_append_new(list, grant_json(&g));
+    }
+    return st;
+}
+
 APPLY(gateway_list)
 {
     struct store_gateway page[PAGE];
-    struct store_grant grants[PAGE];
-    size_t count, grant_count = 0, offset = 0;
-    json_t *list = json_array(), *by_id = json_object();
+    size_t count = 0;
+    json_t *list;
     status st = store_gateways(en->store, rq->after[0] == '\0' ? NULL : rq->after, page, PAGE,
                                &count, e);
 
+    if (st != OK)
+        return st;
+    list = json_array();
     for (size_t i = 0; st == OK && i < count; i++) {
-        char id[ID_HEX_LENGTH + 1];
-        json_t *held = json_array();
+        json_t *grants = json_array();
 
-        hex_format(SPAN(page[i].id.b), id);
-        json_object_set(by_id, id, held);
-        json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:o}", "id", id, "name",
-                                              page[i].name, "created",
-                                              json_time(page[i].created_us), "grants", held));
+        st = grants_json(en, &page[i].id, grants, e);
+        json_array_append_new(list, json_pack("{s:o, s:s, s:o, s:o}", "id", json_id(&page[i].id),
+                                              "name", page[i].name, "created",
+                                              json_time(page[i].created_us), "grants", grants));
     }
-    do {
-        if (st == OK)
-            st = store_grants(en->store, offset, grants, PAGE, &grant_count, e);
-        for (size_t i = 0; st == OK && i < grant_count; i++) {
-            char id[ID_HEX_LENGTH + 1];
-
-            hex_format(SPAN(grants[i].gateway.b), id);
-            json_array_append_new(json_object_get(by_id, id), grant_json(&grants[i]));
-        }
-        offset += grant_count;
-    } while (st == OK && grant_count == PAGE);
-    json_decref(by_id);
     rq->reply = json_pack("{s:o, s:o}", "gateways", list, "next",
-                          json_next(st != OK || count == 0 ? "" : page[count - 1].name,
-                                    st == OK ? count : 0, PAGE));
+                          json_next(count == 0 ? "" : page[count - 1].name, count, PAGE));
     return st;
 }
 
@@ -121,7 +143,7 @@ static status read_grants(struct engine *en, struct request *rq, struct plan *pl
     status st = OK;
 
     if (list != NULL && (!json_is_array(list) || json_array_size(list) > GRANTS_MAX))
-        return fail(e, BAD_INPUT, "grants is a list of at most 64", 0);
+        return fail(e, BAD_INPUT, "grants is a list of at most 60", 0);
     for (size_t i = 0; st == OK && i < json_array_size(list); i++) {
         struct store_grant *g = &plan->grants[plan->grant_count++];
 
@@ -257,9 +279,16 @@ static status grant_plan(struct engine *en, struct request *rq, struct store_gra
 APPLY(grant_add)
 {
     struct store_grant *g;
+    size_t cursor = 0, count = 0;
     status st = grant_plan(en, rq, &g, e);
 
-    return st == OK ? grant_entry(en, rq, g, RECORD_GRANT_ADDED, e) : st;
+    if (st != OK)
+        return st;
+    while (policy_grant_next(en->policy, &g->gateway, &cursor) != NULL)
+        count++;
+    if (count >= GRANTS_HELD)
+        return fail(e, LIMIT, "a gateway has at most 256 grants: use patterns", 0);
+    return grant_entry(en, rq, g, RECORD_GRANT_ADDED, e);
 }
 
 COMPLETE(grant_added)

@@ -10,6 +10,7 @@
 
 #define PAGE         100
 #define VERSIONS_MAX 64
+#define LIVE_MAX     32 /* versions of one key in their grace period: a revocation is one batch */
 
 /* From apply to complete. */
 struct plan {
@@ -18,7 +19,7 @@ struct plan {
     char engagement[STORE_NAME];
     uint32_t replaced;    /* version that the new one supersedes, 0: none */
     uint64_t grace_s;
-    uint32_t destroyed[VERSIONS_MAX]; /* revoke: versions, in the order of their entries */
+    uint32_t destroyed[LIVE_MAX + 1]; /* revoke: versions, in the order of their entries */
     size_t destroyed_count;
 };
 
@@ -126,6 +127,7 @@ static status find_engagement(struct engine *en, struct request *rq, struct stor
                               struct err *e)
 {
     struct store_engagement page[PAGE];
+    char after[STORE_NAME] = "";
     const char *name = NULL;
     size_t count = 0, active = 0;
     status st;
@@ -138,13 +140,17 @@ static status find_engagement(struct engine *en, struct request *rq, struct stor
             st = fail(e, CONFLICT, "the engagement has ended", 0);
         return st;
     }
-    st = store_engagements(en->store, &rq->log, NULL, page, PAGE, &count, e);
-    for (size_t i = 0; st == OK && i < count; i++) {
-        if (page[i].state != ENGAGEMENT_ACTIVE)
-            continue;
-        *ret = page[i];
-        active++;
-    }
+    do {
+        st = store_engagements(en->store, &rq->log, after, page, PAGE, &count, e);
+        for (size_t i = 0; st == OK && i < count; i++) {
+            if (page[i].state != ENGAGEMENT_ACTIVE)
+                continue;
+            *ret = page[i];
+            active++;
+        }
+        if (st == OK && count > 0)
+            memcpy(after, page[count - 1].name, sizeof after);
+    } while (st == OK && count == PAGE);
     if (st == OK && active == 0)
         return fail(e, CONFLICT, "the tenant has no active engagement: start one first", 0);
     if (st == OK && active > 1)
@@ -226,6 +232,36 @@ APPLY(key_put)
     return put_entry(en, rq, plan, e);
 }
 
+/* Versions that the keyring still has a data key for, oldest first, at most LIVE_MAX + 1. */
+static status live_versions(struct engine *en, const struct store_key *k,
+                            uint32_t ret_versions[LIVE_MAX + 1], size_t *ret_count, struct err *e)
+{
+    struct store_version page[LIVE_MAX + 1];
+    size_t found = 0, count = 0;
+    status st = store_versions_live(en->store, &k->id, 0, page, LIVE_MAX + 1, &found, e);
+
+    while (st == OK && count < found && id_same(&page[count].key, &k->id)) {
+        ret_versions[count] = page[count].version;
+        count++;
+    }
+    *ret_count = count;
+    return st;
+}
+
+/* A new version takes the place of the current one, if that is still there. */
+static status check_rotation(struct engine *en, const struct store_key *k, struct err *e)
+{
+    uint32_t live[LIVE_MAX + 1];
+    size_t count = 0;
+    status st = live_versions(en, k, live, &count, e);
+
+    if (st == OK && (count == 0 || live[count - 1] != k->version))
+        return fail(e, CONFLICT, "the key was revoked", 0);
+    if (st == OK && count > LIVE_MAX)
+        return fail(e, LIMIT, "too many versions are in their grace period: wait or revoke", 0);
+    return st;
+}
+
 APPLY(key_rotate)
 {
     struct store_engagement g;
@@ -242,6 +278,8 @@ APPLY(key_rotate)
         st = store_engagement_by_id(en->store, &rq->log, &plan->key.engagement, &g, e);
     if (st == OK && g.state != ENGAGEMENT_ACTIVE)
         st = fail(e, CONFLICT, "the engagement has ended", 0);
+    if (st == OK)
+        st = check_rotation(en, &plan->key, e);
     if (st != OK)
         return st;
     memcpy(plan->engagement, g.name, sizeof plan->engagement);
@@ -275,6 +313,7 @@ COMPLETE(key_stored)
     st = add_version(en, plan, &v, e);
     if (st != OK)
         return st;
+    en->grace_over |= plan->replaced != 0 && plan->grace_s == 0;
     rq->created = plan->replaced == 0;
     rq->reply = key_json(&plan->key, plan->tenant, plan->engagement, v.hint);
     return OK;
@@ -283,23 +322,17 @@ COMPLETE(key_stored)
 static status revoke_entries(struct engine *en, struct request *rq, struct plan *plan,
                              struct err *e)
 {
-    struct store_version versions[VERSIONS_MAX];
     struct wire_entry entry = { .kind = ENTRY_KEY_DESTROY, .log = rq->log, .tenant = rq->log,
                                 .engagement = plan->key.engagement, .key = plan->key.id,
                                 .reason = WIRE_DESTROY_REVOKED };
     struct fields f;
-    size_t count = 0;
-    status st = store_versions(en->store, &rq->log, &plan->key.id, versions, VERSIONS_MAX, &count,
-                               e);
+    status st = live_versions(en, &plan->key, plan->destroyed, &plan->destroyed_count, e);
 
     fields_of(&f, rq);
     fields_text(&f, "key", plan->key.name);
     entry.fields = fields_view(&f);
-    for (size_t i = 0; st == OK && i < count; i++) {
-        if (versions[i].state == VERSION_DESTROYED)
-            continue;
-        entry.version = versions[i].version;
-        plan->destroyed[plan->destroyed_count++] = versions[i].version;
+    for (size_t i = 0; st == OK && i < plan->destroyed_count; i++) {
+        entry.version = plan->destroyed[i];
         st = batch_entry(en, rq, &entry, e);
     }
     entry.kind = ENTRY_RECORD;

@@ -234,6 +234,8 @@ APPLY(lease_renew)
                            &plan->ttl_s, e);
     if (st == OK && found.key.version != plan->lease.version)
         st = fail(e, CONFLICT, "the key was rotated: lease the new version", 0);
+    if (st == OK && plan->lease.max_expires_us <= now) /* the setting was made shorter */
+        st = fail(e, LIMIT, "the lease is as old as it may become: lease the key again", 0);
     if (st != OK)
         return st;
     plan->lease.expires_us = now + plan->ttl_s * SECOND_US;
@@ -248,6 +250,11 @@ COMPLETE(lease_renewed)
     struct plan *plan = rq->plan;
 
     (void)result;
+    if (leases_find(en->leases, &plan->lease.id, engine_now_us(en)) == NULL) {
+        /* Released just before, in the same batch. */
+        rq->outcome = fail(&rq->err, NOT_FOUND, "there is no such lease, or it is over", 0);
+        return OK;
+    }
     rq->reply = lease_json(en, plan, rq->param[0]);
     return leases_set(en->leases, &plan->lease, e);
 }

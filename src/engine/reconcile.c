@@ -55,7 +55,7 @@ static status cells_list(struct engine *en, struct cells *cells, struct err *e)
         uint16_t count;
 
         out_u64(wire_client_begin(en->client, WIRE_CELLS), cursor);
-        st = wire_client_call(en->client, &body, e);
+        st = engine_call(en, &body, e);
         if (st != OK)
             return st;
         cursor = in_u64(&body);
@@ -85,14 +85,39 @@ static const struct wire_cell *cells_find(const struct cells *cells, uint8_t typ
                : bsearch(&wanted, cells->list, cells->count, sizeof wanted, order);
 }
 
-/* Versions without a data key are marked destroyed; *live gets every version that has one. */
+/* The database's half of a destruction that only the keyring has seen: a key whose current version
+ * is gone was revoked, and keys of an engagement that is gone were purged. */
+static status follow_key(struct engine *en, const struct cells *cells,
+                         const struct store_version *v, uint64_t now, struct err *e)
+{
+    struct store_engagement g;
+    struct store_key k;
+    status st = store_version_destroyed(en->store, &v->tenant, &v->key, v->version, now, e);
+
+    if (st == OK)
+        st = store_key_by_id(en->store, &v->tenant, &v->key, &k, e);
+    if (st == OK && v->state == VERSION_CURRENT && k.state == KEY_ACTIVE) {
+        k.state = KEY_REVOKED;
+        st = store_key_set(en->store, &k, e);
+    }
+    if (st != OK || cells_find(cells, WIRE_CELL_ENGAGEMENT, &k.engagement, 0) != NULL)
+        return st;
+    st = store_engagement_by_id(en->store, &v->tenant, &k.engagement, &g, e);
+    if (st != OK || g.state != ENGAGEMENT_ACTIVE)
+        return st;
+    g.state = ENGAGEMENT_ENDED;
+    g.ended_us = g.due_us = now;
+    return store_engagement_set(en->store, &g, e);
+}
+
+/* Versions without a data key are marked destroyed. */
 static status follow_versions(struct engine *en, const struct cells *cells, struct err *e)
 {
     struct store_version page[64];
     struct id after = { { 0 } };
     uint32_t after_version = 0;
     uint64_t now = engine_now_us(en);
-    size_t count;
+    size_t count = 0;
     status st;
 
     do {
@@ -103,7 +128,7 @@ static status follow_versions(struct engine *en, const struct cells *cells, stru
             after = v->key;
             after_version = v->version;
             if (cells_find(cells, WIRE_CELL_DATA_KEY, &v->key, v->version) == NULL)
-                st = store_version_destroyed(en->store, &v->tenant, &v->key, v->version, now, e);
+                st = follow_key(en, cells, v, now, e);
         }
     } while (st == OK && count == 64);
     return st;
@@ -116,7 +141,7 @@ static status follow_engagement(struct engine *en, const struct wire_cell *cell,
     status st = store_engagement_by_id(en->store, &cell->parent, &cell->id, &g, &absent);
 
     if (st == NOT_FOUND || (st == OK && (g.state != ENGAGEMENT_ACTIVE || cell->due_us == 0)))
-        return OK; /* a start that nobody was told of holds no keys and does no harm */
+        return OK;
     if (st != OK)
         return err_note(e, st, absent.where, absent.why, absent.detail);
     g.state = ENGAGEMENT_ENDED;
@@ -136,6 +161,27 @@ static bool stored(struct engine *en, const struct wire_cell *cell, status *ret_
     return st == OK && v.state != VERSION_DESTROYED;
 }
 
+/* A start that nobody was told of holds no keys, but as the tenant's last engagement it would keep
+ * the tenant's seed alive for ever: it ends. */
+static status end_orphan(struct engine *en, const struct wire_cell *cell, struct err *e)
+{
+    struct wire_entry entry = { .kind = ENTRY_ENGAGEMENT_END, .tenant = cell->parent,
+                                .engagement = cell->id };
+    struct store_engagement g;
+    struct err absent = { 0 };
+    struct fields f;
+    status st = store_engagement_by_id(en->store, &cell->parent, &cell->id, &g, &absent);
+
+    if (st == OK || (st == NOT_FOUND && cell->due_us != 0))
+        return OK;
+    if (st != NOT_FOUND)
+        return err_note(e, st, absent.where, absent.why, absent.detail);
+    fields_init(&f);
+    fields_text(&f, "actor", "system");
+    entry.fields = fields_view(&f);
+    return batch_single(en, &entry, &batch_tolerant, e);
+}
+
 static status destroy_orphan(struct engine *en, const struct wire_cell *cell, struct err *e)
 {
     struct wire_entry entry = { .kind = ENTRY_KEY_DESTROY, .log = cell->parent,
@@ -147,7 +193,33 @@ static status destroy_orphan(struct engine *en, const struct wire_cell *cell, st
     fields_init(&f);
     fields_text(&f, "actor", "system");
     entry.fields = fields_view(&f);
-    return batch_single(en, &entry, true, e);
+    return batch_single(en, &entry, &batch_tolerant, e);
+}
+
+/* What the keyring has and the database does not. One batch can leave only so many behind: more of
+ * them mean that this is not the keyring's database, and then nothing may be destroyed. */
+static status end_orphans(struct engine *en, const struct cells *cells, struct err *e)
+{
+    const struct wire_cell *orphans[LIMIT_BATCH_ENTRIES];
+    size_t count = 0;
+    status st = OK;
+
+    for (size_t i = 0; st == OK && i < cells->count; i++) {
+        const struct wire_cell *cell = &cells->list[i];
+
+        if (cell->type != WIRE_CELL_DATA_KEY || stored(en, cell, &st, e) || st != OK)
+            continue;
+        if (count == LIMIT_BATCH_ENTRIES)
+            return fail(e, CORRUPT, "the database is older than the keyring", 0);
+        orphans[count++] = cell;
+    }
+    for (size_t i = 0; st == OK && i < count; i++)
+        st = destroy_orphan(en, orphans[i], e);
+    for (size_t i = 0; st == OK && i < cells->count; i++) {
+        if (cells->list[i].type == WIRE_CELL_ENGAGEMENT)
+            st = end_orphan(en, &cells->list[i], e);
+    }
+    return st;
 }
 
 status reconcile(struct engine *en, struct err *e)
@@ -165,12 +237,8 @@ status reconcile(struct engine *en, struct err *e)
     }
     if (st == OK)
         st = store_commit(en->store, e);
-    for (size_t i = 0; st == OK && i < cells.count; i++) {
-        const struct wire_cell *cell = &cells.list[i];
-
-        if (cell->type == WIRE_CELL_DATA_KEY && !stored(en, cell, &st, e) && st == OK)
-            st = destroy_orphan(en, cell, e);
-    }
+    if (st == OK)
+        st = end_orphans(en, &cells, e);
     free(cells.list);
     return st;
 }

@@ -9,11 +9,13 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/table.h"
 
 #define REFUSALS_SINGLE 20
 #define MINUTE_US       (60 * SECOND_US)
 #define ACTORS_MAX      4096
+#define ACTORS_AT_ONCE  40 /* counts in one batch, with room for everyone's */
 
 struct actor {
     uint8_t spki[32];
@@ -36,7 +38,7 @@ status refusals_new(struct refusals **ret_refusals, struct err *e)
     if (r == NULL)
         return fail(e, NO_MEMORY, "no memory to count refusals", 0);
     table_init(&r->actors, 32);
-    strcpy(r->everyone.name, "many");
+    memcpy(r->everyone.name, "many", sizeof "many");
     *ret_refusals = r;
     return OK;
 }
@@ -77,14 +79,19 @@ static bool is_lease(enum verb verb)
     return verb == VERB_LEASE_ISSUE || verb == VERB_LEASE_RENEW || verb == VERB_LEASE_RELEASE;
 }
 
+/* Ours and not the caller's. */
+static bool is_trouble(status st)
+{
+    return st == CORRUPT || st == IO || st == NO_MEMORY || st == BUG;
+}
+
 static status write_single(struct engine *en, struct request *rq, struct err *e)
 {
     struct wire_entry entry = {
         .kind = ENTRY_RECORD,
         .log = rq->log,
         .type = is_lease(rq->verb) ? RECORD_LEASE_REFUSED : RECORD_REQUEST_REFUSED,
-        .outcome = rq->outcome == BUG || rq->outcome == NO_MEMORY ? OUTCOME_FAILED
-                                                                  : OUTCOME_DENIED,
+        .outcome = is_trouble(rq->outcome) ? OUTCOME_FAILED : OUTCOME_DENIED,
     };
     struct fields f;
     const char *wanted = json_string_value(json_object_get(rq->body, "key"));
@@ -93,12 +100,15 @@ static status write_single(struct engine *en, struct request *rq, struct err *e)
     fields_text(&f, "verb", verb_name(rq->verb));
     fields_text(&f, "code", status_name(rq->outcome));
     fields_text(&f, "why", rq->err.why);
-    if (is_lease(rq->verb) && wanted != NULL && strlen(wanted) < 2 * STORE_NAME)
-        fields_text(&f, "key", wanted);
-    else if (name_valid(rq->param[0]))
-        fields_text(&f, "on", rq->param[0]);
-    if (name_valid(rq->param[1]))
-        fields_text(&f, "on_part", rq->param[1]);
+    if (is_lease(rq->verb)) { /* its path may hold a token, or most of one */
+        if (wanted != NULL && strlen(wanted) < 2 * STORE_NAME)
+            fields_text(&f, "key", wanted);
+    } else {
+        if (name_valid(rq->param[0]))
+            fields_text(&f, "on", rq->param[0]);
+        if (name_valid(rq->param[1]))
+            fields_text(&f, "on_part", rq->param[1]);
+    }
     entry.fields = fields_view(&f);
     return batch_entry(en, rq, &entry, e);
 }
@@ -108,9 +118,13 @@ status refusal_record(struct engine *en, struct request *rq, struct err *e)
     struct actor *a = actor_for(en->refusals, rq);
     uint64_t now = clock_monotonic_us();
 
+    if (is_trouble(rq->outcome))
+        log_err(LOG_ERROR_, "a request failed", &rq->err);
     if (a->minute_us == 0)
         a->minute_us = now;
     if (a->single >= REFUSALS_SINGLE) {
+        if (!id_same(&a->log, &rq->log)) /* no tenant's business alone */
+            a->log = (struct id){ { 0 } };
         a->counted++;
         return OK;
     }
@@ -128,17 +142,7 @@ static status write_count(struct engine *en, const struct actor *a, struct err *
     fields_text(&f, "actor", a->name);
     fields_number(&f, "count", a->counted);
     entry.fields = fields_view(&f);
-    return batch_single(en, &entry, false, e);
-}
-
-static status flush_actor(struct engine *en, struct actor *a, struct err *e)
-{
-    status st = a->counted == 0 ? OK : write_count(en, a, e);
-
-    a->minute_us = 0;
-    a->single = 0;
-    a->counted = 0;
-    return st;
+    return batch_entry(en, NULL, &entry, e);
 }
 
 static bool over(const struct actor *a, uint64_t now, bool all)
@@ -146,26 +150,42 @@ static bool over(const struct actor *a, uint64_t now, bool all)
     return a->minute_us != 0 && (all || now - a->minute_us >= MINUTE_US);
 }
 
-status refusals_flush(struct engine *en, bool all, struct err *e)
+/* One batch of counts; who was counted begins anew. *ret_more: the batch was full. */
+static status flush_some(struct engine *en, uint64_t now, bool all, bool *ret_more, struct err *e)
 {
     struct refusals *r = en->refusals;
-    uint64_t now = clock_monotonic_us();
-    struct actor *done[64];
+    struct actor *done[ACTORS_AT_ONCE];
+    struct actor *a = &r->everyone;
     size_t cursor = 0, count = 0;
-    struct actor *a;
-    status st = OK;
+    status st = batch_begin(en, e);
 
-    if (over(&r->everyone, now, all))
-        st = flush_actor(en, &r->everyone, e);
-    while (st == OK && (a = table_next(&r->actors, &cursor)) != NULL) {
-        if (!over(a, now, all))
+    do {
+        if (st != OK || !over(a, now, all))
             continue;
-        st = flush_actor(en, a, e);
-        if (count < 64)
+        if (a->counted > 0)
+            st = write_count(en, a, e);
+        if (a == &r->everyone)
+            a->counted = a->single = 0, a->minute_us = 0;
+        else
             done[count++] = a;
-    }
+    } while (st == OK && count < ACTORS_AT_ONCE
+             && (a = table_next(&r->actors, &cursor)) != NULL);
+    if (st == OK)
+        st = batch_finish(en, &batch_tolerant, e);
     /* Quiet again: forget them, so that the table holds only who was refused lately. */
     for (size_t i = 0; i < count; i++)
         free(table_remove(&r->actors, done[i]->spki));
+    *ret_more = count == ACTORS_AT_ONCE;
+    return st;
+}
+
+status refusals_flush(struct engine *en, bool all, struct err *e)
+{
+    uint64_t now = clock_monotonic_us();
+    bool more = true;
+    status st = OK;
+
+    while (st == OK && more)
+        st = flush_some(en, now, all, &more, e);
     return st;
 }

@@ -9,23 +9,25 @@
 #include "keyring_codes.h"
 #include "tls_files.h"
 
+#define FOLD_ROUNDS   4096 /* more than a full journal needs; a purge may add to it meanwhile */
+#define GRACE_ENTRIES 32
+
 /* Folds until the journal is empty: one entry of the batch takes up to 32 of the journal's. */
 status schedule_fold(struct engine *en, struct err *e)
 {
     status st = engine_hello(en, e);
 
-    while (st == OK && en->hello.journal_count > 0) {
+    for (size_t round = 0; st == OK && en->hello.journal_count > 0; round++) {
         struct wire_entry entry = { .kind = ENTRY_FOLD };
-        uint32_t before = en->hello.journal_count;
 
-        st = batch_single(en, &entry, false, e);
+        if (round == FOLD_ROUNDS)
+            return fail(e, BUG, "the keeper's journal does not shrink", en->hello.journal_count);
+        st = batch_single(en, &entry, NULL, e);
         /* What was folded leaves the journal when the keeper hears that it is durable. */
         if (st == OK)
             st = batch_acknowledge(en, e);
         if (st == OK)
             st = engine_hello(en, e);
-        if (st == OK && en->hello.journal_count >= before)
-            st = fail(e, BUG, "the keeper's journal does not shrink", before);
     }
     return st;
 }
@@ -72,39 +74,55 @@ static status watch_keeper(struct engine *en, struct err *e)
     return st == OK ? schedule_purge(en, e) : st;
 }
 
-static status destroy_version(struct engine *en, const struct store_version *v, struct err *e)
+static status destroy_entry(struct engine *en, const struct store_version *v, struct err *e)
 {
     struct wire_entry entry = { .kind = ENTRY_KEY_DESTROY, .log = v->tenant, .tenant = v->tenant,
                                 .key = v->key, .version = v->version,
                                 .reason = WIRE_DESTROY_GRACE_OVER };
-    struct lease pattern = { .key = v->key, .version = v->version };
     struct fields f;
-    size_t ended;
-    status st;
 
     fields_init(&f);
     fields_text(&f, "actor", "system");
     entry.fields = fields_view(&f);
-    st = batch_single(en, &entry, true, e); /* gone already is as good */
+    return batch_entry(en, NULL, &entry, e);
+}
+
+/* Destroys as many as one batch takes. That the keyring has one no more is as good. */
+static status end_some_grace(struct engine *en, size_t *ret_count, struct err *e)
+{
+    struct store_version due[GRACE_ENTRIES];
+    uint64_t now = engine_now_us(en);
+    size_t count = 0, ended;
+    status st = store_versions_due(en->store, now, due, GRACE_ENTRIES, &count, e);
+
     if (st == OK)
-        st = store_begin(en->store, e);
+        st = batch_begin(en, e);
+    for (size_t i = 0; st == OK && i < count; i++) {
+        st = destroy_entry(en, &due[i], e);
+        if (st == OK)
+            st = store_version_destroyed(en->store, &due[i].tenant, &due[i].key, due[i].version,
+                                         now, e);
+    }
     if (st == OK)
-        st = store_version_destroyed(en->store, &v->tenant, &v->key, v->version,
-                                     engine_now_us(en), e);
-    if (st == OK)
-        st = store_commit(en->store, e);
-    return st == OK ? leases_end(en->leases, &pattern, &ended, e) : st;
+        st = batch_finish(en, &batch_tolerant, e);
+    for (size_t i = 0; st == OK && i < count; i++) {
+        struct lease pattern = { .key = due[i].key, .version = due[i].version };
+
+        st = leases_end(en->leases, &pattern, &ended, e);
+    }
+    *ret_count = count;
+    return st;
 }
 
 /* Rotated versions whose grace period is over. */
-static status end_grace(struct engine *en, struct err *e)
+status schedule_end_grace(struct engine *en, struct err *e)
 {
-    struct store_version due[16];
-    size_t count;
-    status st = store_versions_due(en->store, engine_now_us(en), due, 16, &count, e);
+    size_t count = GRACE_ENTRIES;
+    status st = OK;
 
-    for (size_t i = 0; st == OK && i < count; i++)
-        st = destroy_version(en, &due[i], e);
+    en->grace_over = false;
+    while (st == OK && count == GRACE_ENTRIES)
+        st = end_some_grace(en, &count, e);
     return st;
 }
 
@@ -153,7 +171,7 @@ static const struct job {
     uint64_t period_s;
     status (*run)(struct engine *en, struct err *e);
 } jobs[] = {
-    { 1, watch_keeper }, { 1, end_grace },      { 1, watch_disk },
+    { 1, watch_keeper }, { 1, schedule_end_grace }, { 1, watch_disk },
     { 5, flush_refusals }, { 10, expire_leases }, { 3600, renew_certificate },
 };
 
@@ -168,7 +186,7 @@ void schedule_start(struct engine *en)
     en->disk_low = schedule_disk_low(en);
 }
 
-void schedule_run(struct engine *en, bool all)
+void schedule_run(struct engine *en)
 {
     uint64_t now = clock_monotonic_us();
     struct err e = { 0 };
@@ -176,7 +194,7 @@ void schedule_run(struct engine *en, bool all)
     if (en->state != VAULT_UNLOCKED)
         return;
     for (size_t i = 0; i < JOB_COUNT; i++) {
-        if (!all && now < next_run_us[i])
+        if (now < next_run_us[i])
             continue;
         next_run_us[i] = now + jobs[i].period_s * SECOND_US;
         if (jobs[i].run(en, &e) != OK)

@@ -12,6 +12,9 @@
 
 #define RENEW_US (30 * DAY_S * SECOND_US)
 #define PATH     300
+/* As long as the CA lives: it can be renewed only while the vault is open, and a vault that was
+ * locked beyond its end could not be reached to be unlocked. */
+#define SERVER_DAYS 3650
 
 static status write_all(int fd, struct span content)
 {
@@ -27,6 +30,16 @@ static status write_all(int fd, struct span content)
     return fsync(fd) == 0 ? OK : IO;
 }
 
+static status sync_directory(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int synced = fd < 0 ? -1 : fsync(fd);
+
+    if (fd >= 0)
+        close(fd);
+    return synced == 0 ? OK : IO;
+}
+
 static status replace(const struct engine *en, const char *name, struct span content, mode_t mode,
                       struct err *e)
 {
@@ -40,7 +53,8 @@ static status replace(const struct engine *en, const char *name, struct span con
     if (fd < 0)
         return fail(e, IO, "cannot write a certificate file", errno);
     st = write_all(fd, content);
-    if (close(fd) != 0 || st != OK || rename(beside, path) != 0)
+    if (close(fd) != 0 || st != OK || rename(beside, path) != 0
+        || sync_directory(en->settings.tls_dir) != OK)
         return fail(e, IO, "cannot write a certificate file", errno);
     return OK;
 }
@@ -50,7 +64,7 @@ static status server_certificate(struct engine *en, const struct identity_ca *ca
 {
     struct identity_request request = { .vault = vault, .role = ROLE_NONE, .name = "server",
                                         .now_us = engine_now_us(en),
-                                        .days = en->settings.certificate_days };
+                                        .days = SERVER_DAYS };
     char pem[LIMIT_CERTIFICATE];
     status st = identity_issue_server(ca, key, en->settings.server_names, &request, pem, sizeof pem,
                                       e);
@@ -58,8 +72,32 @@ static status server_certificate(struct engine *en, const struct identity_ca *ca
     return st == OK ? replace(en, "server.crt", span_text(pem), 0644, e) : st;
 }
 
+static status write_vault(const struct engine *en, const struct id *vault, struct err *e)
+{
+    char text[ID_HEX_LENGTH + 1];
+
+    hex_format(SPAN(vault->b), text);
+    return replace(en, "vault", span_text(text), 0644, e);
+}
+
+void tls_files_vault(const struct engine *en, struct id *ret_vault)
+{
+    char path[PATH], text[ID_HEX_LENGTH + 1] = "";
+    ssize_t n = -1;
+    int fd;
+
+    snprintf(path, sizeof path, "%s/vault", en->settings.tls_dir);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        n = read(fd, text, ID_HEX_LENGTH);
+        close(fd);
+    }
+    if (n != ID_HEX_LENGTH || !id_parse(text, ret_vault))
+        *ret_vault = (struct id){ { 0 } };
+}
+
 status tls_files_make(struct engine *en, const struct id *vault, struct secret **ret_ca_key,
-                      struct err *e)
+                      struct identity_ca **ret_ca, struct err *e)
 {
     AUTO(secret) *server_key = NULL;
     AUTO(secret) *scalar = NULL;
@@ -77,10 +115,14 @@ status tls_files_make(struct engine *en, const struct id *vault, struct secret *
         st = server_certificate(en, ca, vault, server_key, e);
     if (st == OK)
         st = replace(en, "ca.crt", span_text(pem), 0644, e);
+    if (st == OK)
+        st = write_vault(en, vault, e);
     if (st != OK)
         return st;
     *ret_ca_key = scalar;
+    *ret_ca = ca;
     scalar = NULL;
+    ca = NULL;
     return OK;
 }
 

@@ -4,9 +4,11 @@
 
 #include "internal.h"
 
-/* A new CA and server certificate for vault, written to tls_dir; the CA's private scalar. */
+/* A new CA and server certificate for vault, written to tls_dir; the CA and its private scalar. */
 status tls_files_make(struct engine *en, const struct id *vault, struct secret **ret_ca_key,
-                      struct err *e);
+                      struct identity_ca **ret_ca, struct err *e);
+/* The vault that the files belong to, for when the keyring cannot be asked; zero if unknown. */
+void tls_files_vault(const struct engine *en, struct id *ret_vault);
 /* Renews the server certificate in its last 30 days and calls tls_ready. */
 status tls_files_renew(struct engine *en, struct err *e);
 

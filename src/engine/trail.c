@@ -9,22 +9,15 @@
 /* The log that the path names, as far as this peer may see it. */
 static status find_log(struct engine *en, struct request *rq, struct id *ret_log, struct err *e)
 {
-    struct store_tenant tenant;
     status st;
 
-    if (strcmp(rq->param[0], "vault") == 0) {
-        if (rq->peer.role == ROLE_TENANT)
-            return fail(e, NOT_FOUND, "there is no such log", 0);
-        *ret_log = (struct id){ { 0 } };
+    *ret_log = (struct id){ { 0 } };
+    if (strcmp(rq->param[0], "vault") == 0 && rq->peer.role != ROLE_TENANT)
         return OK;
-    }
-    st = store_tenant(en->store, rq->param[0], &tenant, e);
-    if (st != OK)
-        return st;
-    if (rq->peer.role == ROLE_TENANT && !id_same(&tenant.id, &rq->tenant))
-        return fail(e, NOT_FOUND, "there is no such log", 0);
-    rq->log = *ret_log = tenant.id;
-    return OK;
+    st = verb_tenant(en, rq, e);
+    if (st == OK)
+        *ret_log = rq->log;
+    return st;
 }
 
 static status checkpoint_of(struct engine *en, const struct id *log, json_t **ret_note,
@@ -35,7 +28,7 @@ static status checkpoint_of(struct engine *en, const struct id *log, json_t **re
     status st;
 
     out_id(wire_client_begin(en->client, WIRE_CHECKPOINT), log);
-    st = wire_client_call(en->client, &body, e);
+    st = engine_call(en, &body, e);
     if (st != OK)
         return st;
     note = in_span16(&body);
@@ -131,8 +124,8 @@ static bool check_add(void *context, const struct store_record *r)
 {
     struct check *c = context;
 
-    if (c->out->n + r->line.n + 64 > LIMIT_FRAME - 64)
-        return false;
+    if (r->seq != c->next || c->out->n + r->line.n + 64 > LIMIT_FRAME - 64)
+        return false; /* a gap ends the range: its first record is the bad one */
     out_span16(c->out, r->line);
     out_raw(c->out, SPAN(r->mac));
     c->count++;
@@ -155,13 +148,13 @@ static status check_some(struct engine *en, const struct id *log, uint64_t *from
     st = store_records(en->store, log, *from, (size_t)(to - *from), check_add, &c, e);
     if (st != OK)
         return st;
-    if (c.count == 0) { /* the records end before the range does */
+    if (c.count == 0) { /* a record is missing */
         *ret_bad = (int64_t)*from;
         return OK;
     }
     c.out->p[c.count_at] = (uint8_t)(c.count >> 8);
     c.out->p[c.count_at + 1] = (uint8_t)c.count;
-    st = wire_client_call(en->client, &body, e);
+    st = engine_call(en, &body, e);
     if (st != OK)
         return st;
     first_bad = in_u16(&body);
@@ -173,17 +166,20 @@ static status check_some(struct engine *en, const struct id *log, uint64_t *from
 APPLY(log_check)
 {
     struct id log;
-    uint64_t from = 0, to = 0, at;
+    uint64_t from = 0, to = 0, size = 0, at;
     int64_t bad = -1;
     status st = find_log(en, rq, &log, e);
 
+    if (st == OK)
+        st = store_log_size(en->store, &log, &size, e);
     if (st == OK)
         st = body_number(rq, "from", 0, 0, INT64_MAX, &from, e);
     if (st == OK)
         st = body_number(rq, "to", 0, 0, INT64_MAX, &to, e);
     if (st == OK && (to < from || to - from > PAGE_MAX))
         st = fail(e, BAD_INPUT, "from and to span at most 500 records", 0);
-    at = from;
+    to = to < size ? to : size; /* what lies beyond the end is not bad but not there */
+    at = from = from < to ? from : to;
     while (st == OK && bad < 0 && at < to)
         st = check_some(en, &log, &at, to, &bad, e);
     if (st != OK)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "fido/fido.h"
 #include "tls_files.h"
 
@@ -31,12 +32,12 @@ APPLY(vault_status)
         return st;
     rq->reply = json_pack("{s:s, s:s, s:s}", "state", state_name(en->state), "region", en->region,
                           "version", STRONGROOM_VERSION);
-    if (en->state == VAULT_BROKEN)
-        json_object_set_new(rq->reply, "reason", json_string(en->broken_why));
     if (rq->peer.role == ROLE_TENANT || rq->peer.role == ROLE_GATEWAY)
         return OK;
-    json_object_set_new(rq->reply, "vault", en->state == VAULT_EMPTY ? json_null()
-                                                                     : json_id(&en->vault));
+    if (en->state == VAULT_BROKEN)
+        json_object_set_new(rq->reply, "reason", json_string(en->broken_why));
+    json_object_set_new(rq->reply, "vault",
+                        id_is_zero(&en->vault) ? json_null() : json_id(&en->vault));
     json_object_set_new(rq->reply, "epoch", json_integer(en->hello.epoch));
     json_object_set_new(rq->reply, "next_purge", json_time(en->hello.next_due_us));
     json_object_set_new(rq->reply, "clock_held", json_boolean(en->hello.clock_held));
@@ -51,15 +52,13 @@ APPLY(vault_status)
 static status keeper_call(struct engine *en, struct request *rq, struct in *body, struct err *e)
 {
     struct err refused = { 0 };
-    status st = wire_client_call(en->client, body, &refused);
-    size_t n;
+    status st = engine_call(en, body, &refused);
+    size_t n = body->n < sizeof rq->keeper_why - 1 ? body->n : sizeof rq->keeper_why - 1;
 
     if (st == OK)
         return OK;
-    if (st == IO)
-        engine_die(__func__, &refused);
-    n = body->n < sizeof rq->keeper_why - 1 ? body->n : sizeof rq->keeper_why - 1;
-    memcpy(rq->keeper_why, body->p, n);
+    if (n > 0)
+        memcpy(rq->keeper_why, body->p, n);
     return err_note(e, st, __func__, n > 0 ? rq->keeper_why : refused.why, 0);
 }
 
@@ -113,7 +112,8 @@ static status check_session(struct engine *en, struct request *rq, struct err *e
     struct id session;
     status st = body_id(rq, "session", &session, e);
 
-    if (st == OK && !id_same(&session, &en->session.session))
+    if (st == OK
+        && (id_is_zero(&session) || !id_same(&session, &en->session.session)))
         return fail(e, CONFLICT, "the session is over: begin again", 0);
     return st;
 }
@@ -188,7 +188,8 @@ static status init_records(struct engine *en, struct request *rq,
     return st == OK ? batch_finish(en, NULL, e) : st;
 }
 
-static status init_keeper(struct engine *en, struct request *rq, struct init_input *in,
+/* From the keeper's answer on the vault exists. */
+static status init_keeper(struct engine *en, struct request *rq, const struct init_input *in,
                           struct err *e)
 {
     struct wire_init made;
@@ -204,8 +205,25 @@ static status init_keeper(struct engine *en, struct request *rq, struct init_inp
         return fail(e, BUG, "the keeper's answer to init is malformed", 0);
     rq->reply = json_pack("{s:o, s:o, s:o}", "vault", json_id(&made.vault), "slot",
                           json_id(&made.slot), "sealed_recovery", json_hex(made.sealed_recovery));
-    st = engine_hello(en, e);
-    return st == OK ? engine_attach(en, e) : st;
+    return OK;
+}
+
+/* The CA, the server's certificate and the operator's: whatever the request may have wrong shows
+ * before the keeper makes a vault that could not be made a second time. */
+static status init_certificates(struct engine *en, struct request *rq, struct init_input *in,
+                                struct secret **ret_ca_key, struct store_certificate *c,
+                                char *ret_pem, struct err *e)
+{
+    AUTO(identity_ca) *ca = NULL;
+    struct identity_request request = { .vault = &en->session.vault, .role = ROLE_OPERATOR,
+                                        .name = in->operator_name, .now_us = engine_now_us(en),
+                                        .days = en->settings.certificate_days };
+    status st = tls_files_make(en, &en->session.vault, ret_ca_key, &ca, e);
+
+    if (st != OK)
+        return st;
+    in->request.ca_key = secret_view(*ret_ca_key);
+    return certificate_sign(ca, &request, rq, c, ret_pem, e);
 }
 
 APPLY(vault_init)
@@ -217,17 +235,17 @@ APPLY(vault_init)
     status st = read_init(en, rq, &in, e);
 
     if (st == OK)
-        st = tls_files_make(en, &en->session.vault, &ca_key, e);
+        st = init_certificates(en, rq, &in, &ca_key, &c, pem, e);
+    if (st == OK)
+        st = init_keeper(en, rq, &in, e);
     if (st != OK)
         return st;
-    in.request.ca_key = secret_view(ca_key);
-    st = init_keeper(en, rq, &in, e);
-    if (st != OK)
-        return st;
-    st = certificate_make(en, rq, ROLE_OPERATOR, in.operator_name, &c, pem, e);
+    st = engine_hello(en, e);
+    if (st == OK)
+        st = engine_attach(en, true, e);
     if (st == OK)
         st = init_records(en, rq, &c, e);
-    if (st != OK)
+    if (st != OK) /* the next server finds a vault without an owner and says so */
         engine_die(__func__, e);
     json_object_set_new(rq->reply, "certificate", json_string(pem));
     json_object_set_new(rq->reply, "ca", json_string(en->ca_pem));
@@ -307,13 +325,11 @@ static status unlock_failed(struct engine *en, const struct id *slot, const stru
                             struct err *e)
 {
     struct out *out = wire_client_begin(en->client, WIRE_UNLOCK_FAILED);
-    struct err ignored = { 0 };
     struct in body;
 
     out_id(out, &en->session.session);
     out_id(out, slot);
-    if (wire_client_call(en->client, &body, &ignored) == IO)
-        engine_die(__func__, &ignored);
+    (void)!engine_call(en, &body, NULL); /* the session may be over already */
     en->session = (struct wire_session){ 0 };
     return err_note(e, why->code, why->where, why->why, why->detail);
 }
@@ -340,75 +356,103 @@ static status check_assertion(struct engine *en, struct request *rq, const struc
     return OK;
 }
 
+static status read_unlock(struct engine *en, struct request *rq, struct wire_unlock_request *request,
+                          struct out *sealed, struct err *e)
+{
+    status st = check_session(en, rq, e);
+
+    if (st == OK)
+        st = body_id(rq, "slot", &request->slot, e);
+    if (st == OK && !id_same(&request->slot, &en->session_request.slot))
+        st = fail(e, BAD_INPUT, "the session is for another slot", 0);
+    if (st == OK)
+        st = body_hex(rq, "sealed_secret", sealed->cap, sealed, e);
+    if (st == OK)
+        st = check_assertion(en, rq, &request->slot, e);
+    request->session = en->session.session;
+    request->sealed_secret = span_of(sealed->p, sealed->n);
+    return st;
+}
+
+/* The keeper is open. If the database cannot follow, the vault is locked again: an operator can
+ * mend what is wrong and unlock once more. */
+static status unlocked(struct engine *en, struct err *e)
+{
+    struct err trouble = { 0 };
+    status st = engine_hello(en, &trouble);
+
+    if (st == OK)
+        st = engine_attach(en, false, &trouble);
+    if (st == OK)
+        return OK;
+    log_err(LOG_ERROR_, "the unlocked vault could not be attached", &trouble);
+    if (engine_lock_keeper(en, &trouble) != OK)
+        engine_die(__func__, &trouble);
+    return fail(e, LOCKED, "the database cannot be used, so the vault was locked again: see the "
+                           "server's log", 0);
+}
+
 APPLY(vault_unlock)
 {
     struct wire_unlock_request request = { 0 };
     struct wire_unlock answer;
+    struct err old = { 0 };
     uint8_t sealed[256];
     struct out sealed_out;
     struct in body;
-    status st = check_session(en, rq, e);
+    status st;
 
     out_init(&sealed_out, sealed, sizeof sealed);
-    if (st == OK)
-        st = body_id(rq, "slot", &request.slot, e);
-    if (st == OK && !id_same(&request.slot, &en->session_request.slot))
-        st = fail(e, BAD_INPUT, "the session is for another slot", 0);
-    if (st == OK)
-        st = body_hex(rq, "sealed_secret", sizeof sealed, &sealed_out, e);
-    if (st == OK)
-        st = check_assertion(en, rq, &request.slot, e);
+    st = read_unlock(en, rq, &request, &sealed_out, e);
     if (st != OK)
         return st;
-    request.session = en->session.session;
-    request.sealed_secret = span_of(sealed, sealed_out.n);
     wire_put_unlock_request(wire_client_begin(en->client, WIRE_UNLOCK), &request);
     st = keeper_call(en, rq, &body, e);
     en->session = (struct wire_session){ 0 };
     if (st != OK)
         return st;
     wire_get_unlock(&body, &answer);
-    st = engine_hello(en, e);
-    if (st == OK && answer.state == KEEPER_UNLOCKED)
-        st = engine_attach(en, e);
-    if (st != OK) {
-        engine_detach(en);
-        en->state = VAULT_BROKEN;
-        en->broken_why = "the database cannot be used: see the server's log";
-        return fail(e, LOCKED, "the vault is broken: see strongroom status", 0);
-    }
-    (void)tls_files_renew(en, e); /* an old server certificate still works */
+    if (!in_end(&body))
+        return fail(e, BUG, "the keeper's answer to unlock is malformed", 0);
+    if (answer.state == KEEPER_UNLOCKED)
+        st = unlocked(en, e);
+    if (st != OK)
+        return st;
+    if (en->state == VAULT_UNLOCKED && tls_files_renew(en, &old) != OK)
+        log_err(LOG_WARN_, "the server certificate could not be renewed", &old);
     rq->reply = json_pack("{s:s, s:i, s:i}", "state", state_name(en->state), "have",
                           (int)answer.have, "need", (int)answer.need);
     return OK;
 }
 
-/* The last record of an open vault says who locked it; then everything is wiped. */
-APPLY(vault_lock)
+/* The last records of an open vault: who was refused how often, and who locked it. */
+static status lock_records(struct engine *en, struct request *rq, struct err *e)
 {
     struct wire_entry entry = { .kind = ENTRY_RECORD, .type = RECORD_VAULT_LOCKED };
     struct fields f;
-    struct in body;
-    status st = OK;
+    status st = refusals_flush(en, true, e);
 
-    rq->reply = json_pack("{s:s}", "state", "locked");
-    if (en->state == VAULT_LOCKED)
-        return OK;
-    st = refusals_flush(en, true, e);
     fields_of(&f, rq);
     entry.fields = fields_view(&f);
     if (st == OK)
-        st = batch_single(en, &entry, false, e);
-    if (st == OK)
-        st = batch_acknowledge(en, e);
-    if (st != OK)
-        engine_die(__func__, e);
-    wire_client_begin(en->client, WIRE_LOCK);
-    st = wire_client_call(en->client, &body, e);
-    if (st != OK)
-        engine_die(__func__, e);
-    engine_detach(en);
-    en->acked = 0;
+        st = batch_single(en, &entry, &batch_tolerant, e);
+    return st == OK ? batch_acknowledge(en, e) : st;
+}
+
+/* The keys go whatever becomes of the records: a full disk must not keep the vault open. */
+APPLY(vault_lock)
+{
+    bool open = en->state == VAULT_UNLOCKED;
+    struct err trouble = { 0 };
+    status st;
+
+    (void)e;
+    rq->reply = json_pack("{s:s}", "state", "locked");
+    if (en->state == VAULT_LOCKED)
+        return OK;
+    st = open ? lock_records(en, rq, &trouble) : OK;
+    if (engine_lock_keeper(en, &trouble) != OK || st != OK)
+        engine_die(__func__, &trouble);
     return OK;
 }
 

@@ -35,7 +35,8 @@ static const struct verb_row rows[VERB_COUNT] = {
                               vault_unlock_session, NULL },
     [VERB_UNLOCK] = { "vault.unlock", O, LOCKED_, DIRECT,
                       "session slot auth_data signature sealed_secret", vault_unlock, NULL },
-    [VERB_LOCK] = { "vault.lock", O | L, LOCKED_ | OPEN, DIRECT, "", vault_lock, NULL },
+    [VERB_LOCK] = { "vault.lock", O | L, LOCKED_ | OPEN | VAULT_BROKEN, DIRECT, "", vault_lock,
+                    NULL },
     [VERB_CLOCK_CONFIRM] = { "clock.confirm", O, OPEN, CHANGE, "", vault_clock_confirm,
                              vault_clock_confirmed },
     [VERB_PUBLIC_KEYS] = { "vault.public-keys", O | A | T, OPEN, READ, "", vault_public_keys, NULL },
@@ -57,7 +58,8 @@ static const struct verb_row rows[VERB_COUNT] = {
                        key_put, key_stored },
     [VERB_KEY_ROTATE] = { "key.rotate", O | A | T, OPEN, STORE_T, "sealed_key grace_s", key_rotate,
                           key_stored },
-    [VERB_KEY_REVOKE] = { "key.revoke", O | A | T, OPEN, CHANGE_T, "", key_revoke, key_revoked },
+    [VERB_KEY_REVOKE] = { "key.revoke", O | A | T, OPEN, CHANGE_T | FLAG_DESTROYS, "", key_revoke,
+                          key_revoked },
 
     [VERB_GATEWAY_LIST] = { "gateway.list", O | A | U, OPEN, READ, "", gateway_list, NULL },
     [VERB_GATEWAY_ADD] = { "gateway.add", O | A, OPEN, CHANGE | STORES, "name csr grants",
@@ -139,15 +141,16 @@ static status permit_state(const struct engine *en, const struct verb_row *row, 
     return fail(e, LOCKED, "the vault is broken: see strongroom status", 0);
 }
 
-/* A tenant sees only itself; to it, another tenant does not exist. */
-static status permit_tenant(struct engine *en, struct request *rq, struct err *e)
+/* A tenant sees only itself; another one is to it as one that does not exist, to the word. */
+status verb_tenant(struct engine *en, struct request *rq, struct err *e)
 {
     struct store_tenant tenant;
-    status st = store_tenant(en->store, rq->param[0], &tenant, e);
+    struct err absent = { 0 };
+    status st = store_tenant(en->store, rq->param[0], &tenant, &absent);
 
-    if (st != OK)
-        return st;
-    if (rq->peer.role == ROLE_TENANT && !id_same(&tenant.id, &rq->tenant))
+    if (st != OK && st != NOT_FOUND)
+        return err_note(e, st, absent.where, absent.why, absent.detail);
+    if (st == NOT_FOUND || (rq->peer.role == ROLE_TENANT && !id_same(&tenant.id, &rq->tenant)))
         return fail(e, NOT_FOUND, "there is no such tenant", 0);
     rq->log = tenant.id;
     return OK;
@@ -197,7 +200,7 @@ status verb_permit(struct engine *en, struct request *rq, struct err *e)
     if (st == OK)
         st = permit_body(rq, row, e);
     if (st == OK && (row->flags & FLAG_TENANT) != 0)
-        st = permit_tenant(en, rq, e);
+        st = verb_tenant(en, rq, e);
     if (st == OK && (row->flags & FLAG_STORES) != 0 && en->disk_low) {
         rq->problem = PROBLEM_STORAGE;
         return fail(e, LIMIT, "the disk is nearly full: free space first", 0);

@@ -5,6 +5,7 @@
 #include <gnutls/gnutls.h>
 #include <microhttpd.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "http/http.h"
 
@@ -24,6 +25,7 @@ struct http {
     struct MHD_Daemon *tls;
     struct credentials credentials;
     pthread_mutex_t lock;
+    atomic_uint exchanges; /* that have not ended */
 };
 
 /* One exchange: from the first callback to the end of the reply. */
@@ -36,6 +38,7 @@ struct exchange {
     uint8_t *body;
     size_t body_length;
     bool too_large;
+    size_t surplus; /* bytes of a body that is too large */
     unsigned status; /* overrides the mapping of rq->outcome, e.g. 405 */
     const char *title;
 };
@@ -53,6 +56,8 @@ struct link {
 void peer_identify(struct exchange *x);
 bool peer_local_allowed(struct MHD_Connection *connection);
 status credentials_load(struct http *h, struct err *e);
+void credentials_forget_key(struct credentials *c);
+void credentials_clear(struct credentials *c);
 
 /* body.c: the uploaded bytes as a JSON object into rq->body; refusals into rq->err. */
 void body_parse(struct exchange *x);

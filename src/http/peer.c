@@ -110,9 +110,22 @@ static status read_file(const char *dir, const char *name, char **ret_text, stru
     return OK;
 }
 
-static status fingerprint(struct credentials *c, struct err *e)
+void credentials_forget_key(struct credentials *c)
 {
-    return identity_fingerprint(span_text(c->certificate), c->fingerprint, e);
+    if (c->key == NULL)
+        return;
+    secret_wipe((struct mspan){ (uint8_t *)c->key, strlen(c->key) });
+    free(c->key);
+    c->key = NULL;
+}
+
+void credentials_clear(struct credentials *c)
+{
+    credentials_forget_key(c);
+    identity_verifier_free(c->verifier);
+    free(c->ca);
+    free(c->certificate);
+    *c = (struct credentials){ 0 };
 }
 
 status credentials_load(struct http *h, struct err *e)
@@ -126,13 +139,11 @@ status credentials_load(struct http *h, struct err *e)
     if (st == OK)
         st = read_file(h->settings.tls_dir, "server.key", &c.key, e);
     if (st == OK)
-        st = fingerprint(&c, e);
+        st = identity_fingerprint(span_text(c.certificate), c.fingerprint, e);
     if (st == OK)
         st = identity_verifier_new(span_text(c.ca), &vault, &c.verifier, e);
     if (st != OK) {
-        free(c.ca);
-        free(c.certificate);
-        free(c.key);
+        credentials_clear(&c);
         return st;
     }
     h->credentials = c;

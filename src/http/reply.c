@@ -75,6 +75,15 @@ static void free_secret(void *context)
     secret_free(context);
 }
 
+static size_t escaped_length(struct span from)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < from.n; i++)
+        n += from.p[i] < 0x20 ? 6 : from.p[i] == '"' || from.p[i] == '\\' ? 2 : 1;
+    return n;
+}
+
 /* RFC 8259 section 7: what must be escaped in a string. Other bytes are passed on as they are. */
 static size_t escape(struct span from, uint8_t *to)
 {
@@ -112,7 +121,7 @@ static struct MHD_Response *value_response(struct request *rq)
     if (open == NULL)
         return NULL;
     n = strlen(open) - 1; /* without the closing brace */
-    if (secret_new(n + sizeof member + 6 * value.n + 2, &text, NULL) != OK) {
+    if (secret_new(n + sizeof member + escaped_length(value) + 2, &text, NULL) != OK) {
         free(open);
         return NULL;
     }

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/limits.h"
@@ -23,6 +24,8 @@
     "NORMAL:-VERS-ALL:+VERS-TLS1.3:%NO_TICKETS:-SIGN-RSA-SHA1:-SIGN-ECDSA-SHA1:" \
     "-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1"
 #define IDLE_SECONDS 60
+#define SURPLUS_MAX  (16 * LIMIT_HTTP_BODY) /* read so that the refusal can be heard */
+#define DRAIN_MS     2000
 
 /* On the engine's thread: the records are durable, the connection may go on. */
 static void answered(struct request *rq)
@@ -37,6 +40,7 @@ static void exchange_free(struct exchange *x)
 {
     if (x == NULL)
         return;
+    atomic_fetch_sub(&x->http->exchanges, 1);
     request_free(x->rq);
     free(x->body);
     free(x);
@@ -79,6 +83,7 @@ static enum MHD_Result begin(struct http *h, struct MHD_Connection *connection, 
         free(x);
         return MHD_NO;
     }
+    atomic_fetch_add(&h->exchanges, 1);
     x->rq->context = x;
     x->rq->done = answered;
     route_find(x, method, url);
@@ -87,16 +92,20 @@ static enum MHD_Result begin(struct http *h, struct MHD_Connection *connection, 
     return MHD_YES;
 }
 
-static void collect(struct exchange *x, const char *data, size_t n)
+static enum MHD_Result collect(struct exchange *x, const char *data, size_t n)
 {
     if (x->body == NULL)
         x->body = malloc(LIMIT_HTTP_BODY);
-    if (x->body == NULL || n > LIMIT_HTTP_BODY - x->body_length) {
+    if (x->body == NULL)
+        return MHD_NO;
+    if (x->too_large || n > LIMIT_HTTP_BODY - x->body_length) {
         x->too_large = true;
-        return;
+        x->surplus += n;
+        return x->surplus > SURPLUS_MAX ? MHD_NO : MHD_YES;
     }
     memcpy(x->body + x->body_length, data, n);
     x->body_length += n;
+    return MHD_YES;
 }
 
 /* libmicrohttpd calls this first with the headers, then with each piece of the body, then with
@@ -110,14 +119,16 @@ static enum MHD_Result handle(struct http *h, struct MHD_Connection *connection,
     if (x == NULL)
         return begin(h, connection, url, method, local, state);
     if (*data_size > 0) {
-        collect(x, data, *data_size);
+        enum MHD_Result going_on = collect(x, data, *data_size);
+
         *data_size = 0;
-        return MHD_YES;
+        return going_on;
     }
     if (x->answered)
         return reply_send(x);
-    body_parse(x);
     peer_identify(x);
+    if (x->rq->peer.role != ROLE_NONE) /* nobody's body is not looked at */
+        body_parse(x);
     MHD_suspend_connection(connection);
     engine_submit(h->engine, x->rq);
     return MHD_YES;
@@ -213,8 +224,10 @@ status http_start_local(struct http *h, struct engine *engine, struct err *e)
         MHD_OPTION_CONNECTION_LIMIT, 16, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
         MHD_OPTION_END);
     if (h->local == NULL) {
+        int error = errno;
+
         close(fd);
-        return fail(e, IO, "cannot start the local listener", errno);
+        return fail(e, IO, "cannot start the local listener", error);
     }
     return OK;
 }
@@ -270,8 +283,10 @@ static status start_tls(struct http *h, struct err *e)
         MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, connected,
         NULL, MHD_OPTION_END);
     if (h->tls == NULL) {
+        int error = errno;
+
         close(fd);
-        return fail(e, IO, "cannot start the TLS listener", errno);
+        return fail(e, IO, "cannot start the TLS listener", error);
     }
     return OK;
 }
@@ -289,17 +304,34 @@ status http_start_tls(struct http *h, struct engine *engine, struct err *e)
     st = credentials_load(h, e);
     if (st == OK)
         st = start_tls(h, e);
-    if (h->credentials.key != NULL) {
-        secret_wipe((struct mspan){ (uint8_t *)h->credentials.key, strlen(h->credentials.key) });
-        free(h->credentials.key);
-        h->credentials.key = NULL;
-    }
+    credentials_forget_key(&h->credentials);
+    if (st != OK)
+        credentials_clear(&h->credentials);
     pthread_mutex_unlock(&h->lock);
     return st;
 }
 
+/* The engine has answered everything by now; what it said should still arrive. */
+static void drain(struct http *h)
+{
+    const struct timespec pause = { .tv_nsec = 5 * 1000 * 1000 };
+    MHD_socket closed[2] = { MHD_INVALID_SOCKET, MHD_INVALID_SOCKET };
+
+    if (h->tls != NULL)
+        closed[0] = MHD_quiesce_daemon(h->tls);
+    if (h->local != NULL)
+        closed[1] = MHD_quiesce_daemon(h->local);
+    for (unsigned waited = 0; waited < DRAIN_MS && atomic_load(&h->exchanges) > 0; waited += 5)
+        nanosleep(&pause, NULL);
+    for (size_t i = 0; i < 2; i++) {
+        if (closed[i] != MHD_INVALID_SOCKET)
+            close(closed[i]);
+    }
+}
+
 void http_stop(struct http *h)
 {
+    drain(h);
     if (h->tls != NULL)
         MHD_stop_daemon(h->tls);
     if (h->local != NULL)
@@ -313,9 +345,7 @@ void http_free(struct http *h)
     if (h == NULL)
         return;
     http_stop(h);
-    identity_verifier_free(h->credentials.verifier);
-    free(h->credentials.ca);
-    free(h->credentials.certificate);
+    credentials_clear(&h->credentials);
     pthread_mutex_destroy(&h->lock);
     free(h);
 }

@@ -10,7 +10,7 @@
  */
 #include <string.h>
 
-#include "internal.h"
+#include "batch.h"
 
 /* The vault's log may have grown by this much before the keyring is told again. */
 #define ANCHOR_EVERY 256
@@ -78,8 +78,7 @@ status keeper_pending_check(const struct keeper *k, struct err *e)
         return OK;
     skip_results(&body);
     for (size_t count = in_u16(&body); count > 0; count--) {
-        status st =
-            ledger_head_decode(in_span16(&body), secret_view(k->keys.head_mac), &tree, e);
+        status st = ledger_head_decode(in_span16(&body), secret_view(k->keys.head_mac), &tree, e);
         if (st != OK)
             return st;
         const struct log_head *head = heads_find(&k->heads, &tree.log);

@@ -10,10 +10,10 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "internal.h"
+#include "batch.h"
 
-#define HINT_TAIL    4
-#define HINT_MINIMUM 20 /* shorter keys would show too much of themselves */
+#define HINT_TAIL     4
+#define HINT_MINIMUM  20 /* shorter keys would show too much of themselves */
 #define YEAR_10000_US ((uint64_t)253402300800 * SECOND_US)
 
 /* --- helpers --------------------------------------------------------------------------------- */
@@ -95,8 +95,8 @@ static status find_key(const struct keeper *k, const struct wire_entry *m, struc
     return st;
 }
 
-static status tenant_key(const struct keeper *k, const struct id *tenant,
-                         struct secret **ret_key, struct err *e)
+static status tenant_key(const struct keeper *k, const struct id *tenant, struct secret **ret_key,
+                         struct err *e)
 {
     struct cell seed;
     status st = find_cell(k, CELL_TENANT_SEED, tenant, 0, &seed, e);
@@ -261,8 +261,8 @@ static status check_put(const struct keeper *k, const struct wire_entry *m, stru
     return st == NOT_FOUND ? OK : st;
 }
 
-static status open_delivery(const struct keeper *k, struct span delivery,
-                            struct secret **ret_value, struct err *e)
+static status open_delivery(const struct keeper *k, struct span delivery, struct secret **ret_value,
+                            struct err *e)
 {
     AUTO(secret) *value = NULL;
 
@@ -301,8 +301,8 @@ static status do_key_put(struct keeper *k, struct batch *b, struct err *e)
     if (st == OK)
         st = secret_random(KEY_SIZE, &data_key, e);
     if (st == OK)
-        st = keys_seal_value(&k->keys, data_key, &name, secret_view(value), b->sealed, &sealed_n,
-                             e);
+        st =
+            keys_seal_value(&k->keys, data_key, &name, secret_view(value), b->sealed, &sealed_n, e);
     if (st == OK)
         st = keys_seal_data_key(&k->keys, wrap, &name, data_key, cell.sealed, e);
     if (st == OK)
@@ -480,6 +480,9 @@ static status do_vault_created(struct keeper *k, struct batch *b, struct err *e)
 
     if (heads_find(&k->heads, &vault_log)->tree.size != 0)
         return fail(e, CONFLICT, "the vault's log has begun already", 0);
+    status st = entry_check_names(b->entry, e);
+    if (st != OK)
+        return st;
     struct made *made = entry_make(b, &vault_log, RECORD_VAULT_CREATED);
     fields_id(&made->fields, "vault_id", &k->keys.vault);
     fields_text(&made->fields, "region", k->keys.region);

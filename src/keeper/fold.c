@@ -4,7 +4,7 @@
  * the journal with the server's acknowledgement, not before: a crash in between folds them a
  * second time, under the same journal number, rather than never.
  */
-#include "internal.h"
+#include "batch.h"
 
 static const char *const reason_names[] = {
     [DESTROY_REPLACED] = "replaced",     [DESTROY_REVOKED] = "revoked",
@@ -17,8 +17,10 @@ const char *destroy_reason_name(uint8_t reason)
     return reason < sizeof(reason_names) / sizeof(reason_names[0]) ? reason_names[reason] : NULL;
 }
 
-/* Field names of folded records that the ledger does not reserve on its own. */
-static const char *const own_names[] = { "happened", "journal", "recovery" };
+/* Field names of folded records and of the vault's first that the ledger does not reserve. */
+static const char *const own_names[] = {
+    "happened", "journal", "recovery", "region", "scars", "vault_id",
+};
 
 /* Whether a well-formed fragment has a field of this name: a quote within a value is escaped, so
  * the bytes looked for cannot be part of one. */
@@ -36,6 +38,15 @@ static bool has_field(struct span fields, const char *name)
             return true;
     }
     return false;
+}
+
+status entry_check_names(const struct wire_entry *m, struct err *e)
+{
+    for (size_t i = 0; i < sizeof(own_names) / sizeof(own_names[0]); i++) {
+        if (has_field(m->fields, own_names[i]))
+            return fail(e, BAD_INPUT, "record field has a name that the keeper writes", 0);
+    }
+    return OK;
 }
 
 static void put_subject(struct fields *f, const struct journal_entry *entry)
@@ -56,10 +67,12 @@ static void put_subject(struct fields *f, const struct journal_entry *entry)
         fields_id(f, "engagement_id", &entry->subject);
         fields_number(f, "number", entry->number);
         return;
-    case RECORD_TENANT_SEED_DESTROYED:
-        fields_id(f, "tenant_id", &entry->subject);
-        return;
+    case RECORD_TENANT_SEED_DESTROYED: fields_id(f, "tenant_id", &entry->subject); return;
     case RECORD_TOMBSTONE_ALARM:
+        if (entry->number == CELL_EMPTY) {
+            fields_number(f, "scars", entry->version);
+            return;
+        }
         fields_id(f, "key_id", &entry->subject);
         fields_number(f, "version", entry->version);
         fields_number(f, "number", entry->number);
@@ -74,8 +87,8 @@ static void make(struct keeper *k, struct batch *b, const struct journal_entry *
 {
     const struct id vault_log = { { 0 } };
     /* An alarm is for those who run the vault; what its tombstone says of a tenant is unproven. */
-    bool of_tenant = entry->type != RECORD_TOMBSTONE_ALARM &&
-                     heads_find(&k->heads, &entry->tenant) != NULL;
+    bool of_tenant =
+        entry->type != RECORD_TOMBSTONE_ALARM && heads_find(&k->heads, &entry->tenant) != NULL;
     struct made *made = entry_make(b, of_tenant ? &entry->tenant : &vault_log, entry->type);
 
     made->outcome = entry->outcome <= OUTCOME_FAILED ? entry->outcome : OUTCOME_FAILED;
@@ -96,9 +109,7 @@ static status prove(struct keeper *k, const struct journal_entry *entry, struct 
     status st = keyring_prove(k->ring, was, &entry->subject, entry->version, &inner);
     if (st == IO)
         keeper_fatal(&inner);
-    return st == OK || st == NOT_FOUND
-               ? OK
-               : err_note(e, st, inner.where, inner.why, inner.detail);
+    return st == OK || st == NOT_FOUND ? OK : err_note(e, st, inner.where, inner.why, inner.detail);
 }
 
 status entry_fold(struct keeper *k, struct batch *b, struct err *e)
@@ -106,16 +117,15 @@ status entry_fold(struct keeper *k, struct batch *b, struct err *e)
     struct journal_entry entry;
     size_t cursor = 0;
 
-    for (size_t i = 0; i < sizeof(own_names) / sizeof(own_names[0]); i++) {
-        if (has_field(b->entry->fields, own_names[i]))
-            return fail(e, BAD_INPUT, "record field has a name that the keeper writes", 0);
-    }
+    status st = entry_check_names(b->entry, e);
+    if (st != OK)
+        return st;
     for (size_t skip = b->folded; skip > 0; skip--) {
         if (!journal_next(k->journal, &cursor, &entry))
             return OK;
     }
     while (b->made_count < FOLD_MAX && journal_next(k->journal, &cursor, &entry)) {
-        status st = prove(k, &entry, e);
+        st = prove(k, &entry, e);
         b->staged = true; /* a proof may be: from here on all or nothing */
         if (st != OK)
             return st;

@@ -51,8 +51,7 @@ static status describe(struct keeper *k, struct birth *b, struct err *e)
     struct slot *card = &b->slots[1];
     uint64_t now = keeper_now(k);
 
-    if (!region_valid(r->region) ||
-        !copy_text(r->region, b->info.region, sizeof(b->info.region)))
+    if (!region_valid(r->region) || !copy_text(r->region, b->info.region, sizeof(b->info.region)))
         return fail(e, BAD_INPUT, "region is not 1 to 15 of a-z 0-9 -", 0);
     if (!copy_text(r->label, operator_slot->label, sizeof(operator_slot->label)) ||
         !name_valid(operator_slot->label))
@@ -79,8 +78,7 @@ static status describe(struct keeper *k, struct birth *b, struct err *e)
     memcpy(operator_slot->cose_public, r->cose_public, sizeof(r->cose_public));
     memcpy(operator_slot->aaguid, r->aaguid, sizeof(r->aaguid));
     memcpy(operator_slot->salt, b->session.opened.salt, sizeof(operator_slot->salt));
-    memcpy(operator_slot->salt_next, b->session.opened.salt_next,
-           sizeof(operator_slot->salt_next));
+    memcpy(operator_slot->salt_next, b->session.opened.salt_next, sizeof(operator_slot->salt_next));
     card->kind = SLOT_RECOVERY;
     random_bytes((struct mspan){ card->salt, sizeof(card->salt) });
     return copy_text(span_text("recovery"), card->label, sizeof(card->label))
@@ -113,8 +111,7 @@ static status make_system_keys(struct keeper *k, struct birth *b, struct err *e)
     status st = keys_root_check(&b->info, b->root, b->info.root_check, e);
     if (st == OK)
         st = keys_derive(&b->info, b->root, &k->keys, e);
-    for (enum system_key purpose = SYSTEM_DATABASE; st == OK && purpose < SYSTEM_COUNT;
-         purpose++) {
+    for (enum system_key purpose = SYSTEM_DATABASE; st == OK && purpose < SYSTEM_COUNT; purpose++) {
         struct cell *cell = &b->cells[purpose - 1];
         cell->created_us = b->info.created_us;
         st = purpose == SYSTEM_CA ? secret_copy(b->request.ca_key, &k->keys.system[purpose], e)

@@ -111,6 +111,21 @@ bool keeper_told(const struct told *t, uint8_t was, const struct id *id, uint32_
 
 #define ALARMS_AT_ONCE 64
 
+/* The keyring does not remember how many there were, so each process tells once: an auditor sees
+ * whether the number has grown. number 0 is no cell type and explains no tombstone. */
+static void check_scars(struct keeper *k)
+{
+    size_t scars = keyring_scars(k->ring);
+    struct journal_entry alarm = { .type = RECORD_TOMBSTONE_ALARM,
+                                   .outcome = OUTCOME_FAILED,
+                                   .version = scars < UINT32_MAX ? (uint32_t)scars : UINT32_MAX };
+
+    if (scars <= k->scars_told)
+        return;
+    keeper_journal(k, &alarm, 1);
+    k->scars_told = scars;
+}
+
 status keeper_check_tombstones(struct keeper *k, struct err *e)
 {
     AUTO(told) *told = NULL;
@@ -140,5 +155,6 @@ status keeper_check_tombstones(struct keeper *k, struct err *e)
     }
     if (count > 0)
         keeper_journal(k, alarms, count);
+    check_scars(k);
     return OK;
 }

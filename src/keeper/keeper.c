@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "internal.h"
+#include "batch.h"
+
+#define EXIT_FATAL 70
 
 void keeper_fatal(const struct err *e)
 {
@@ -59,8 +61,7 @@ static status keeper_load(struct keeper *k, struct err *e)
     return OK;
 }
 
-status keeper_new(const struct keeper_settings *settings, struct keeper **ret_keeper,
-                  struct err *e)
+status keeper_new(const struct keeper_settings *settings, struct keeper **ret_keeper, struct err *e)
 {
     __attribute__((cleanup(keeper_cleanup))) struct keeper *k = calloc(1, sizeof(*k));
 
@@ -166,6 +167,14 @@ static status perform(struct keeper *k, uint16_t op, struct in *body, struct out
     return fail(e, BAD_INPUT, "unknown operation", op);
 }
 
+static void put_header(struct mspan reply, const struct wire_header *h)
+{
+    struct out o;
+
+    out_init(&o, reply.p, reply.n < WIRE_HEADER ? reply.n : WIRE_HEADER);
+    wire_put_header(&o, h);
+}
+
 void keeper_answer(struct keeper *k, struct span frame, struct mspan reply, size_t *ret_length)
 {
     struct wire_header h = { 0 };
@@ -177,7 +186,7 @@ void keeper_answer(struct keeper *k, struct span frame, struct mspan reply, size
     keeper_tick(k);
     wire_get_header(&body, &h);
     out_init(&out, reply.p, reply.n);
-    wire_put_header(&out, &(struct wire_header){ .op = h.op, .number = h.number });
+    out_room(&out, WIRE_HEADER);
     if (body.bad)
         st = fail(&e, BAD_INPUT, "malformed frame", 0);
     else
@@ -187,17 +196,13 @@ void keeper_answer(struct keeper *k, struct span frame, struct mspan reply, size
     if (st != OK) {
         /* What was begun may hold anything. */
         secret_wipe(reply);
-        h.status = (uint8_t)st;
-        h.length = 0;
         out_init(&out, reply.p, reply.n);
-        wire_put_header(&out, &h);
+        out_room(&out, WIRE_HEADER);
         out_span16(&out, span_text(e.why != NULL ? e.why : status_name(st)));
     }
-    if (h.op == WIRE_LOCK && st == OK) {
-        /* The reply lives in the slab too: locking wiped its header with everything else. */
-        out_init(&out, reply.p, reply.n);
-        wire_put_header(&out, &(struct wire_header){ .op = h.op, .number = h.number });
-    }
+    /* Only now: a lock wipes the slab, and with it the frames. */
+    put_header(reply,
+               &(struct wire_header){ .op = h.op, .status = (uint8_t)st, .number = h.number });
     wire_finish(&out);
     *ret_length = out.overflow ? 0 : out.n;
 }

@@ -178,8 +178,8 @@ status keys_tenant(const struct keys *keys, const struct cell *seed, struct secr
     struct label l;
 
     seed_context(keys, &seed->id, &l);
-    status st = crypto_open(secret_view(keys->seed_wrap), label_view(&l), SPAN(seed->sealed),
-                            &opened, e);
+    status st =
+        crypto_open(secret_view(keys->seed_wrap), label_view(&l), SPAN(seed->sealed), &opened, e);
     if (st == OK)
         st = secret_new(KEY_SIZE, &extracted, e);
     if (st != OK)
@@ -196,8 +196,8 @@ status keys_tenant(const struct keys *keys, const struct cell *seed, struct secr
 
 /* --- data keys and values -------------------------------------------------------------------- */
 
-static void value_context(const struct keys *keys, const char *purpose,
-                          const struct key_name *name, struct label *l)
+static void value_context(const struct keys *keys, const char *purpose, const struct key_name *name,
+                          struct label *l)
 {
     label_init(l, purpose);
     label_id(l, &keys->vault);
@@ -254,8 +254,8 @@ status keys_seal_value(const struct keys *keys, const struct secret *data_key,
 }
 
 status keys_open_value(const struct keys *keys, const struct secret *data_key,
-                       const struct key_name *name, struct span sealed,
-                       struct secret **ret_value, struct err *e)
+                       const struct key_name *name, struct span sealed, struct secret **ret_value,
+                       struct err *e)
 {
     AUTO(secret) *value = NULL;
     struct label aad;

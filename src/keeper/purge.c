@@ -127,8 +127,7 @@ static void purge_end(struct keeper *k, const struct purge *p)
                                                    .subject = engagement->id,
                                                    .tenant = engagement->parent,
                                                    .engagement = engagement->id,
-                                                   .number =
-                                                       purged_count(k, &engagement->id) };
+                                                   .number = purged_count(k, &engagement->id) };
     if (st == OK && !keeper_told(p->told, CELL_TENANT_SEED, &seed.id, 0))
         entries[count++] = (struct journal_entry){ .type = RECORD_TENANT_SEED_DESTROYED,
                                                    .reason = DESTROY_PURGED,

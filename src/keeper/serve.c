@@ -66,8 +66,8 @@ static status reply(int fd, struct span frame, struct err *e)
     return OK;
 }
 
-static status serve_one(struct keeper *k, int fd, struct mspan in, struct mspan out,
-                        bool *ret_open, struct err *e)
+static status serve_one(struct keeper *k, int fd, struct mspan in, struct mspan out, bool *ret_open,
+                        struct err *e)
 {
     size_t length = 0;
     size_t answer = 0;

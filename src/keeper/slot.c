@@ -46,8 +46,8 @@ static status slot_key(const struct id *vault, const struct slot *slot, struct s
     return crypto_derive(secret_view(extracted), &l, KEY_SIZE, ret_key, e);
 }
 
-status slot_make(const struct id *vault, struct span secret32, uint8_t x,
-                 const struct secret *root, struct slot *slot, struct err *e)
+status slot_make(const struct id *vault, struct span secret32, uint8_t x, const struct secret *root,
+                 struct slot *slot, struct err *e)
 {
     AUTO(secret) *key = NULL;
     AUTO(secret) *private_key = NULL;
@@ -64,8 +64,8 @@ status slot_make(const struct id *vault, struct span secret32, uint8_t x,
         return st;
     box_public(secret_view(private_key), slot->public_key);
     slot_context(vault, slot, &aad);
-    st = crypto_seal(secret_view(key), slot->generation, label_view(&aad),
-                     secret_view(private_key), slot->sealed_private, e);
+    st = crypto_seal(secret_view(key), slot->generation, label_view(&aad), secret_view(private_key),
+                     slot->sealed_private, e);
     if (st != OK)
         return st;
     /* With one share needed, the share is the root key; x is its place for the day it is not. */

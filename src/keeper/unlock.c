@@ -92,8 +92,7 @@ status keeper_unlock(struct keeper *k, struct in *body, struct out *reply, struc
         st = unlock(k, &session, &slot, request.sealed_secret, e);
     session_clear(&session);
     if (st != OK) {
-        keeper_journal_failure(k, &request.slot,
-                               st == DENIED ? OUTCOME_DENIED : OUTCOME_FAILED);
+        keeper_journal_failure(k, &request.slot, st == DENIED ? OUTCOME_DENIED : OUTCOME_FAILED);
         return st;
     }
     unlocked(k, &slot, e);

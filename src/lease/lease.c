@@ -85,11 +85,19 @@ static bool wanted(const struct id *pattern, const struct id *value)
     return id_is_zero(pattern) || id_same(pattern, value);
 }
 
+static bool wanted_certificate(const uint8_t pattern[static 32], const uint8_t value[static 32])
+{
+    static const uint8_t any[32];
+
+    return memcmp(pattern, any, sizeof any) == 0 || memcmp(pattern, value, sizeof any) == 0;
+}
+
 static bool matches(const struct lease *pattern, const struct lease *lease)
 {
     return wanted(&pattern->id, &lease->id) && wanted(&pattern->tenant, &lease->tenant)
            && wanted(&pattern->engagement, &lease->engagement) && wanted(&pattern->key, &lease->key)
            && wanted(&pattern->gateway, &lease->gateway)
+           && wanted_certificate(pattern->certificate, lease->certificate)
            && (pattern->version == 0 || pattern->version == lease->version)
            && (pattern->expires_us == 0 || lease->expires_us <= pattern->expires_us);
 }

@@ -76,6 +76,13 @@ bool policy_knows(const struct policy *p, const uint8_t spki[static 32])
     return table_find(&p->certificates, spki) != NULL;
 }
 
+bool policy_valid(const struct policy *p, const uint8_t spki[static 32])
+{
+    const struct policy_certificate *c = table_find(&p->certificates, spki);
+
+    return c != NULL && !c->revoked;
+}
+
 void policy_revoke(struct policy *p, const uint8_t spki[static 32])
 {
     struct policy_certificate *c = table_find(&p->certificates, spki);
@@ -100,6 +107,14 @@ bool policy_grant_exists(const struct policy *p, const struct id *gateway, const
                          const char *pattern)
 {
     return find_grant(p, gateway, tenant, pattern) != NULL;
+}
+
+const struct policy_grant *policy_grant_next(const struct policy *p, const struct id *gateway,
+                                             size_t *cursor)
+{
+    const struct gateway *g = table_find(&p->gateways, gateway->b);
+
+    return g != NULL && *cursor < g->count ? &g->grants[(*cursor)++] : NULL;
 }
 
 static status gateway_of(struct policy *p, const struct id *id, struct gateway **ret_gateway,

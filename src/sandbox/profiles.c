@@ -10,13 +10,16 @@
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
     __has_feature(memory_sanitizer)
 #define SANITIZED 1
 #endif
 #endif
 
-#define END { -1, RULE_ALLOW }
+#define END            \
+    {                  \
+        -1, RULE_ALLOW \
+    }
 
 /* What every C program on glibc does between its own calls. */
 static const struct sandbox_rule basic[] = {
@@ -266,6 +269,7 @@ static const struct sandbox_rule sanitizer[] = {
     { SYS_stat, RULE_ALLOW },
     { SYS_readlink, RULE_ALLOW },
     { SYS_access, RULE_ALLOW },
+    { SYS_getdents, RULE_ALLOW },
 #endif
 #endif
     END,

@@ -124,9 +124,8 @@ def test_init_without_a_willing_hardware_key_creates_nothing(empty, trouble):
         empty.authenticator.control("touch refuse")
     else:
         device = "/dev/null"
-    answers = [] if trouble == "no device" else [("pin", pin)]
-    done = empty.cli("--socket", empty.socket, "--url", empty.url, "--device", device,
-                     "init", "--operator", "alice", "--yes", answers=answers, expect=AUTHENTICATOR)
+    done = empty.cli("--socket", empty.socket, "--url", empty.url, "--device", device, "init", "--operator", "alice",
+                     "--yes", "--pin-stdin", stdin=pin.encode() + b"\n", expect=AUTHENTICATOR)
     assert done.err.strip()
     assert empty.state == "empty"
     assert not list(empty.data.rglob("keyring/keyring")), "a keyring was written"

@@ -84,7 +84,7 @@ def test_a_hardware_key_that_does_not_agree_leaves_the_vault_locked(own, trouble
     else:
         device = Authenticator(own.base / "another")
     try:
-        own.cli("--device", device.path, "unlock", answers=[("pin", pin)], expect=AUTHENTICATOR)
+        own.cli("--device", device.path, "unlock", "--pin-stdin", stdin=pin.encode() + b"\n", expect=AUTHENTICATOR)
     finally:
         if device is not own.authenticator:
             device.stop()
@@ -97,8 +97,14 @@ def test_a_hardware_key_that_does_not_agree_leaves_the_vault_locked(own, trouble
 def test_a_wrong_pin_costs_one_try_of_the_hardware_key(own):
     own.lock()
     before = own.authenticator.memory["pin_retries"]
-    own.cli("--device", own.authenticator.path, "unlock", answers=[("pin", "000000")], expect=AUTHENTICATOR)
+    own.cli("--device", own.authenticator.path, "unlock", "--pin-stdin", stdin=b"000000\n", expect=AUTHENTICATOR)
     assert own.authenticator.memory["pin_retries"] == before - 1
+
+
+def test_a_slip_in_the_pin_can_be_corrected(own):
+    own.lock()
+    own.cli("--device", own.authenticator.path, "unlock", answers=[("pin", "000000"), ("7 tries left", PIN)])
+    assert own.state == "unlocked"
 
 
 def test_a_forged_assertion_is_refused_and_recorded(own):

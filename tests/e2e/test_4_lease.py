@@ -96,7 +96,7 @@ def test_a_lease_is_renewed_and_released(vault, customer):
     assert lease["lease"][:32] not in json.dumps(vault.api("GET", "/v1/leases"))
     assert is_problem(vault.curl(f"/v1/leases/{lease['lease']}/renew", who=customer.gateway, body={}),
                       404, "not-found")
-    assert vault.types(customer.name)[-4:] == ["lease.issued", "lease.renewed", "lease.released", "lease.refused"]
+    assert vault.types(customer.name)[-3:] == ["lease.issued", "lease.renewed", "lease.released"]
 
 
 def test_an_expired_lease_cannot_be_renewed(vault, customer):
@@ -118,7 +118,7 @@ def test_a_lease_id_works_only_with_the_certificate_it_was_issued_to(vault, cust
 def test_a_lease_id_cannot_be_made_up(vault, customer):
     token = customer.leased()["lease"]
     changed = token[:-1] + ("0" if token[-1] != "0" else "1")
-    for wrong in (changed, "0" * 64, token[:32], token.upper() if token.upper() != token else "F" * 64, "x"):
+    for wrong in (changed, "0" * 64, token[:32], "g" * 64, "x"):
         reply = vault.call("POST", f"/v1/leases/{wrong}/renew", {}, customer.gateway)
         assert reply.status in (400, 403, 404), f"{wrong}: {reply}"
 
@@ -274,9 +274,10 @@ def test_malformed_bodies_are_refused_and_change_nothing(vault, customer):
     assert customer.lease().status == 201
 
 
-def test_an_unknown_member_is_refused(vault, customer):
-    assert is_problem(customer.lease(policy="none"), 400, "bad-input")
-    assert is_problem(customer.lease(**{"": 1}), 400, "bad-input")
+@pytest.mark.sanitize
+@pytest.mark.parametrize("member", ["policy", "", "ke", "ttl", "key ttl_s", " ", "k" * 1000])
+def test_an_unknown_member_is_refused(vault, customer, member):
+    assert is_problem(customer.lease(**{member: "x"}), 400, "bad-input")
 
 
 def test_an_oversized_body_is_refused(vault, customer):

@@ -26,7 +26,7 @@ def test_the_old_version_is_destroyed_when_its_grace_is_over(vault, customer):
     vault.rotate_key(customer.name, grace_s=1)
     assert versions(customer)[1] == "superseded"
     record = vault.await_record(customer.name, type="key.destroyed")
-    assert (record["version"], record["outcome"], record["reason"]) == (1, "ok", "grace_over")
+    assert (record["version"], record["outcome"], record["reason"]) == (1, "ok", "grace-over")
     await_that("the version is marked", lambda: versions(customer) == {1: "destroyed", 2: "current"})
     assert customer.leased()["version"] == 2
 

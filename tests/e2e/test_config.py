@@ -26,13 +26,13 @@ def check(tmp_path, text, *options):
     ("log_level = loud", "debug, info, warn or error"),
     ("data_dir = " + "x" * 300, "too long"),
     ("data_dir = /tmp/\x07", "plain ASCII"),
-    ("# fine\nregion = us", "set twice"),
+    ("region = eu\nregion = us", "set twice"),
 ], ids=lambda text: text[:24])
 def test_a_mistake_is_an_error_with_its_line_number(tmp_path, line, problem):
-    done = check(tmp_path, f"# a comment\n\nregion = eu\n{line}\n")
+    done = check(tmp_path, f"# a comment\n\nlisten = 127.0.0.1:1\n{line}\n")
     assert done.returncode == 78, done  # EX_CONFIG: starting again will not help
     where = 4 + line.count("\n")
-    assert str(where) in done.stderr and problem in done.stderr, done.stderr
+    assert f"strongroom.conf:{where}: " in done.stderr and problem in done.stderr, done.stderr
 
 
 def test_messages_name_the_setting_and_never_its_value(tmp_path):

@@ -38,13 +38,18 @@ static void begin(void)
     must(rig_batch(rig, NULL, 0) == OK);
 }
 
+static void end(void)
+{
+    rig_free(rig);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc;
     (void)argv;
     must(secret_start((size_t)4 << 20, NULL) == OK);
     begin();
-    return 0;
+    return atexit(end);
 }
 
 static bool contains(struct span in, const char *text)

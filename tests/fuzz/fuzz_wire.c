@@ -11,13 +11,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static uint8_t buffer[LIMIT_FRAME];
 
-#define ROUND_TRIP(name)                                                                           \
-    static void try_##name(struct in in, struct out *o)                                            \
-    {                                                                                              \
-        struct wire_##name m;                                                                      \
-        wire_get_##name(&in, &m);                                                                  \
-        if (in_end(&in))                                                                           \
-            wire_put_##name(o, &m);                                                                \
+#define ROUND_TRIP(name)                                \
+    static void try_##name(struct in in, struct out *o) \
+    {                                                   \
+        struct wire_##name m;                           \
+        wire_get_##name(&in, &m);                       \
+        if (in_end(&in))                                \
+            wire_put_##name(o, &m);                     \
     }
 
 ROUND_TRIP(header)
@@ -36,8 +36,8 @@ ROUND_TRIP(result)
 ROUND_TRIP(cell)
 
 static void (*const tries[])(struct in in, struct out *o) = {
-    try_header,       try_hello,  try_session_request, try_session,     try_slot,
-    try_init_request, try_init,   try_unlock_request,  try_unlock,      try_system_keys,
+    try_header,       try_hello,  try_session_request, try_session, try_slot,
+    try_init_request, try_init,   try_unlock_request,  try_unlock,  try_system_keys,
     try_entry,        try_record, try_result,          try_cell,
 };
 

@@ -118,8 +118,8 @@ static inline status rig_call(struct rig *r)
 
     wire_finish(&r->out);
     assert_false(r->out.overflow);
-    keeper_answer(r->k, span_of(r->out.p, r->out.n),
-                  (struct mspan){ r->reply, sizeof(r->reply) }, &r->reply_n);
+    keeper_answer(r->k, span_of(r->out.p, r->out.n), (struct mspan){ r->reply, sizeof(r->reply) },
+                  &r->reply_n);
     r->body = in_of(span_of(r->reply, r->reply_n));
     wire_get_header(&r->body, &h);
     assert_false(r->body.bad);
@@ -242,8 +242,7 @@ static inline void rig_take_system_keys(struct rig *r)
     memcpy(r->intake, keys.intake_public, 32);
 }
 
-static inline status rig_try_init(struct rig *r, const struct wire_session *s,
-                                  const char *region)
+static inline status rig_try_init(struct rig *r, const struct wire_session *s, const char *region)
 {
     static const uint8_t ca_key[32] = { 9 };
     static const uint8_t card_private[32] = { 5 };

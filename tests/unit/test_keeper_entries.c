@@ -178,11 +178,9 @@ static void a_delivery_must_hold_a_usable_provider_key(void **state)
     struct rig *r = *state;
     uint8_t delivery[LIMIT_DELIVERY + 64];
     char longest[LIMIT_PROVIDER_KEY + 2];
-    struct wire_entry put = { .kind = ENTRY_KEY_PUT,
-                              .tenant = TENANT,
-                              .engagement = ENGAGEMENT,
-                              .key = KEY,
-                              .version = 1 };
+    struct wire_entry put = {
+        .kind = ENTRY_KEY_PUT, .tenant = TENANT, .engagement = ENGAGEMENT, .key = KEY, .version = 1
+    };
 
     rig_tenant(r, TENANT, ENGAGEMENT);
     memset(longest, 'k', sizeof(longest));
@@ -218,8 +216,7 @@ static void short_and_unprintable_keys_have_no_hint(void **state)
     assert_string_equal(r->hint, "");
     assert_int_equal(rig_put(r, TENANT, ENGAGEMENT, rig_id(32), 1, "twenty-characters-xx"), OK);
     assert_string_equal(r->hint, "...s-xx");
-    assert_int_equal(rig_put(r, TENANT, ENGAGEMENT, rig_id(33), 1, "twenty characters x \x7f"),
-                     OK);
+    assert_int_equal(rig_put(r, TENANT, ENGAGEMENT, rig_id(33), 1, "twenty characters x \x7f"), OK);
     assert_string_equal(r->hint, "");
 }
 
@@ -381,7 +378,8 @@ static void records_verify_offline_against_the_signed_checkpoint(void **state)
     wire_get_system_keys(&r->body, &keys);
     ledger_verify_init(&v, &r->vault, &tenant);
     for (uint8_t i = 0; i < 20; i++) {
-        struct wire_entry entry = { .kind = ENTRY_RECORD, .log = TENANT,
+        struct wire_entry entry = { .kind = ENTRY_RECORD,
+                                    .log = TENANT,
                                     .type = RECORD_LEASE_REFUSED };
         if (i == 0)
             entry = (struct wire_entry){ .kind = ENTRY_TENANT_NEW, .tenant = TENANT };
@@ -394,9 +392,8 @@ static void records_verify_offline_against_the_signed_checkpoint(void **state)
     struct span signed_note = in_span16(&r->body);
     assert_true(in_end(&r->body) && signed_note.n <= sizeof(note));
     memcpy(note, signed_note.p, signed_note.n);
-    assert_int_equal(ledger_verify_finish(&v, span_of(note, signed_note.n),
-                                          SPAN(keys.ledger_public), &e),
-                     OK);
+    assert_int_equal(
+        ledger_verify_finish(&v, span_of(note, signed_note.n), SPAN(keys.ledger_public), &e), OK);
     struct id nobody = rig_id(77);
     out_id(rig_begin(r, WIRE_CHECKPOINT), &nobody);
     assert_int_equal(rig_call(r), NOT_FOUND);
@@ -407,9 +404,9 @@ static void record_macs_are_checked_on_request(void **state)
     struct rig *r = *state;
     struct id vault_log = { { 0 } };
 
-    assert_int_equal(rig_entry(r, (struct wire_entry){ .kind = ENTRY_RECORD,
-                                                       .type = RECORD_SERVER_STARTED }),
-                     OK);
+    assert_int_equal(
+        rig_entry(r, (struct wire_entry){ .kind = ENTRY_RECORD, .type = RECORD_SERVER_STARTED }),
+        OK);
     for (unsigned wrong = 0; wrong < 3; wrong++) {
         struct out *o = rig_begin(r, WIRE_CHECK_MACS);
         out_id(o, &vault_log);

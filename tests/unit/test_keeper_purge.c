@@ -1,4 +1,4 @@
-/* The keeper's rules 4 and 5: keys die on time, locked or not; a clock that lies changes nothing. */
+/* The keeper's rules 4 and 5: keys die on time, locked or not, and a lying clock changes nothing. */
 #include "keeper_rig.h"
 #include "keyring/journal.h"
 
@@ -237,9 +237,8 @@ static void a_tombstone_without_a_purge_raises_one_alarm(void **state)
     keeper_free(r->k);
     r->k = NULL;
     assert_int_equal(keyring_open(r->keyring, true, &ring, NULL), OK);
-    assert_int_equal(keyring_destroy(ring, CELL_DATA_KEY, &key, 1, DESTROY_PURGED, rig_wall_us,
-                                     NULL),
-                     OK);
+    assert_int_equal(
+        keyring_destroy(ring, CELL_DATA_KEY, &key, 1, DESTROY_PURGED, rig_wall_us, NULL), OK);
     assert_int_equal(keyring_commit(ring, NULL), OK);
     keyring_close(ring);
     rig_open(r);
@@ -253,6 +252,32 @@ static void a_tombstone_without_a_purge_raises_one_alarm(void **state)
     rig_lock(r);
     rig_unlock(r);
     assert_int_equal(fold(r, RECORD_TOMBSTONE_ALARM, NULL), 0);
+}
+
+static void a_scar_raises_an_alarm_once_a_process(void **state)
+{
+    struct rig *r = *state;
+    struct rig_record last;
+    char path[128];
+    static const uint8_t debris[CELL_SIZE] = { 1, 2, 3, 4 };
+
+    assert_int_equal(rig_batch(r, NULL, 0), OK);
+    keeper_free(r->k);
+    r->k = NULL;
+    /* What a write leaves that a power cut interrupted: in the last place, which is empty. */
+    snprintf(path, sizeof(path), "%s/keyring", r->keyring);
+    FILE *f = fopen(path, "r+");
+    assert_non_null(f);
+    assert_int_equal(fseek(f, -(long)CELL_SIZE, SEEK_END), 0);
+    assert_int_equal(fwrite(debris, 1, sizeof(debris), f), sizeof(debris));
+    assert_int_equal(fclose(f), 0);
+    rig_open(r);
+    r->ack = 0;
+    rig_unlock(r);
+    rig_lock(r);
+    rig_unlock(r);
+    assert_int_equal(fold(r, RECORD_TOMBSTONE_ALARM, &last), 1);
+    assert_true(rig_line_has(&last, ",\"scars\":1,"));
 }
 
 static void folded_entries_leave_with_the_acknowledgement_only(void **state)
@@ -304,9 +329,9 @@ static void rule_5_a_clock_set_back_postpones_nothing(void **state)
     keeper_tick(r->k);
     assert_int_equal(rig_hello(r).next_due_us, 0);
     rig_unlock(r);
-    assert_int_equal(rig_entry(r, (struct wire_entry){ .kind = ENTRY_RECORD,
-                                                       .type = RECORD_SERVER_STARTED }),
-                     OK);
+    assert_int_equal(
+        rig_entry(r, (struct wire_entry){ .kind = ENTRY_RECORD, .type = RECORD_SERVER_STARTED }),
+        OK);
     assert_true(r->records[0].r.time_us >= before);
 }
 
@@ -380,6 +405,7 @@ int main(void)
         CASE(a_large_purge_leaves_one_entry_for_each_key),
         CASE(an_interrupted_purge_goes_on_without_telling_twice),
         CASE(a_tombstone_without_a_purge_raises_one_alarm),
+        CASE(a_scar_raises_an_alarm_once_a_process),
         CASE(folded_entries_leave_with_the_acknowledgement_only),
         CASE(two_folds_in_a_batch_take_different_entries),
         CASE(rule_5_a_clock_set_back_postpones_nothing),

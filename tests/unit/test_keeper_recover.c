@@ -144,9 +144,8 @@ static void an_unacknowledged_batch_survives_a_lock(void **state)
     assert_non_null(before);
     memcpy(before->heads, r->heads, sizeof(r->heads));
     before->head_count = r->head_count;
-    assert_int_equal(rig_entry(r, (struct wire_entry){ .kind = ENTRY_TENANT_NEW,
-                                                       .tenant = rig_id(2) }),
-                     OK);
+    assert_int_equal(
+        rig_entry(r, (struct wire_entry){ .kind = ENTRY_TENANT_NEW, .tenant = rig_id(2) }), OK);
     memcpy(r->heads, before->heads, sizeof(r->heads));
     r->head_count = before->head_count;
     free(before);
@@ -218,8 +217,8 @@ static void a_reply_that_would_not_fit_changes_nothing(void **state)
     }
     entries[0] = (struct wire_entry){ .kind = ENTRY_TENANT_NEW, .tenant = rig_id(2) };
     entries[LIMIT_BATCH_ENTRIES - 1] = (struct wire_entry){ .kind = ENTRY_ENGAGEMENT_END,
-                                      .tenant = TENANT,
-                                      .engagement = ENGAGEMENT };
+                                                            .tenant = TENANT,
+                                                            .engagement = ENGAGEMENT };
     rig_put_batch(r, entries, LIMIT_BATCH_ENTRIES);
     assert_int_equal(rig_call(r), LIMIT);
     assert_int_equal(rig_hello(r).batch_pending, 0);
@@ -293,9 +292,9 @@ static void a_vault_log_that_was_put_back_is_noticed(void **state)
     size_t old_n = r->heads[0].n;
 
     memcpy(old, r->heads[0].bytes, old_n);
-    assert_int_equal(rig_entry(r, (struct wire_entry){ .kind = ENTRY_RECORD,
-                                                       .type = RECORD_SERVER_STARTED }),
-                     OK);
+    assert_int_equal(
+        rig_entry(r, (struct wire_entry){ .kind = ENTRY_RECORD, .type = RECORD_SERVER_STARTED }),
+        OK);
     acknowledge(r);
     rig_lock(r);
     assert_int_equal(rig_hello(r).anchor_size, 2);

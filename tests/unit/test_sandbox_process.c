@@ -345,8 +345,8 @@ static void only_the_named_paths_are_left(void **state)
 static int optional_or_not(void)
 {
     static const char *const none[] = { NULL };
-    bool there = syscall(SYS_landlock_create_ruleset, NULL, (size_t)0,
-                         LANDLOCK_CREATE_RULESET_VERSION) > 0;
+    bool there =
+        syscall(SYS_landlock_create_ruleset, NULL, (size_t)0, LANDLOCK_CREATE_RULESET_VERSION) > 0;
 
     if (sandbox_paths(none, none, true, NULL) != OK)
         return 1;

@@ -175,6 +175,32 @@ static void the_longest_frames_pass_both_ways(void **state)
     rig_free(s.rig);
 }
 
+/* The frames of a real keeper lie in the slab that a lock wipes. */
+static void a_lock_is_answered_although_it_wipes_the_frames(void **state)
+{
+    struct service s = { .rig = rig_new() };
+    struct wire_client *client = NULL;
+    pthread_t thread;
+    struct in body;
+    int fds[2];
+
+    (void)state;
+    rig_init(s.rig);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+    assert_int_equal(wire_client_new(fds[0], &client, NULL), OK);
+    s.fd = fds[1];
+    assert_int_equal(pthread_create(&thread, NULL, serve, &s), 0);
+    wire_client_begin(client, WIRE_LOCK);
+    assert_int_equal(wire_client_call(client, &body, NULL), OK);
+    assert_true(in_end(&body));
+    wire_client_begin(client, WIRE_SYSTEM_KEYS);
+    assert_int_equal(wire_client_call(client, &body, NULL), LOCKED);
+    wire_client_free(client);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    close(fds[1]);
+    rig_free(s.rig);
+}
+
 static void an_overlong_frame_is_refused_whatever_it_claims(void **state)
 {
     struct service s = { .rig = rig_new() };
@@ -189,8 +215,8 @@ static void an_overlong_frame_is_refused_whatever_it_claims(void **state)
     s.fd = fds[1];
     assert_int_equal(pthread_create(&thread, NULL, serve, &s), 0);
     out_init(&o, frame, sizeof(frame));
-    wire_put_header(&o, &(struct wire_header){ .length = LIMIT_FRAME, .op = WIRE_HELLO,
-                                               .number = 5 });
+    wire_put_header(&o,
+                    &(struct wire_header){ .length = LIMIT_FRAME, .op = WIRE_HELLO, .number = 5 });
     assert_int_equal(send(fds[0], frame, sizeof(frame), 0), (ssize_t)sizeof(frame));
     ssize_t n = recv(fds[0], frame, sizeof(frame), 0);
     assert_true(n > WIRE_HEADER);
@@ -214,6 +240,7 @@ int main(void)
         cmocka_unit_test(a_keeper_that_is_gone_or_mad_is_an_io_error),
         cmocka_unit_test(a_request_that_is_too_long_is_not_sent),
         cmocka_unit_test(the_longest_frames_pass_both_ways),
+        cmocka_unit_test(a_lock_is_answered_although_it_wipes_the_frames),
         cmocka_unit_test(an_overlong_frame_is_refused_whatever_it_claims),
     };
 

@@ -85,10 +85,18 @@ static void finish_refuses_what_is_no_frame(void **state)
 
 static void hello_comes_back(void **state)
 {
-    struct wire_hello m = { .version = WIRE_VERSION, .state = KEEPER_BROKEN, .heads_loaded = 1,
-                            .batch_pending = 1, .clock_held = 1, .vault = id_of(3),
-                            .region = span_text("eu"), .epoch = 4, .journal_count = 5,
-                            .anchor_size = 6, .next_due_us = 7, .time_us = 8,
+    struct wire_hello m = { .version = WIRE_VERSION,
+                            .state = KEEPER_BROKEN,
+                            .heads_loaded = 1,
+                            .batch_pending = 1,
+                            .clock_held = 1,
+                            .vault = id_of(3),
+                            .region = span_text("eu"),
+                            .epoch = 4,
+                            .journal_count = 5,
+                            .anchor_size = 6,
+                            .next_due_us = 7,
+                            .time_us = 8,
                             .broken_reason = span_text("why") };
     struct wire_hello got;
 
@@ -111,20 +119,20 @@ static void hello_comes_back(void **state)
 }
 
 /* Every message must be refused at every cut, and not read beyond it. */
-#define CUTS(put, get, type, ...)                                                                  \
-    do {                                                                                           \
-        struct type original = { __VA_ARGS__ };                                                    \
-        struct type got;                                                                           \
-        begin();                                                                                   \
-        put(&out, &original);                                                                      \
-        struct in whole = written();                                                               \
-        get(&whole, &got);                                                                         \
-        assert_true(in_end(&whole));                                                               \
-        for (size_t n = 0; n < out.n; n++) {                                                       \
-            struct in cut = in_of(span_of(out.p, n));                                              \
-            get(&cut, &got);                                                                       \
-            assert_true(cut.bad);                                                                  \
-        }                                                                                          \
+#define CUTS(put, get, type, ...)                     \
+    do {                                              \
+        struct type original = { __VA_ARGS__ };       \
+        struct type got;                              \
+        begin();                                      \
+        put(&out, &original);                         \
+        struct in whole = written();                  \
+        get(&whole, &got);                            \
+        assert_true(in_end(&whole));                  \
+        for (size_t n = 0; n < out.n; n++) {          \
+            struct in cut = in_of(span_of(out.p, n)); \
+            get(&cut, &got);                          \
+            assert_true(cut.bad);                     \
+        }                                             \
     } while (0)
 
 static void every_cut_of_every_message_is_refused(void **state)
@@ -136,8 +144,8 @@ static void every_cut_of_every_message_is_refused(void **state)
          .purpose = SESSION_UNLOCK);
     CUTS(wire_put_session, wire_get_session, wire_session, .epoch = 1);
     CUTS(wire_put_slot, wire_get_slot, wire_slot, .kind = 1, .label = span_text("a"));
-    CUTS(wire_put_init_request, wire_get_init_request, wire_init_request,
-         .region = span_text("eu"), .ca_key = span_of(bytes, 32));
+    CUTS(wire_put_init_request, wire_get_init_request, wire_init_request, .region = span_text("eu"),
+         .ca_key = span_of(bytes, 32));
     CUTS(wire_put_init, wire_get_init, wire_init, .sealed_recovery = SPAN(bytes));
     CUTS(wire_put_unlock_request, wire_get_unlock_request, wire_unlock_request,
          .sealed_secret = SPAN(bytes));
@@ -154,11 +162,21 @@ static void every_cut_of_every_message_is_refused(void **state)
 
 static void an_entry_carries_only_what_its_kind_uses(void **state)
 {
-    struct wire_entry m = { .log = id_of(1), .type = 2, .outcome = 1, .reason = 3,
-                            .tenant = id_of(4), .engagement = id_of(5), .key = id_of(6),
-                            .version = 7, .provider = 8, .gateway = id_of(9),
-                            .certificate = { 10 }, .expires_us = 11, .lease = id_of(12),
-                            .lease_mac = { 13 }, .data = span_text("data"),
+    struct wire_entry m = { .log = id_of(1),
+                            .type = 2,
+                            .outcome = 1,
+                            .reason = 3,
+                            .tenant = id_of(4),
+                            .engagement = id_of(5),
+                            .key = id_of(6),
+                            .version = 7,
+                            .provider = 8,
+                            .gateway = id_of(9),
+                            .certificate = { 10 },
+                            .expires_us = 11,
+                            .lease = id_of(12),
+                            .lease_mac = { 13 },
+                            .data = span_text("data"),
                             .fields = span_text("fields") };
     struct wire_entry got;
 

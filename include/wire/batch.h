@@ -1,0 +1,86 @@
+/*
+ * The work: entries in order, carried out together, with the records that they leave.
+ */
+#ifndef WIRE_BATCH_H
+#define WIRE_BATCH_H
+
+#include "wire/frame.h"
+
+/* HEADS: request u8 last (1: this is the last page), u16 count, count * span16 head (see
+ * ledger/tree.h). The reply is empty. The vault's log must be among them unless its size is 0, and
+ * not shorter than HELLO's anchor_size. CONFLICT while heads are older than a pending batch. */
+
+/*
+ * BATCH. Request: u64 ack (number of the last batch whose records are durable; 0 if none), u16
+ * count, entries. Reply: u64 batch number, u16 count of results, results, u16 count of heads,
+ * span16 heads of the logs touched. The keyring changes of all entries are durable before the
+ * reply. RECOVER: request empty; the reply of the unacknowledged batch without data and lease
+ * tokens, or one without results.
+ */
+enum entry_kind {
+    ENTRY_RECORD = 1,           /* a plain record */
+    ENTRY_TENANT_NEW = 2,       /* log of a tenant; tenant.created is its record 0 */
+    ENTRY_ENGAGEMENT_START = 3, /* engagement cell; the tenant's seed if it has none */
+    ENTRY_ENGAGEMENT_END = 4,   /* due = now + 7 days */
+    ENTRY_KEY_PUT = 5,          /* open the delivery, make a data key, seal */
+    ENTRY_KEY_OPEN = 6,         /* lease: open a provider key */
+    ENTRY_LEASE_RENEW = 7,      /* check the lease token, record */
+    ENTRY_LEASE_RELEASE = 8,
+    ENTRY_KEY_DESTROY = 9,    /* destroy the data key of one version */
+    ENTRY_FOLD = 10,          /* journal entries become records, tombstones are proven */
+    ENTRY_CLOCK_CONFIRM = 11, /* an operator accepts the clock after a jump */
+    ENTRY_VAULT_CREATED = 12  /* first record of the vault's log, once, right after INIT */
+};
+
+/* One shape for all kinds; unused members are zero. Sent are only those that the kind uses. */
+struct wire_entry {
+    uint8_t kind;
+    struct id log;   /* RECORD; the others' records go to the tenant's log or the vault's */
+    uint16_t type;   /* RECORD: enum record_type */
+    uint8_t outcome; /* RECORD */
+    uint8_t reason;  /* KEY_DESTROY: enum destroy_reason */
+    struct id tenant;
+    struct id engagement; /* ENGAGEMENT_*, KEY_PUT; later the key's cell says it */
+    struct id key;
+    uint32_t version;
+    uint16_t provider; /* provider code, bound into the seal */
+    struct id gateway;
+    uint8_t certificate[32]; /* SHA-256 of the gateway's SubjectPublicKeyInfo */
+    uint64_t expires_us;     /* leases */
+    struct id lease;         /* RENEW, RELEASE */
+    uint8_t lease_mac[16];
+    struct span data;   /* KEY_PUT: delivery sealed to the intake key; KEY_OPEN: sealed value */
+    struct span fields; /* engine-built fragment, see ledger/record.h */
+};
+void wire_put_entry(struct out *o, const struct wire_entry *m);
+void wire_get_entry(struct in *i, struct wire_entry *m);
+
+/* A record as the keeper made it. */
+struct wire_record {
+    struct id log;
+    uint64_t seq;
+    uint64_t time_us;
+    uint16_t type;
+    uint8_t outcome;
+    uint8_t mac[32];
+    struct span line;
+};
+void wire_put_record(struct out *o, const struct wire_record *m);
+void wire_get_record(struct in *i, struct wire_record *m);
+
+/* What became of one entry. Result: fixed part, u16 count of records, the records.
+ * status != OK: the record says operation.failed, and data is empty. */
+struct wire_result {
+    uint8_t status;
+    struct id lease;       /* KEY_OPEN: the new lease */
+    uint8_t lease_mac[16]; /* KEY_OPEN: token = lease | mac */
+    uint64_t due_us;       /* ENGAGEMENT_END: when the keys die */
+    struct span hint;      /* KEY_PUT: redacted hint, printable ASCII */
+    struct span data;      /* KEY_PUT: sealed value; KEY_OPEN: the provider key (secret) */
+    struct span reason;    /* literal text of a failure */
+    uint16_t record_count; /* records follow */
+};
+void wire_put_result(struct out *o, const struct wire_result *m);
+void wire_get_result(struct in *i, struct wire_result *m);
+
+#endif

@@ -1,0 +1,99 @@
+/*
+ * What server and keeper say to each other: one request, one reply, each a single message on a
+ * SOCK_SEQPACKET socketpair, at most LIMIT_FRAME bytes, integers big-endian.
+ *
+ *   frame = u32 length of the whole frame | u16 op | u8 status | u8 0 | u64 number | body
+ *
+ * The reply repeats op and number; a reply with another number belongs to a server that died and
+ * is dropped. status is the keeper's; with anything but OK the body is u16-prefixed text, one of
+ * the keeper's literal reasons. Spans in decoded messages are views into the frame.
+ *
+ * Every put function writes with sticky overflow, every get function leaves in.bad set on a short
+ * or impossible message; receivers also demand in_end().
+ */
+#ifndef WIRE_FRAME_H
+#define WIRE_FRAME_H
+
+#include "base/bytes.h"
+#include "base/limits.h"
+#include "base/status.h"
+
+#define WIRE_HEADER  16
+#define WIRE_VERSION 1
+
+enum wire_op {
+    WIRE_HELLO = 1,         /* state of the keeper; always answered */
+    WIRE_SESSION = 2,       /* begin init or unlock: one-time key, nonce */
+    WIRE_SLOTS = 3,         /* public parts of all slots */
+    WIRE_INIT = 4,          /* create the keyring; unlocked afterwards */
+    WIRE_UNLOCK = 5,        /* open a slot */
+    WIRE_UNLOCK_FAILED = 6, /* the server refused the assertion: journal it, end the session */
+    WIRE_LOCK = 7,          /* wipe at once */
+    WIRE_SYSTEM_KEYS = 8,   /* what the server needs while unlocked */
+    WIRE_HEADS = 9,         /* load log heads after an unlock */
+    WIRE_BATCH = 10,        /* the work: entries in order, each with its records */
+    WIRE_RECOVER = 11,      /* the last batch reply again, if it was not acknowledged */
+    WIRE_CELLS = 12,        /* list of live cells, by page */
+    WIRE_CHECK_MACS = 13,   /* verify record MACs */
+    WIRE_CHECKPOINT = 14    /* signed note over the current tree of a log */
+};
+
+struct wire_header {
+    uint32_t length;
+    uint16_t op;
+    uint8_t status;
+    uint64_t number;
+};
+void wire_put_header(struct out *o, const struct wire_header *h); /* length patched by finish */
+void wire_finish(struct out *o);
+void wire_get_header(struct in *i, struct wire_header *h);
+
+/* HELLO: request empty. */
+enum keeper_state { KEEPER_EMPTY = 0, KEEPER_LOCKED = 1, KEEPER_UNLOCKED = 2, KEEPER_BROKEN = 3 };
+struct wire_hello {
+    uint16_t version;
+    uint8_t state;
+    uint8_t heads_loaded;  /* the keeper holds heads: do not send them again */
+    uint8_t batch_pending; /* RECOVER has something */
+    uint8_t clock_held;    /* the clock jumped: purges wait for a confirmation */
+    struct id vault;
+    struct span region;
+    uint32_t epoch;
+    uint32_t journal_count;    /* entries waiting to be folded */
+    uint64_t anchor_size;      /* vault log size in the superblock */
+    uint64_t next_due_us;      /* earliest purge, 0 if none */
+    uint64_t time_us;          /* the keeper's time */
+    struct span broken_reason; /* literal text when broken */
+};
+void wire_put_hello(struct out *o, const struct wire_hello *m);
+void wire_get_hello(struct in *i, struct wire_hello *m);
+
+/* SYSTEM_KEYS: request empty; LOCKED unless unlocked. */
+struct wire_system_keys {
+    struct span database_key;  /* 32, secret */
+    struct span ca_key;        /* 32, secret */
+    uint8_t intake_public[32]; /* X25519: clients seal provider keys to it */
+    uint8_t ledger_public[32]; /* Ed25519: signs checkpoints */
+};
+void wire_put_system_keys(struct out *o, const struct wire_system_keys *m);
+void wire_get_system_keys(struct in *i, struct wire_system_keys *m);
+
+/* CELLS: request u64 cursor; reply u64 next cursor (0: end), u16 count, cells. */
+struct wire_cell {
+    uint8_t type; /* enum cell_type */
+    struct id id;
+    struct id parent;
+    struct id engagement;
+    uint32_t version;
+    uint64_t created_us;
+    uint64_t due_us;
+};
+void wire_put_cell(struct out *o, const struct wire_cell *m);
+void wire_get_cell(struct in *i, struct wire_cell *m);
+
+/* CHECK_MACS: request log id, u16 count, count * (span16 line, mac 32). Reply u16 index of the
+ * first that does not match, or count. */
+/* CHECKPOINT: request log id; reply span16 note. NOT_FOUND for an unknown log. It covers records
+ * that are not acknowledged yet: ask only after they are durable. */
+
+#endif

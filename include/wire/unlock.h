@@ -1,0 +1,94 @@
+/*
+ * Init and unlock. A session ties the touch of a hardware key to one keeper key, one server
+ * certificate and one slot; it serves one attempt within UNLOCK_SESSION_S seconds.
+ */
+#ifndef WIRE_UNLOCK_H
+#define WIRE_UNLOCK_H
+
+#include "wire/frame.h"
+
+/* SESSION */
+enum session_purpose { SESSION_INIT = 1, SESSION_UNLOCK = 2 };
+struct wire_session_request {
+    uint8_t purpose;
+    uint8_t server_certificate[32]; /* SHA-256 of the DER certificate; zeros for init */
+    struct id slot;                 /* zero for init */
+};
+struct wire_session {
+    struct id session;
+    uint8_t nonce[32];
+    uint8_t keeper_key[32]; /* one-time X25519: the client seals its secret to it */
+    struct id vault;        /* for init: the id the vault will have */
+    uint32_t epoch;
+    uint8_t salt[32]; /* hmac-secret salt to use */
+    uint8_t salt_next[32];
+    uint8_t transcript[32]; /* = wire_transcript of the above; the client computes its own */
+};
+void wire_put_session_request(struct out *o, const struct wire_session_request *m);
+void wire_get_session_request(struct in *i, struct wire_session_request *m);
+void wire_put_session(struct out *o, const struct wire_session *m);
+void wire_get_session(struct in *i, struct wire_session *m);
+
+/*
+ * The transcript T that the assertion signs as clientDataHash:
+ * SHA-256(LBL("unlock"; u16 purpose, vault, session, nonce, keeper key, server certificate, slot,
+ * u32 epoch)). For init the slot and the certificate are zero.
+ */
+void wire_transcript(const struct wire_session_request *request, const struct wire_session *session,
+                     uint8_t out[static 32]);
+
+/* SLOTS: reply u16 count, then slots. */
+struct wire_slot {
+    struct id id;
+    uint8_t kind; /* enum slot_kind of the keyring: 1 FIDO2, 2 recovery card */
+    uint8_t user_verification;
+    uint32_t generation;
+    struct span label;
+    struct span credential_id;
+    uint8_t cose_public[64];
+    uint8_t aaguid[16];
+};
+void wire_put_slot(struct out *o, const struct wire_slot *m);
+void wire_get_slot(struct in *i, struct wire_slot *m);
+
+/* INIT. sealed_secret = box_seal(keeper_key, T | secret 32 | secret for salt_next 32). */
+struct wire_init_request {
+    struct id session;
+    struct span region;
+    struct span label; /* operator name */
+    struct span credential_id;
+    uint8_t cose_public[64];
+    uint8_t aaguid[16];
+    struct span sealed_secret;
+    uint8_t recovery_key[32]; /* X25519 of the client: the recovery card's code is sealed to it */
+    struct span ca_key;       /* 32-byte private scalar of the CA, made by the server */
+};
+struct wire_init {
+    struct id vault;
+    struct id slot;
+    struct span sealed_recovery; /* box_seal(recovery_key, slot id 16 | code 32) */
+};
+void wire_put_init_request(struct out *o, const struct wire_init_request *m);
+void wire_get_init_request(struct in *i, struct wire_init_request *m);
+void wire_put_init(struct out *o, const struct wire_init *m);
+void wire_get_init(struct in *i, struct wire_init *m);
+
+/* UNLOCK. sealed_secret = box_seal(keeper_key, T | secret 32 | next secret 32), or for a
+ * recovery slot T | code 32. */
+struct wire_unlock_request {
+    struct id session;
+    struct id slot;
+    struct span sealed_secret;
+};
+struct wire_unlock {
+    uint8_t state; /* enum keeper_state */
+    uint8_t have;  /* shares collected */
+    uint8_t need;
+};
+void wire_put_unlock_request(struct out *o, const struct wire_unlock_request *m);
+void wire_get_unlock_request(struct in *i, struct wire_unlock_request *m);
+void wire_put_unlock(struct out *o, const struct wire_unlock *m);
+void wire_get_unlock(struct in *i, struct wire_unlock *m);
+/* UNLOCK_FAILED: request is session id and slot id; the reply is empty. */
+
+#endif
