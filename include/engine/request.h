@@ -64,14 +64,14 @@ enum problem { PROBLEM_BY_STATUS, PROBLEM_WRONG_REGION, PROBLEM_STORAGE };
 struct request {
     /* from the face */
     enum verb verb;
-    struct holder peer;         /* role ROLE_NONE: nobody known; ROLE_LOCAL: the Unix socket */
+    struct holder peer;             /* role ROLE_NONE: nobody known; ROLE_LOCAL: the Unix socket */
     uint8_t server_certificate[32]; /* SHA-256 of the DER certificate shown to this peer */
     char id[ID_HEX_LENGTH + 1];
     char param[REQUEST_PARAMS][REQUEST_PARAM]; /* from the path, names or tokens */
-    char after[REQUEST_PARAM];  /* ?after= */
-    uint64_t from;              /* ?from= */
-    uint64_t limit;             /* ?limit=, 0: default */
-    json_t *body;               /* owned; NULL or an object */
+    char after[REQUEST_PARAM];                 /* ?after= */
+    uint64_t from;                             /* ?from= */
+    uint64_t limit;                            /* ?limit=, 0: default */
+    json_t *body;                              /* owned; NULL or an object */
     void (*done)(struct request *rq);
     void *context;
 
@@ -79,22 +79,22 @@ struct request {
     status outcome;
     struct err err;
     enum problem problem;
-    bool created;          /* 201 instead of 200 */
-    json_t *reply;         /* owned */
-    struct secret *value;  /* owned: a provider key, added to the reply as "value" */
-    char *lines;           /* owned: an NDJSON body instead of reply */
+    bool created;         /* 201 instead of 200 */
+    json_t *reply;        /* owned */
+    struct secret *value; /* owned: a provider key, added to the reply as "value" */
+    char *lines;          /* owned: an NDJSON body instead of reply */
     size_t lines_length;
-    uint64_t log_size;     /* with lines */
+    uint64_t log_size; /* with lines */
 
     /* the engine's own */
     struct request *next;
-    struct id log;          /* where a refusal is recorded: zero is the vault's log */
-    struct id tenant;       /* of a tenant certificate */
-    struct id gateway;      /* of a gateway certificate */
-    void *plan;             /* owned: from apply to complete */
-    uint16_t entry_count;   /* entries it put into the batch */
-    uint16_t result_index;  /* results seen so far */
-    char keeper_why[96];    /* copy of a keeper's literal reason */
+    struct id log;         /* where a refusal is recorded: zero is the vault's log */
+    struct id tenant;      /* of a tenant certificate */
+    struct id gateway;     /* of a gateway certificate */
+    void *plan;            /* owned: from apply to complete */
+    uint16_t entry_count;  /* entries it put into the batch */
+    uint16_t result_index; /* results seen so far */
+    char keeper_why[96];   /* copy of a keeper's literal reason */
 };
 
 /* A zeroed request with a fresh random id; NULL without memory. free wipes and frees everything. */

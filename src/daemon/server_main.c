@@ -74,7 +74,9 @@ static void directory(const struct conf *c, const char *name, char out[DIRECTORY
 static status jail(const struct conf *c, struct err *e)
 {
     char store[DIRECTORY], tls[DIRECTORY], run[DIRECTORY];
-    const char *read_dirs[] = { "/usr", "/lib", "/lib64", "/etc", "/dev", "/proc/self", "/sys", NULL };
+    const char *read_dirs[] = {
+        "/usr", "/lib", "/lib64", "/etc", "/dev", "/proc/self", "/sys", NULL
+    };
     const char *write_dirs[] = { store, tls, run, NULL };
     char *slash;
     status st;

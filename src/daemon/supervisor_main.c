@@ -23,11 +23,12 @@
 #include "conf/conf.h"
 #include "sandbox/sandbox.h"
 
-#define CHILD_FD       3
-#define EXIT_USAGE     2
-#define EXIT_CONFIG    78          /* EX_CONFIG, from a child: restarting will not help */
-#define QUICK_US       SECOND_US   /* a child that lived shorter waits before its successor */
-#define GRACE_S        10          /* for a child that was asked to stop */
+#define CHILD_FD    3
+#define EXIT_USAGE  2
+#define EXIT_CONFIG 78        /* EX_CONFIG, from a child: restarting will not help */
+#define QUICK_US    SECOND_US /* a child that lived shorter waits before its successor */
+#define QUICK_EXITS 2
+#define GRACE_S     10 /* for a child that was asked to stop */
 
 enum child { KEEPER, SERVER, CHILDREN };
 
@@ -40,7 +41,7 @@ struct supervisor {
     int ends[CHILDREN]; /* of the socketpair; ends[SERVER] is kept for the server's successors */
     uint64_t started_us[CHILDREN];
     unsigned quick_exits[CHILDREN];
-    bool served; /* a server ran for a while: the configuration was good once */
+    bool served; /* a child ran for a while: the configuration was good once */
 };
 
 static int usage(FILE *to, int code)
@@ -51,7 +52,8 @@ static int usage(FILE *to, int code)
           "       strongroomd --version\n"
           "\n"
           "SIGHUP restarts the server part (for an upgrade) without locking the vault;\n"
-          "SIGTERM stops everything: the vault is locked then.\n", to);
+          "SIGTERM stops everything: the vault is locked then.\n",
+          to);
     return code;
 }
 
@@ -223,8 +225,9 @@ static void pause_if_quick(struct supervisor *s, enum child c)
     static const struct timespec pause = { .tv_nsec = 500 * 1000 * 1000 };
     bool quick = clock_monotonic_us() - s->started_us[c] < QUICK_US;
 
+    s->served |= !quick;
     s->quick_exits[c] = quick ? s->quick_exits[c] + 1 : 0;
-    if (s->quick_exits[c] > 2)
+    if (s->quick_exits[c] > QUICK_EXITS)
         nanosleep(&pause, NULL);
 }
 
@@ -235,13 +238,13 @@ static bool keeper_ended(struct supervisor *s)
     stop(s, SERVER, SIGKILL);
     close(s->ends[SERVER]);
     pause_if_quick(s, KEEPER);
+    if (!s->served && s->quick_exits[KEEPER] > QUICK_EXITS)
+        return false; /* it never worked: another daemon has the keyring, or cannot be mended here */
     return start_both(s);
 }
 
 static bool server_ended(struct supervisor *s)
 {
-    if (clock_monotonic_us() - s->started_us[SERVER] >= QUICK_US)
-        s->served = true;
     pause_if_quick(s, SERVER);
     log_number(LOG_WARN_, "the server ended and is started again", "quick_exits",
                s->quick_exits[SERVER]);
@@ -314,12 +317,12 @@ static bool load(const char *path, struct conf *c)
         return true;
     if (trouble.line == 0)
         fprintf(stderr, "strongroomd: %s: %s%s%s\n", path,
-                trouble.setting == NULL ? "" : trouble.setting,
-                trouble.setting == NULL ? "" : ": ", trouble.why);
+                trouble.setting == NULL ? "" : trouble.setting, trouble.setting == NULL ? "" : ": ",
+                trouble.why);
     else
         fprintf(stderr, "strongroomd: %s:%u: %s%s%s\n", path, trouble.line,
-                trouble.setting == NULL ? "" : trouble.setting,
-                trouble.setting == NULL ? "" : ": ", trouble.why);
+                trouble.setting == NULL ? "" : trouble.setting, trouble.setting == NULL ? "" : ": ",
+                trouble.why);
     return false;
 }
 
@@ -351,12 +354,11 @@ static int run(const char *config)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = { { "config", required_argument, NULL, 'c' },
-                                             { "check", no_argument, NULL, 'k' },
-                                             { "sample-config", no_argument, NULL, 's' },
-                                             { "version", no_argument, NULL, 'v' },
-                                             { "help", no_argument, NULL, 'h' },
-                                             { NULL, 0, NULL, 0 } };
+    static const struct option options[] = {
+        { "config", required_argument, NULL, 'c' },  { "check", no_argument, NULL, 'k' },
+        { "sample-config", no_argument, NULL, 's' }, { "version", no_argument, NULL, 'v' },
+        { "help", no_argument, NULL, 'h' },          { NULL, 0, NULL, 0 }
+    };
     const char *config = NULL;
     bool check = false;
     struct conf conf;
@@ -364,22 +366,12 @@ int main(int argc, char **argv)
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
-        case 'c':
-            config = optarg;
-            break;
-        case 'k':
-            check = true;
-            break;
-        case 's':
-            conf_sample(stdout);
-            return 0;
-        case 'v':
-            puts("strongroomd " STRONGROOM_VERSION);
-            return 0;
-        case 'h':
-            return usage(stdout, 0);
-        default:
-            return usage(stderr, EXIT_USAGE);
+        case 'c': config = optarg; break;
+        case 'k': check = true; break;
+        case 's': conf_sample(stdout); return 0;
+        case 'v': puts("strongroomd " STRONGROOM_VERSION); return 0;
+        case 'h': return usage(stdout, 0);
+        default: return usage(stderr, EXIT_USAGE);
         }
     }
     if (config == NULL || optind != argc)

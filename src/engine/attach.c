@@ -71,8 +71,10 @@ static status check_vault(struct engine *en, bool created, struct err *e)
         return fail(e, CORRUPT, "the database belongs to another vault", 0);
     if (st == OK) {
         st = store_certificates(en->store, NULL, &first, 1, &count, e);
-        return st == OK && count == 0 ? fail(e, CORRUPT, "init was interrupted: nobody has a "
-                                             "certificate; empty data_dir and begin again", 0)
+        return st == OK && count == 0 ? fail(e, CORRUPT,
+                                             "init was interrupted: nobody has a "
+                                             "certificate; empty data_dir and begin again",
+                                             0)
                                       : st;
     }
     if (st != NOT_FOUND)
@@ -148,7 +150,10 @@ static status load_heads(struct engine *en, struct err *e)
  * answered too. */
 struct unanswered {
     struct engine *en;
-    struct { struct id log; uint64_t first, last; } logs[LIMIT_BATCH_ENTRIES * 2];
+    struct {
+        struct id log;
+        uint64_t first, last;
+    } logs[LIMIT_BATCH_ENTRIES * 2];
     size_t count;
 };
 
@@ -178,8 +183,10 @@ static status record_unanswered(struct engine *en, const struct unanswered *u, s
     status st = OK;
 
     for (size_t i = 0; st == OK && i < u->count; i++) {
-        struct wire_entry entry = { .kind = ENTRY_RECORD, .log = u->logs[i].log,
-                                    .type = RECORD_RECOVERY_UNANSWERED, .outcome = OUTCOME_FAILED };
+        struct wire_entry entry = { .kind = ENTRY_RECORD,
+                                    .log = u->logs[i].log,
+                                    .type = RECORD_RECOVERY_UNANSWERED,
+                                    .outcome = OUTCOME_FAILED };
         struct fields f;
 
         fields_init(&f);
@@ -260,6 +267,8 @@ status engine_attach(struct engine *en, bool created, struct err *e)
         st = record_unanswered(en, &unanswered, e);
     if (st == OK)
         st = reconcile(en, e);
+    if (st == OK)
+        st = destroy_revoked(en, NULL, e); /* a revocation that was cut off */
     if (st == OK)
         st = schedule_fold(en, e);
     if (st == OK)

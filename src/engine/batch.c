@@ -32,8 +32,8 @@ status batch_begin(struct engine *en, struct err *e)
 status batch_entry(struct engine *en, struct request *rq, const struct wire_entry *entry,
                    struct err *e)
 {
-    size_t cost = (entry->kind == ENTRY_FOLD ? FOLD_COST : ENTRY_COST) + entry->data.n
-                  + entry->fields.n;
+    size_t cost =
+        (entry->kind == ENTRY_FOLD ? FOLD_COST : ENTRY_COST) + entry->data.n + entry->fields.n;
 
     if (en->batch_cost + cost > BATCH_BUDGET || en->batch_count >= LIMIT_BATCH_ENTRIES) {
         en->batch_no_room = true;
@@ -83,8 +83,12 @@ static status store_records_of(struct engine *en, struct in *body, uint16_t coun
         wire_get_record(body, &r);
         if (body->bad)
             break;
-        row = (struct store_record){ .log = r.log, .seq = r.seq, .time_us = r.time_us,
-                                     .type = r.type, .outcome = r.outcome, .line = r.line };
+        row = (struct store_record){ .log = r.log,
+                                     .seq = r.seq,
+                                     .time_us = r.time_us,
+                                     .type = r.type,
+                                     .outcome = r.outcome,
+                                     .line = r.line };
         memcpy(row.mac, r.mac, sizeof row.mac);
         st = store_record_add(en->store, &row, e);
         engine_time_heard(en, r.time_us);
@@ -226,8 +230,7 @@ static status hand_result(struct engine *en, const struct wire_result *r, void *
 {
     struct request **at = context;
     struct request *rq;
-    status (*complete)(struct engine *, struct request *, const struct wire_result *,
-                       struct err *);
+    status (*complete)(struct engine *, struct request *, const struct wire_result *, struct err *);
 
     while (*at != NULL && (*at)->result_index >= (*at)->entry_count)
         *at = (*at)->next;
@@ -237,10 +240,10 @@ static status hand_result(struct engine *en, const struct wire_result *r, void *
     rq->result_index++;
     if (rq->outcome != OK) /* this was the record of its refusal */
         return OK;
-    if (r->status != OK
-        && !(r->status == NOT_FOUND && (verb_row(rq->verb)->flags & FLAG_DESTROYS) != 0)) {
-        size_t n = r->reason.n < sizeof rq->keeper_why - 1 ? r->reason.n
-                                                           : sizeof rq->keeper_why - 1;
+    if (r->status != OK &&
+        !(r->status == NOT_FOUND && (verb_row(rq->verb)->flags & FLAG_DESTROYS) != 0)) {
+        size_t n =
+            r->reason.n < sizeof rq->keeper_why - 1 ? r->reason.n : sizeof rq->keeper_why - 1;
 
         memcpy(rq->keeper_why, r->reason.p, n);
         rq->outcome = (status)(r->status < STATUS_COUNT ? r->status : BUG);
@@ -283,7 +286,8 @@ void batch_run(struct engine *en, struct request **queue)
     at = list = fill(en, queue);
     if (batch_finish(en, &listener, &e) != OK)
         engine_die(__func__, &e);
-    if (en->grace_over && schedule_end_grace(en, &e) != OK)
+    if ((en->grace_over && destroy_grace_over(en, &e) != OK) ||
+        (en->revoke_more && destroy_revoked(en, &en->revoke_key, &e) != OK))
         engine_die(__func__, &e);
     while (list != NULL) {
         struct request *rq = list;

@@ -15,8 +15,8 @@ status certificate_sign(const struct identity_ca *ca, const struct identity_requ
     status st = body_text(rq, "csr", false, LIMIT_CSR, &csr, e);
 
     if (st == OK)
-        st = identity_issue_client(ca, span_text(csr), request, ret_pem, LIMIT_CERTIFICATE,
-                                   &holder, e);
+        st = identity_issue_client(ca, span_text(csr), request, ret_pem, LIMIT_CERTIFICATE, &holder,
+                                   e);
     if (st != OK)
         return st;
     *c = (struct store_certificate){ .role = (uint8_t)request->role,
@@ -30,7 +30,9 @@ status certificate_sign(const struct identity_ca *ca, const struct identity_requ
 status certificate_make(struct engine *en, struct request *rq, enum role role, const char *name,
                         struct store_certificate *c, char *ret_pem, struct err *e)
 {
-    struct identity_request request = { .vault = &en->vault, .role = role, .name = name,
+    struct identity_request request = { .vault = &en->vault,
+                                        .role = role,
+                                        .name = name,
                                         .now_us = engine_now_us(en),
                                         .days = en->settings.certificate_days };
     status st = certificate_sign(en->ca, &request, rq, c, ret_pem, e);
@@ -43,8 +45,10 @@ status certificate_make(struct engine *en, struct request *rq, enum role role, c
 /* In the database and in the policy, so that the next request may use it. */
 status certificate_keep(struct engine *en, const struct store_certificate *c, struct err *e)
 {
-    struct policy_certificate held = { .role = (enum role)c->role, .tenant = c->tenant,
-                                       .gateway = c->gateway, .revoked = c->revoked_us != 0 };
+    struct policy_certificate held = { .role = (enum role)c->role,
+                                       .tenant = c->tenant,
+                                       .gateway = c->gateway,
+                                       .revoked = c->revoked_us != 0 };
     status st = store_certificate_add(en->store, c, e);
 
     memcpy(held.spki, c->spki, sizeof held.spki);
@@ -80,8 +84,7 @@ APPLY(certificate_list)
         json_array_append_new(list, certificate_json(&page[i]));
         hex_format(SPAN(page[i].spki), last);
     }
-    rq->reply = json_pack("{s:o, s:o}", "certificates", list, "next",
-                          json_next(last, count, PAGE));
+    rq->reply = json_pack("{s:o, s:o}", "certificates", list, "next", json_next(last, count, PAGE));
     return OK;
 }
 
@@ -93,7 +96,8 @@ struct plan {
 static status issue_entry(struct engine *en, struct request *rq, const struct plan *plan,
                           struct err *e)
 {
-    struct wire_entry entry = { .kind = ENTRY_RECORD, .log = plan->c.tenant,
+    struct wire_entry entry = { .kind = ENTRY_RECORD,
+                                .log = plan->c.tenant,
                                 .type = RECORD_CERTIFICATE_ISSUED };
     struct fields f;
 

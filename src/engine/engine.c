@@ -67,8 +67,8 @@ status engine_hello(struct engine *en, struct err *e)
     if (!in_end(&body) || hello->version != WIRE_VERSION || hello->region.n > LIMIT_REGION)
         return fail(e, BUG, "keeper and server are of different versions", hello->version);
     /* Written when it changes and not each time: the listeners' thread reads it at its start. */
-    if (hello->state != KEEPER_EMPTY && !id_is_zero(&hello->vault)
-        && !id_same(&hello->vault, &en->vault))
+    if (hello->state != KEEPER_EMPTY && !id_is_zero(&hello->vault) &&
+        !id_same(&hello->vault, &en->vault))
         en->vault = hello->vault;
     if (hello->region.n > 0)
         snprintf(en->region, sizeof en->region, "%.*s", (int)hello->region.n,
@@ -82,13 +82,10 @@ status engine_hello(struct engine *en, struct err *e)
 static enum vault_state state_of_keeper(uint8_t keeper)
 {
     switch (keeper) {
-    case KEEPER_EMPTY:
-        return VAULT_EMPTY;
+    case KEEPER_EMPTY: return VAULT_EMPTY;
     case KEEPER_LOCKED:
-    case KEEPER_UNLOCKED: /* still to be attached */
-        return VAULT_LOCKED;
-    default:
-        return VAULT_BROKEN;
+    case KEEPER_UNLOCKED: /* still to be attached */ return VAULT_LOCKED;
+    default: return VAULT_BROKEN;
     }
 }
 
@@ -166,8 +163,8 @@ static void run_direct(struct engine *en, struct request *rq)
     if (rq->outcome == OK)
         rq->outcome = verb_row(rq->verb)->apply(en, rq, &rq->err);
     if (rq->outcome != OK && en->state == VAULT_UNLOCKED) {
-        if (batch_begin(en, &trouble) != OK || refusal_record(en, rq, &trouble) != OK
-            || batch_finish(en, &batch_tolerant, &trouble) != OK)
+        if (batch_begin(en, &trouble) != OK || refusal_record(en, rq, &trouble) != OK ||
+            batch_finish(en, &batch_tolerant, &trouble) != OK)
             engine_die(__func__, &trouble);
     }
     rq->done(rq);
@@ -180,8 +177,7 @@ static void *run(void *context)
 
     while (take(en, &queue)) {
         while (queue != NULL) {
-            if ((verb_row(queue->verb)->flags & FLAG_DIRECT) != 0
-                || en->state != VAULT_UNLOCKED) {
+            if ((verb_row(queue->verb)->flags & FLAG_DIRECT) != 0 || en->state != VAULT_UNLOCKED) {
                 struct request *rq = queue;
 
                 queue = rq->next;
@@ -245,8 +241,8 @@ void engine_stop(struct engine *en)
     pthread_mutex_unlock(&en->lock);
     pthread_join(en->thread, NULL);
     /* A successor should find nothing to recover: what was answered is no unanswered batch. */
-    if (en->state == VAULT_UNLOCKED
-        && (refusals_flush(en, true, &trouble) != OK || batch_acknowledge(en, &trouble) != OK))
+    if (en->state == VAULT_UNLOCKED &&
+        (refusals_flush(en, true, &trouble) != OK || batch_acknowledge(en, &trouble) != OK))
         engine_die(__func__, &trouble);
     engine_detach(en);
 }

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE       100
-#define GRANTS_MAX 60 /* with a new gateway: all of it is one batch */
+#define PAGE        100
+#define GRANTS_MAX  60  /* with a new gateway: all of it is one batch */
 #define GRANTS_HELD 256 /* by one gateway */
 
 static bool is_grant(const json_t *from)
@@ -13,7 +13,8 @@ static bool is_grant(const json_t *from)
     const char *name;
     json_t *value;
 
-    json_object_foreach((json_t *)(uintptr_t)from, name, value) {
+    json_object_foreach((json_t *)(uintptr_t)from, name, value)
+    {
         if (strcmp(name, "key") != 0 && strcmp(name, "max_ttl_s") != 0)
             return false;
     }
@@ -60,7 +61,8 @@ static json_t *grant_json(const struct store_grant *g)
 
 static status grant_keep(struct engine *en, const struct store_grant *g, struct err *e)
 {
-    struct policy_grant held = { .gateway = g->gateway, .tenant = g->tenant,
+    struct policy_grant held = { .gateway = g->gateway,
+                                 .tenant = g->tenant,
                                  .max_ttl_s = g->max_ttl_s };
     status st = store_grant_add(en->store, g, e);
 
@@ -110,8 +112,8 @@ APPLY(gateway_list)
     struct store_gateway page[PAGE];
     size_t count = 0;
     json_t *list;
-    status st = store_gateways(en->store, rq->after[0] == '\0' ? NULL : rq->after, page, PAGE,
-                               &count, e);
+    status st =
+        store_gateways(en->store, rq->after[0] == '\0' ? NULL : rq->after, page, PAGE, &count, e);
 
     if (st != OK)
         return st;
@@ -216,8 +218,7 @@ COMPLETE(gateway_added)
     rq->created = true;
     rq->reply = json_pack("{s:o, s:s, s:s, s:s, s:o, s:o}", "id", json_id(&plan->gateway.id),
                           "name", plan->gateway.name, "certificate", plan->pem, "ca", en->ca_pem,
-                          "not_after", json_time(plan->certificate.not_after_us), "grants",
-                          grants);
+                          "not_after", json_time(plan->certificate.not_after_us), "grants", grants);
     return OK;
 }
 

@@ -31,7 +31,7 @@ struct engine {
 
     /* the engine thread's own */
     enum vault_state state;
-    const char *broken_why; /* literal */
+    const char *broken_why;  /* literal */
     struct wire_hello hello; /* as last heard; its spans are dead, see region */
     struct id vault;
     char region[LIMIT_REGION + 1];
@@ -43,11 +43,14 @@ struct engine {
     char ca_pem[LIMIT_CERTIFICATE];
     uint8_t intake_public[32];
     uint8_t ledger_public[32];
-    uint64_t acked;      /* number of the last batch whose records are durable */
-    uint64_t time_us;    /* the keeper's, as last heard */
+    uint64_t acked;        /* number of the last batch whose records are durable */
+    uint64_t time_us;      /* the keeper's, as last heard */
     uint64_t time_mono_us; /* when that was */
     bool disk_low;
-    bool grace_over;     /* a version was replaced without grace: destroy it before answering */
+    /* What is to be destroyed before the batch is answered: */
+    bool grace_over;  /* a version that was replaced without grace */
+    bool revoke_more; /* versions of a revoked key, more than its batch could take */
+    struct id revoke_key;
     struct wire_session_request session_request; /* of the unlock or init under way */
     struct wire_session session;
 
@@ -72,31 +75,6 @@ status engine_call(struct engine *en, struct in *ret_body, struct err *e);
 status engine_hello(struct engine *en, struct err *e); /* refreshes en->hello and state facts */
 /* Makes the keeper forget all keys, and forgets what it needed them for. */
 status engine_lock_keeper(struct engine *en, struct err *e);
-
-/* verb.c: one row a verb; the security summary of the product on one screen */
-struct verb_row {
-    const char *name;
-    uint16_t roles;   /* 1 << role */
-    uint8_t states;   /* enum vault_state */
-    uint8_t flags;    /* enum verb_flag */
-    const char *members; /* of the body, separated by spaces */
-    status (*apply)(struct engine *en, struct request *rq, struct err *e);
-    status (*complete)(struct engine *en, struct request *rq, const struct wire_result *result,
-                       struct err *e);
-};
-enum verb_flag {
-    FLAG_DIRECT = 1,    /* talks to the keeper itself, outside batches */
-    FLAG_EXCLUSIVE = 2, /* changes what others read: last in its batch */
-    FLAG_TENANT = 4,    /* the first path parameter names a tenant */
-    FLAG_READ = 8,      /* makes no record */
-    FLAG_STORES = 16,   /* refused when the disk is nearly full */
-    FLAG_DESTROYS = 32  /* what the keyring does not have any more counts as destroyed */
-};
-const struct verb_row *verb_row(enum verb verb);
-/* Role, state, tenant and body members. */
-status verb_permit(struct engine *en, struct request *rq, struct err *e);
-/* The tenant that the path names, into rq->log: NOT_FOUND if it is none of this peer's business. */
-status verb_tenant(struct engine *en, struct request *rq, struct err *e);
 
 /* batch.c */
 void batch_run(struct engine *en, struct request **queue); /* takes requests off the queue */
@@ -136,10 +114,14 @@ status rebuild(struct engine *en, struct err *e);
 status reconcile(struct engine *en, struct err *e);
 status reconcile_purged(struct engine *en, struct err *e); /* engagements whose keys are gone */
 
+/* destroy.c */
+status destroy_grace_over(struct engine *en, struct err *e); /* replaced versions */
+/* Whatever is still alive of a revoked key; of all of them if key is NULL. */
+status destroy_revoked(struct engine *en, const struct id *key, struct err *e);
+
 /* schedule.c */
 void schedule_start(struct engine *en);
 void schedule_run(struct engine *en);
-status schedule_end_grace(struct engine *en, struct err *e); /* versions whose grace is over */
 status schedule_fold(struct engine *en, struct err *e);
 status schedule_purge(struct engine *en, struct err *e);
 status engagement_purge(struct engine *en, struct store_engagement *g, struct err *e);
@@ -150,106 +132,10 @@ status refusals_new(struct refusals **ret_refusals, struct err *e);
 void refusals_free(struct refusals *r);
 /* Adds the record of rq's refusal to the batch, or counts it. */
 status refusal_record(struct engine *en, struct request *rq, struct err *e);
-status refusals_flush(struct engine *en, bool all, struct err *e); /* aggregates whose minute is over */
+status refusals_flush(struct engine *en, bool all,
+                      struct err *e); /* aggregates whose minute is over */
 
-/* fields.c: what every record of a request says, and replies */
-void fields_of(struct fields *f, const struct request *rq);
-const char *actor_of(const struct request *rq, char out[2 * STORE_NAME]);
-json_t *json_time(uint64_t time_us);  /* null for 0 */
-json_t *json_id(const struct id *id);
-json_t *json_hex(struct span s);
-json_t *json_next(const char *last, size_t count, size_t page); /* name, or null on the last page */
-
-/* body.c: members of a request's body. BAD_INPUT when absent (unless optional) or of another form.
- * Views die with the body. */
-status body_name(const struct request *rq, const char *member, const char **ret_name,
-                 struct err *e);
-status body_text(const struct request *rq, const char *member, bool optional, size_t max,
-                 const char **ret_text, struct err *e);
-status body_number(const struct request *rq, const char *member, uint64_t absent, uint64_t min,
-                   uint64_t max, uint64_t *ret_number, struct err *e);
-status body_hex(const struct request *rq, const char *member, size_t max, struct out *out,
-                struct err *e);
-status body_hex_exact(const struct request *rq, const char *member, uint8_t *out, size_t n,
-                      struct err *e);
-status body_id(const struct request *rq, const char *member, struct id *ret_id, struct err *e);
-/* "tenant/name" or "tenant/pattern" into two parts. */
-status key_path_parse(const char *path, bool pattern, char tenant[STORE_NAME],
-                      char key[STORE_PATTERN], struct err *e);
-
-/* provider.c */
-uint16_t provider_parse(const char *name); /* 0: unknown */
-const char *provider_name(uint16_t code);
-
-/* The handlers, by file. */
-#define APPLY(name) status name(struct engine *en, struct request *rq, struct err *e)
-#define COMPLETE(name) \
-    status name(struct engine *en, struct request *rq, const struct wire_result *result, \
-                struct err *e)
-/* vault.c */
-APPLY(vault_status);
-APPLY(vault_init_session);
-APPLY(vault_init);
-APPLY(vault_slots);
-APPLY(vault_unlock_session);
-APPLY(vault_unlock);
-APPLY(vault_lock);
-APPLY(vault_clock_confirm);
-COMPLETE(vault_clock_confirmed);
-APPLY(vault_public_keys);
-/* tenant.c */
-APPLY(tenant_list);
-APPLY(tenant_create);
-COMPLETE(tenant_created);
-APPLY(tenant_show);
-APPLY(engagement_list);
-APPLY(engagement_start);
-COMPLETE(engagement_started);
-APPLY(engagement_end);
-COMPLETE(engagement_ended);
-/* key.c */
-APPLY(key_list);
-APPLY(key_show);
-APPLY(key_put);
-APPLY(key_rotate);
-COMPLETE(key_stored);
-APPLY(key_revoke);
-COMPLETE(key_revoked);
-/* gateway.c */
-APPLY(gateway_list);
-APPLY(gateway_add);
-COMPLETE(gateway_added);
-APPLY(gateway_remove);
-COMPLETE(gateway_removed);
-APPLY(grant_add);
-COMPLETE(grant_added);
-APPLY(grant_remove);
-COMPLETE(grant_removed);
-/* certificate.c */
-APPLY(certificate_list);
-APPLY(certificate_issue);
-COMPLETE(certificate_issued);
-APPLY(certificate_revoke);
-COMPLETE(certificate_revoked);
-/* Signs rq's "csr" and fills c. */
-status certificate_sign(const struct identity_ca *ca, const struct identity_request *request,
-                        const struct request *rq, struct store_certificate *c, char *ret_pem,
-                        struct err *e);
-/* The same for a public key that has no certificate yet; shared with gateway_add. */
-status certificate_make(struct engine *en, struct request *rq, enum role role, const char *name,
-                        struct store_certificate *c, char *ret_pem, struct err *e);
-status certificate_keep(struct engine *en, const struct store_certificate *c, struct err *e);
-/* lease.c */
-APPLY(lease_issue);
-COMPLETE(lease_issued);
-APPLY(lease_renew);
-COMPLETE(lease_renewed);
-APPLY(lease_release);
-COMPLETE(lease_released);
-APPLY(lease_list);
-/* trail.c */
-APPLY(log_show);
-APPLY(log_records);
-APPLY(log_check);
+#include "body.h"
+#include "verb.h"
 
 #endif

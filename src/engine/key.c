@@ -10,40 +10,35 @@
 
 #define PAGE         100
 #define VERSIONS_MAX 64
-#define LIVE_MAX     32 /* versions of one key in their grace period: a revocation is one batch */
+#define REVOKE_MAX   32 /* versions that a revocation destroys in its own batch */
 
 /* From apply to complete. */
 struct plan {
     struct store_key key;
     char tenant[STORE_NAME];
     char engagement[STORE_NAME];
-    uint32_t replaced;    /* version that the new one supersedes, 0: none */
+    uint32_t replaced; /* version that the new one supersedes, 0: none */
     uint64_t grace_s;
-    uint32_t destroyed[LIVE_MAX + 1]; /* revoke: versions, in the order of their entries */
+    uint32_t destroyed[REVOKE_MAX + 1]; /* revoke: versions, in the order of their entries */
     size_t destroyed_count;
+    bool more; /* versions are alive beside them */
 };
 
 static const char *key_state_name(uint8_t state)
 {
     switch (state) {
-    case KEY_ACTIVE:
-        return "active";
-    case KEY_REVOKED:
-        return "revoked";
-    default:
-        return "purged";
+    case KEY_ACTIVE: return "active";
+    case KEY_REVOKED: return "revoked";
+    default: return "purged";
     }
 }
 
 static const char *version_state_name(uint8_t state)
 {
     switch (state) {
-    case VERSION_CURRENT:
-        return "current";
-    case VERSION_SUPERSEDED:
-        return "superseded";
-    default:
-        return "destroyed";
+    case VERSION_CURRENT: return "current";
+    case VERSION_SUPERSEDED: return "superseded";
+    default: return "destroyed";
     }
 }
 
@@ -79,8 +74,8 @@ APPLY(key_list)
     struct store_key page[PAGE];
     size_t count;
     json_t *list, *one;
-    status st = store_keys(en->store, &rq->log, rq->after[0] == '\0' ? NULL : rq->after, page,
-                           PAGE, &count, e);
+    status st = store_keys(en->store, &rq->log, rq->after[0] == '\0' ? NULL : rq->after, page, PAGE,
+                           &count, e);
 
     if (st != OK)
         return st;
@@ -162,9 +157,12 @@ static status find_engagement(struct engine *en, struct request *rq, struct stor
 static status put_entry(struct engine *en, struct request *rq, const struct plan *plan,
                         struct err *e)
 {
-    struct wire_entry entry = { .kind = ENTRY_KEY_PUT, .log = plan->key.tenant,
-                                .tenant = plan->key.tenant, .engagement = plan->key.engagement,
-                                .key = plan->key.id, .version = plan->key.version,
+    struct wire_entry entry = { .kind = ENTRY_KEY_PUT,
+                                .log = plan->key.tenant,
+                                .tenant = plan->key.tenant,
+                                .engagement = plan->key.engagement,
+                                .key = plan->key.id,
+                                .version = plan->key.version,
                                 .provider = plan->key.provider };
     static uint8_t delivery[LIMIT_DELIVERY]; /* one engine thread; not secret: it is sealed */
     const char *text;
@@ -232,33 +230,14 @@ APPLY(key_put)
     return put_entry(en, rq, plan, e);
 }
 
-/* Versions that the keyring still has a data key for, oldest first, at most LIVE_MAX + 1. */
-static status live_versions(struct engine *en, const struct store_key *k,
-                            uint32_t ret_versions[LIVE_MAX + 1], size_t *ret_count, struct err *e)
-{
-    struct store_version page[LIVE_MAX + 1];
-    size_t found = 0, count = 0;
-    status st = store_versions_live(en->store, &k->id, 0, page, LIVE_MAX + 1, &found, e);
-
-    while (st == OK && count < found && id_same(&page[count].key, &k->id)) {
-        ret_versions[count] = page[count].version;
-        count++;
-    }
-    *ret_count = count;
-    return st;
-}
-
 /* A new version takes the place of the current one, if that is still there. */
-static status check_rotation(struct engine *en, const struct store_key *k, struct err *e)
+static status check_current(struct engine *en, const struct store_key *k, struct err *e)
 {
-    uint32_t live[LIVE_MAX + 1];
-    size_t count = 0;
-    status st = live_versions(en, k, live, &count, e);
+    struct store_version v;
+    status st = store_version(en->store, &k->tenant, &k->id, k->version, &v, e);
 
-    if (st == OK && (count == 0 || live[count - 1] != k->version))
-        return fail(e, CONFLICT, "the key was revoked", 0);
-    if (st == OK && count > LIVE_MAX)
-        return fail(e, LIMIT, "too many versions are in their grace period: wait or revoke", 0);
+    if (st == OK && v.state != VERSION_CURRENT)
+        st = fail(e, CONFLICT, "the key was revoked", 0);
     return st;
 }
 
@@ -279,7 +258,7 @@ APPLY(key_rotate)
     if (st == OK && g.state != ENGAGEMENT_ACTIVE)
         st = fail(e, CONFLICT, "the engagement has ended", 0);
     if (st == OK)
-        st = check_rotation(en, &plan->key, e);
+        st = check_current(en, &plan->key, e);
     if (st != OK)
         return st;
     memcpy(plan->engagement, g.name, sizeof plan->engagement);
@@ -303,9 +282,12 @@ static status add_version(struct engine *en, const struct plan *plan, struct sto
 COMPLETE(key_stored)
 {
     const struct plan *plan = rq->plan;
-    struct store_version v = { .tenant = plan->key.tenant, .key = plan->key.id,
-                               .version = plan->key.version, .state = VERSION_CURRENT,
-                               .created_us = engine_now_us(en), .sealed = result->data };
+    struct store_version v = { .tenant = plan->key.tenant,
+                               .key = plan->key.id,
+                               .version = plan->key.version,
+                               .state = VERSION_CURRENT,
+                               .created_us = engine_now_us(en),
+                               .sealed = result->data };
     status st;
 
     if (result->hint.n < sizeof v.hint)
@@ -319,14 +301,36 @@ COMPLETE(key_stored)
     return OK;
 }
 
+/* The current version and the oldest others; those beyond are destroyed after this batch. */
+static status plan_destroyed(struct engine *en, struct plan *plan, struct err *e)
+{
+    struct store_version page[REVOKE_MAX];
+    size_t found = 0, count = 0;
+    bool has_current = false;
+    status st = store_versions_live(en->store, &plan->key.id, 0, page, REVOKE_MAX, &found, e);
+
+    for (size_t i = 0; st == OK && i < found && id_same(&page[i].key, &plan->key.id); i++) {
+        has_current |= page[i].version == plan->key.version;
+        plan->destroyed[count++] = page[i].version;
+    }
+    plan->more = st == OK && count == REVOKE_MAX && !has_current;
+    if (plan->more)
+        plan->destroyed[count++] = plan->key.version;
+    plan->destroyed_count = count;
+    return st;
+}
+
 static status revoke_entries(struct engine *en, struct request *rq, struct plan *plan,
                              struct err *e)
 {
-    struct wire_entry entry = { .kind = ENTRY_KEY_DESTROY, .log = rq->log, .tenant = rq->log,
-                                .engagement = plan->key.engagement, .key = plan->key.id,
+    struct wire_entry entry = { .kind = ENTRY_KEY_DESTROY,
+                                .log = rq->log,
+                                .tenant = rq->log,
+                                .engagement = plan->key.engagement,
+                                .key = plan->key.id,
                                 .reason = WIRE_DESTROY_REVOKED };
     struct fields f;
-    status st = live_versions(en, &plan->key, plan->destroyed, &plan->destroyed_count, e);
+    status st = plan_destroyed(en, plan, e);
 
     fields_of(&f, rq);
     fields_text(&f, "key", plan->key.name);
@@ -371,6 +375,8 @@ COMPLETE(key_revoked)
     if (index < plan->destroyed_count)
         return store_version_destroyed(en->store, &plan->key.tenant, &plan->key.id,
                                        plan->destroyed[index], engine_now_us(en), e);
+    en->revoke_more = plan->more;
+    en->revoke_key = plan->key.id;
     plan->key.state = KEY_REVOKED;
     st = store_key_set(en->store, &plan->key, e);
     if (st == OK)

@@ -37,8 +37,8 @@ static status check_region(const struct engine *en, struct request *rq, struct e
 
 /* Policy first, existence second: a gateway without a grant learns nothing about what exists. */
 static status find_leasable(struct engine *en, struct request *rq, const char *tenant_name,
-                            const char *key_name, uint64_t asked_s,
-                            struct store_leasable *found, uint64_t *ret_ttl_s, struct err *e)
+                            const char *key_name, uint64_t asked_s, struct store_leasable *found,
+                            uint64_t *ret_ttl_s, struct err *e)
 {
     struct policy_bounds bounds = bounds_of(en);
     struct store_tenant tenant;
@@ -65,8 +65,8 @@ static status find_leasable(struct engine *en, struct request *rq, const char *t
         return st;
     if (found->engagement_state != ENGAGEMENT_ACTIVE)
         return fail(e, DENIED, "the engagement has ended", 0);
-    if (found->key.state != KEY_ACTIVE || found->version_state != VERSION_CURRENT
-        || found->sealed.n == 0)
+    if (found->key.state != KEY_ACTIVE || found->version_state != VERSION_CURRENT ||
+        found->sealed.n == 0)
         return fail(e, DENIED, "the key was revoked", 0);
     return OK;
 }
@@ -75,10 +75,16 @@ static status issue_entry(struct engine *en, struct request *rq, const struct pl
                           struct span sealed, const char *purpose, struct err *e)
 {
     const struct lease *l = &plan->lease;
-    struct wire_entry entry = { .kind = ENTRY_KEY_OPEN, .log = l->tenant, .tenant = l->tenant,
-                                .engagement = l->engagement, .key = l->key, .version = l->version,
-                                .provider = plan->provider, .gateway = l->gateway,
-                                .expires_us = l->expires_us, .data = sealed };
+    struct wire_entry entry = { .kind = ENTRY_KEY_OPEN,
+                                .log = l->tenant,
+                                .tenant = l->tenant,
+                                .engagement = l->engagement,
+                                .key = l->key,
+                                .version = l->version,
+                                .provider = plan->provider,
+                                .gateway = l->gateway,
+                                .expires_us = l->expires_us,
+                                .data = sealed };
     struct fields f;
 
     memcpy(entry.certificate, rq->peer.spki, sizeof entry.certificate);
@@ -117,14 +123,16 @@ APPLY(lease_issue)
         return st;
     plan->provider = found.key.provider;
     memcpy(plan->path, path, strlen(path));
-    plan->lease = (struct lease){ .tenant = found.tenant.id, .engagement = found.key.engagement,
-                                  .key = found.key.id, .gateway = rq->gateway,
+    plan->lease = (struct lease){ .tenant = found.tenant.id,
+                                  .engagement = found.key.engagement,
+                                  .key = found.key.id,
+                                  .gateway = rq->gateway,
                                   .version = found.key.version,
                                   .issued_us = engine_now_us(en) };
     memcpy(plan->lease.certificate, rq->peer.spki, 32);
     plan->lease.expires_us = plan->lease.issued_us + plan->ttl_s * SECOND_US;
-    plan->lease.max_expires_us = plan->lease.issued_us
-                                 + en->settings.lease_max_lifetime_s * SECOND_US;
+    plan->lease.max_expires_us =
+        plan->lease.issued_us + en->settings.lease_max_lifetime_s * SECOND_US;
     return issue_entry(en, rq, plan, found.sealed, purpose, e);
 }
 
@@ -180,9 +188,14 @@ static status token_entry(struct engine *en, struct request *rq, uint8_t kind,
                           const struct plan *plan, const uint8_t mac[static 16], struct err *e)
 {
     const struct lease *l = &plan->lease;
-    struct wire_entry entry = { .kind = kind, .log = l->tenant, .tenant = l->tenant,
-                                .engagement = l->engagement, .key = l->key, .version = l->version,
-                                .gateway = l->gateway, .expires_us = l->expires_us,
+    struct wire_entry entry = { .kind = kind,
+                                .log = l->tenant,
+                                .tenant = l->tenant,
+                                .engagement = l->engagement,
+                                .key = l->key,
+                                .version = l->version,
+                                .gateway = l->gateway,
+                                .expires_us = l->expires_us,
                                 .lease = l->id };
     struct fields f;
 
@@ -230,8 +243,8 @@ APPLY(lease_renew)
     if (st == OK)
         st = name_key(en, plan, &named, e);
     if (st == OK)
-        st = find_leasable(en, rq, named.tenant.name, named.key.name, asked_s, &found,
-                           &plan->ttl_s, e);
+        st = find_leasable(en, rq, named.tenant.name, named.key.name, asked_s, &found, &plan->ttl_s,
+                           e);
     if (st == OK && found.key.version != plan->lease.version)
         st = fail(e, CONFLICT, "the key was rotated: lease the new version", 0);
     if (st == OK && plan->lease.max_expires_us <= now) /* the setting was made shorter */

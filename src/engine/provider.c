@@ -4,10 +4,9 @@
 #include <string.h>
 
 static const char *const providers[] = {
-    [1] = "generic",     [2] = "openai",   [3] = "anthropic",  [4] = "google",
-    [5] = "azure-openai", [6] = "aws-bedrock", [7] = "mistral", [8] = "cohere",
-    [9] = "groq",        [10] = "openrouter", [11] = "huggingface", [12] = "xai",
-    [13] = "deepseek",
+    [1] = "generic",      [2] = "openai",  [3] = "anthropic", [4] = "google", [5] = "azure-openai",
+    [6] = "aws-bedrock",  [7] = "mistral", [8] = "cohere",    [9] = "groq",   [10] = "openrouter",
+    [11] = "huggingface", [12] = "xai",    [13] = "deepseek",
 };
 
 #define PROVIDER_COUNT (sizeof providers / sizeof providers[0])

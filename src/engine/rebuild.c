@@ -44,7 +44,8 @@ static status load_grants(struct engine *en, struct err *e)
 
     while (st == OK && count > 0) {
         for (size_t i = 0; st == OK && i < count; i++) {
-            struct policy_grant g = { .gateway = page[i].gateway, .tenant = page[i].tenant,
+            struct policy_grant g = { .gateway = page[i].gateway,
+                                      .tenant = page[i].tenant,
                                       .max_ttl_s = page[i].max_ttl_s };
 
             memcpy(g.pattern, page[i].pattern, sizeof g.pattern);
@@ -61,16 +62,16 @@ static bool field_id(struct span line, const char *name, struct id *ret_id)
 {
     struct span value;
 
-    return record_field(line, name, &value)
-           && hex_parse((const char *)value.p, value.n, ret_id->b, sizeof ret_id->b);
+    return record_field(line, name, &value) &&
+           hex_parse((const char *)value.p, value.n, ret_id->b, sizeof ret_id->b);
 }
 
 static bool field_time(struct span line, const char *name, uint64_t *ret_time_us)
 {
     struct span value;
 
-    return record_field(line, name, &value)
-           && time_parse((const char *)value.p, value.n, ret_time_us);
+    return record_field(line, name, &value) &&
+           time_parse((const char *)value.p, value.n, ret_time_us);
 }
 
 static bool field_number(struct span line, const char *name, uint64_t max, uint64_t *ret_number)
@@ -91,13 +92,13 @@ static bool read_issued(const struct engine *en, const struct store_record *r, s
     struct span certificate;
     uint64_t version;
 
-    if (!field_id(r->line, "key_id", &lease->key)
-        || !field_id(r->line, "gateway_id", &lease->gateway)
-        || !field_id(r->line, "engagement_id", &lease->engagement)
-        || !field_time(r->line, "expires", &lease->expires_us)
-        || !field_number(r->line, "version", UINT32_MAX, &version)
-        || !record_field(r->line, "certificate", &certificate)
-        || !hex_parse((const char *)certificate.p, certificate.n, lease->certificate, 32))
+    if (!field_id(r->line, "key_id", &lease->key) ||
+        !field_id(r->line, "gateway_id", &lease->gateway) ||
+        !field_id(r->line, "engagement_id", &lease->engagement) ||
+        !field_time(r->line, "expires", &lease->expires_us) ||
+        !field_number(r->line, "version", UINT32_MAX, &version) ||
+        !record_field(r->line, "certificate", &certificate) ||
+        !hex_parse((const char *)certificate.p, certificate.n, lease->certificate, 32))
         return false;
     lease->tenant = r->log;
     lease->version = (uint32_t)version;
@@ -154,8 +155,8 @@ static status is_dead(struct engine *en, const struct lease *l, bool *ret_dead, 
         st = store_engagement_by_id(en->store, &l->tenant, &l->engagement, &g, &absent);
     if (st != OK && st != NOT_FOUND)
         return err_note(e, st, absent.where, absent.why, absent.detail);
-    *ret_dead = v.state == VERSION_DESTROYED || g.state != ENGAGEMENT_ACTIVE
-                || !policy_valid(en->policy, l->certificate);
+    *ret_dead = v.state == VERSION_DESTROYED || g.state != ENGAGEMENT_ACTIVE ||
+                !policy_valid(en->policy, l->certificate);
     return OK;
 }
 
@@ -186,8 +187,8 @@ static status load_leases(struct engine *en, struct err *e)
     struct replay replay = { .en = en, .e = e };
     uint64_t now = engine_now_us(en);
     uint64_t window = en->settings.lease_max_lifetime_s * SECOND_US;
-    status st = store_lease_records(en->store, now > window ? now - window : 0, replay_lease,
-                                    &replay, e);
+    status st =
+        store_lease_records(en->store, now > window ? now - window : 0, replay_lease, &replay, e);
 
     if (st == OK)
         st = replay.st;

@@ -80,9 +80,8 @@ static const struct wire_cell *cells_find(const struct cells *cells, uint8_t typ
 {
     struct wire_cell wanted = { .type = type, .id = *id, .version = version };
 
-    return cells->count == 0
-               ? NULL
-               : bsearch(&wanted, cells->list, cells->count, sizeof wanted, order);
+    return cells->count == 0 ? NULL
+                             : bsearch(&wanted, cells->list, cells->count, sizeof wanted, order);
 }
 
 /* The database's half of a destruction that only the keyring has seen: a key whose current version
@@ -165,7 +164,8 @@ static bool stored(struct engine *en, const struct wire_cell *cell, status *ret_
  * the tenant's seed alive for ever: it ends. */
 static status end_orphan(struct engine *en, const struct wire_cell *cell, struct err *e)
 {
-    struct wire_entry entry = { .kind = ENTRY_ENGAGEMENT_END, .tenant = cell->parent,
+    struct wire_entry entry = { .kind = ENTRY_ENGAGEMENT_END,
+                                .tenant = cell->parent,
                                 .engagement = cell->id };
     struct store_engagement g;
     struct err absent = { 0 };
@@ -184,9 +184,12 @@ static status end_orphan(struct engine *en, const struct wire_cell *cell, struct
 
 static status destroy_orphan(struct engine *en, const struct wire_cell *cell, struct err *e)
 {
-    struct wire_entry entry = { .kind = ENTRY_KEY_DESTROY, .log = cell->parent,
-                                .tenant = cell->parent, .engagement = cell->engagement,
-                                .key = cell->id, .version = cell->version,
+    struct wire_entry entry = { .kind = ENTRY_KEY_DESTROY,
+                                .log = cell->parent,
+                                .tenant = cell->parent,
+                                .engagement = cell->engagement,
+                                .key = cell->id,
+                                .version = cell->version,
                                 .reason = WIRE_DESTROY_UNANSWERED };
     struct fields f;
 

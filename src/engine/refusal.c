@@ -27,7 +27,7 @@ struct actor {
 };
 
 struct refusals {
-    struct table actors; /* by spki */
+    struct table actors;   /* by spki */
     struct actor everyone; /* when there are too many to tell apart */
 };
 
@@ -134,8 +134,10 @@ status refusal_record(struct engine *en, struct request *rq, struct err *e)
 
 static status write_count(struct engine *en, const struct actor *a, struct err *e)
 {
-    struct wire_entry entry = { .kind = ENTRY_RECORD, .log = a->log,
-                                .type = RECORD_REQUESTS_REFUSED, .outcome = OUTCOME_DENIED };
+    struct wire_entry entry = { .kind = ENTRY_RECORD,
+                                .log = a->log,
+                                .type = RECORD_REQUESTS_REFUSED,
+                                .outcome = OUTCOME_DENIED };
     struct fields f;
 
     fields_init(&f);
@@ -168,8 +170,7 @@ static status flush_some(struct engine *en, uint64_t now, bool all, bool *ret_mo
             a->counted = a->single = 0, a->minute_us = 0;
         else
             done[count++] = a;
-    } while (st == OK && count < ACTORS_AT_ONCE
-             && (a = table_next(&r->actors, &cursor)) != NULL);
+    } while (st == OK && count < ACTORS_AT_ONCE && (a = table_next(&r->actors, &cursor)) != NULL);
     if (st == OK)
         st = batch_finish(en, &batch_tolerant, e);
     /* Quiet again: forget them, so that the table holds only who was refused lately. */

@@ -6,11 +6,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "keyring_codes.h"
 #include "tls_files.h"
 
-#define FOLD_ROUNDS   4096 /* more than a full journal needs; a purge may add to it meanwhile */
-#define GRACE_ENTRIES 32
+#define FOLD_ROUNDS 4096 /* more than a full journal needs; a purge may add to it meanwhile */
 
 /* Folds until the journal is empty: one entry of the batch takes up to 32 of the journal's. */
 status schedule_fold(struct engine *en, struct err *e)
@@ -74,58 +72,6 @@ static status watch_keeper(struct engine *en, struct err *e)
     return st == OK ? schedule_purge(en, e) : st;
 }
 
-static status destroy_entry(struct engine *en, const struct store_version *v, struct err *e)
-{
-    struct wire_entry entry = { .kind = ENTRY_KEY_DESTROY, .log = v->tenant, .tenant = v->tenant,
-                                .key = v->key, .version = v->version,
-                                .reason = WIRE_DESTROY_GRACE_OVER };
-    struct fields f;
-
-    fields_init(&f);
-    fields_text(&f, "actor", "system");
-    entry.fields = fields_view(&f);
-    return batch_entry(en, NULL, &entry, e);
-}
-
-/* Destroys as many as one batch takes. That the keyring has one no more is as good. */
-static status end_some_grace(struct engine *en, size_t *ret_count, struct err *e)
-{
-    struct store_version due[GRACE_ENTRIES];
-    uint64_t now = engine_now_us(en);
-    size_t count = 0, ended;
-    status st = store_versions_due(en->store, now, due, GRACE_ENTRIES, &count, e);
-
-    if (st == OK)
-        st = batch_begin(en, e);
-    for (size_t i = 0; st == OK && i < count; i++) {
-        st = destroy_entry(en, &due[i], e);
-        if (st == OK)
-            st = store_version_destroyed(en->store, &due[i].tenant, &due[i].key, due[i].version,
-                                         now, e);
-    }
-    if (st == OK)
-        st = batch_finish(en, &batch_tolerant, e);
-    for (size_t i = 0; st == OK && i < count; i++) {
-        struct lease pattern = { .key = due[i].key, .version = due[i].version };
-
-        st = leases_end(en->leases, &pattern, &ended, e);
-    }
-    *ret_count = count;
-    return st;
-}
-
-/* Rotated versions whose grace period is over. */
-status schedule_end_grace(struct engine *en, struct err *e)
-{
-    size_t count = GRACE_ENTRIES;
-    status st = OK;
-
-    en->grace_over = false;
-    while (st == OK && count == GRACE_ENTRIES)
-        st = end_some_grace(en, &count, e);
-    return st;
-}
-
 static status expire_leases(struct engine *en, struct err *e)
 {
     return leases_expire(en->leases, engine_now_us(en), e);
@@ -171,8 +117,8 @@ static const struct job {
     uint64_t period_s;
     status (*run)(struct engine *en, struct err *e);
 } jobs[] = {
-    { 1, watch_keeper }, { 1, schedule_end_grace }, { 1, watch_disk },
-    { 5, flush_refusals }, { 10, expire_leases }, { 3600, renew_certificate },
+    { 1, watch_keeper },   { 1, destroy_grace_over }, { 1, watch_disk },
+    { 5, flush_refusals }, { 10, expire_leases },     { 3600, renew_certificate },
 };
 
 #define JOB_COUNT (sizeof jobs / sizeof jobs[0])

@@ -17,8 +17,8 @@ APPLY(tenant_list)
     struct store_tenant page[PAGE];
     size_t count;
     json_t *list;
-    status st = store_tenants(en->store, rq->after[0] == '\0' ? NULL : rq->after, page, PAGE,
-                              &count, e);
+    status st =
+        store_tenants(en->store, rq->after[0] == '\0' ? NULL : rq->after, page, PAGE, &count, e);
 
     if (st != OK)
         return st;
@@ -103,9 +103,9 @@ APPLY(tenant_show)
 
 static const char *state_name(uint8_t state)
 {
-    static const char *const names[] = { [ENGAGEMENT_ACTIVE] = "active",
-                                         [ENGAGEMENT_ENDED] = "ended",
-                                         [ENGAGEMENT_PURGED] = "purged" };
+    static const char *const names[] = {
+        [ENGAGEMENT_ACTIVE] = "active", [ENGAGEMENT_ENDED] = "ended", [ENGAGEMENT_PURGED] = "purged"
+    };
 
     return state >= ENGAGEMENT_ACTIVE && state <= ENGAGEMENT_PURGED ? names[state] : "unknown";
 }
@@ -139,8 +139,9 @@ APPLY(engagement_list)
 static status engagement_entry(struct engine *en, struct request *rq, uint8_t kind,
                                const struct store_engagement *g, struct err *e)
 {
-    struct wire_entry entry = { .kind = kind, .log = g->tenant, .tenant = g->tenant,
-                                .engagement = g->id };
+    struct wire_entry entry = {
+        .kind = kind, .log = g->tenant, .tenant = g->tenant, .engagement = g->id
+    };
     struct fields f;
 
     fields_of(&f, rq);

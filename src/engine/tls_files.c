@@ -53,8 +53,8 @@ static status replace(const struct engine *en, const char *name, struct span con
     if (fd < 0)
         return fail(e, IO, "cannot write a certificate file", errno);
     st = write_all(fd, content);
-    if (close(fd) != 0 || st != OK || rename(beside, path) != 0
-        || sync_directory(en->settings.tls_dir) != OK)
+    if (close(fd) != 0 || st != OK || rename(beside, path) != 0 ||
+        sync_directory(en->settings.tls_dir) != OK)
         return fail(e, IO, "cannot write a certificate file", errno);
     return OK;
 }
@@ -62,12 +62,14 @@ static status replace(const struct engine *en, const char *name, struct span con
 static status server_certificate(struct engine *en, const struct identity_ca *ca,
                                  const struct id *vault, const struct secret *key, struct err *e)
 {
-    struct identity_request request = { .vault = vault, .role = ROLE_NONE, .name = "server",
+    struct identity_request request = { .vault = vault,
+                                        .role = ROLE_NONE,
+                                        .name = "server",
                                         .now_us = engine_now_us(en),
                                         .days = SERVER_DAYS };
     char pem[LIMIT_CERTIFICATE];
-    status st = identity_issue_server(ca, key, en->settings.server_names, &request, pem, sizeof pem,
-                                      e);
+    status st =
+        identity_issue_server(ca, key, en->settings.server_names, &request, pem, sizeof pem, e);
 
     return st == OK ? replace(en, "server.crt", span_text(pem), 0644, e) : st;
 }

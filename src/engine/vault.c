@@ -12,14 +12,10 @@
 static const char *state_name(enum vault_state state)
 {
     switch (state) {
-    case VAULT_EMPTY:
-        return "empty";
-    case VAULT_LOCKED:
-        return "locked";
-    case VAULT_UNLOCKED:
-        return "unlocked";
-    case VAULT_BROKEN:
-        break;
+    case VAULT_EMPTY: return "empty";
+    case VAULT_LOCKED: return "locked";
+    case VAULT_UNLOCKED: return "unlocked";
+    case VAULT_BROKEN: break;
     }
     return "broken";
 }
@@ -44,7 +40,8 @@ APPLY(vault_status)
     json_object_set_new(rq->reply, "journal", json_integer(en->hello.journal_count));
     json_object_set_new(rq->reply, "time", json_time(en->hello.time_us));
     if (en->state == VAULT_UNLOCKED)
-        json_object_set_new(rq->reply, "leases", json_integer((json_int_t)leases_count(en->leases)));
+        json_object_set_new(rq->reply, "leases",
+                            json_integer((json_int_t)leases_count(en->leases)));
     return OK;
 }
 
@@ -74,15 +71,12 @@ static status session_begin(struct engine *en, struct request *rq, struct err *e
     wire_get_session(&body, &en->session);
     if (!in_end(&body))
         return fail(e, BUG, "the keeper's session is malformed", 0);
-    rq->reply = json_pack("{s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:s}",
-                          "session", json_id(&en->session.session),
-                          "nonce", json_hex(SPAN(en->session.nonce)),
-                          "keeper_key", json_hex(SPAN(en->session.keeper_key)),
-                          "vault", json_id(&en->session.vault),
-                          "epoch", (int)en->session.epoch,
-                          "salt", json_hex(SPAN(en->session.salt)),
-                          "salt_next", json_hex(SPAN(en->session.salt_next)),
-                          "rp_id", FIDO_RP_ID);
+    rq->reply = json_pack("{s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:s}", "session",
+                          json_id(&en->session.session), "nonce", json_hex(SPAN(en->session.nonce)),
+                          "keeper_key", json_hex(SPAN(en->session.keeper_key)), "vault",
+                          json_id(&en->session.vault), "epoch", (int)en->session.epoch, "salt",
+                          json_hex(SPAN(en->session.salt)), "salt_next",
+                          json_hex(SPAN(en->session.salt_next)), "rp_id", FIDO_RP_ID);
     return OK;
 }
 
@@ -112,8 +106,7 @@ static status check_session(struct engine *en, struct request *rq, struct err *e
     struct id session;
     status st = body_id(rq, "session", &session, e);
 
-    if (st == OK
-        && (id_is_zero(&session) || !id_same(&session, &en->session.session)))
+    if (st == OK && (id_is_zero(&session) || !id_same(&session, &en->session.session)))
         return fail(e, CONFLICT, "the session is over: begin again", 0);
     return st;
 }
@@ -162,8 +155,8 @@ static status read_init(struct engine *en, struct request *rq, struct init_input
 }
 
 /* The first records of the vault: its creation, and the first operator's certificate. */
-static status init_records(struct engine *en, struct request *rq,
-                           const struct store_certificate *c, struct err *e)
+static status init_records(struct engine *en, struct request *rq, const struct store_certificate *c,
+                           struct err *e)
 {
     struct wire_entry created = { .kind = ENTRY_VAULT_CREATED };
     struct wire_entry issued = { .kind = ENTRY_RECORD, .type = RECORD_CERTIFICATE_ISSUED };
@@ -215,8 +208,10 @@ static status init_certificates(struct engine *en, struct request *rq, struct in
                                 char *ret_pem, struct err *e)
 {
     AUTO(identity_ca) *ca = NULL;
-    struct identity_request request = { .vault = &en->session.vault, .role = ROLE_OPERATOR,
-                                        .name = in->operator_name, .now_us = engine_now_us(en),
+    struct identity_request request = { .vault = &en->session.vault,
+                                        .role = ROLE_OPERATOR,
+                                        .name = in->operator_name,
+                                        .now_us = engine_now_us(en),
                                         .days = en->settings.certificate_days };
     status st = tls_files_make(en, &en->session.vault, ret_ca_key, &ca, e);
 
@@ -286,13 +281,13 @@ static status slots_read(struct engine *en, struct request *rq, struct slots *s,
             s->slot = slot;
         }
         if (s->list != NULL)
-            json_array_append_new(
-                s->list, json_pack("{s:o, s:s, s:s%, s:o, s:o, s:o}", "id", json_id(&slot.id),
-                                   "kind", slot.kind == 1 ? "fido2" : "recovery", "label",
-                                   (const char *)slot.label.p, slot.label.n, "credential_id",
-                                   json_hex(slot.credential_id), "public_key",
-                                   json_hex(SPAN(slot.cose_public)), "aaguid",
-                                   json_hex(SPAN(slot.aaguid))));
+            json_array_append_new(s->list, json_pack("{s:o, s:s, s:s%, s:o, s:o, s:o}", "id",
+                                                     json_id(&slot.id), "kind",
+                                                     slot.kind == 1 ? "fido2" : "recovery", "label",
+                                                     (const char *)slot.label.p, slot.label.n,
+                                                     "credential_id", json_hex(slot.credential_id),
+                                                     "public_key", json_hex(SPAN(slot.cose_public)),
+                                                     "aaguid", json_hex(SPAN(slot.aaguid))));
     }
     return in_end(&body) ? OK : fail(e, BUG, "the keeper's list of slots is malformed", 0);
 }
@@ -356,8 +351,8 @@ static status check_assertion(struct engine *en, struct request *rq, const struc
     return OK;
 }
 
-static status read_unlock(struct engine *en, struct request *rq, struct wire_unlock_request *request,
-                          struct out *sealed, struct err *e)
+static status read_unlock(struct engine *en, struct request *rq,
+                          struct wire_unlock_request *request, struct out *sealed, struct err *e)
 {
     status st = check_session(en, rq, e);
 
@@ -388,8 +383,10 @@ static status unlocked(struct engine *en, struct err *e)
     log_err(LOG_ERROR_, "the unlocked vault could not be attached", &trouble);
     if (engine_lock_keeper(en, &trouble) != OK)
         engine_die(__func__, &trouble);
-    return fail(e, LOCKED, "the database cannot be used, so the vault was locked again: see the "
-                           "server's log", 0);
+    return fail(e, LOCKED,
+                "the database cannot be used, so the vault was locked again: see the "
+                "server's log",
+                0);
 }
 
 APPLY(vault_unlock)

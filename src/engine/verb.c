@@ -10,18 +10,18 @@
 #define G (1 << ROLE_GATEWAY)
 #define U (1 << ROLE_AUDITOR)
 
-#define DIRECT    FLAG_DIRECT
-#define READ      (FLAG_READ)
-#define READ_T    (FLAG_READ | FLAG_TENANT)
-#define CHANGE    FLAG_EXCLUSIVE
-#define CHANGE_T  (FLAG_EXCLUSIVE | FLAG_TENANT)
-#define STORE_T   (FLAG_EXCLUSIVE | FLAG_TENANT | FLAG_STORES)
-#define STORES    FLAG_STORES
+#define DIRECT   FLAG_DIRECT
+#define READ     (FLAG_READ)
+#define READ_T   (FLAG_READ | FLAG_TENANT)
+#define CHANGE   FLAG_EXCLUSIVE
+#define CHANGE_T (FLAG_EXCLUSIVE | FLAG_TENANT)
+#define STORE_T  (FLAG_EXCLUSIVE | FLAG_TENANT | FLAG_STORES)
+#define STORES   FLAG_STORES
 
-#define EMPTY     VAULT_EMPTY
-#define LOCKED_   VAULT_LOCKED
-#define OPEN      VAULT_UNLOCKED
-#define ANY       VAULT_ANY
+#define EMPTY   VAULT_EMPTY
+#define LOCKED_ VAULT_LOCKED
+#define OPEN    VAULT_UNLOCKED
+#define ANY     VAULT_ANY
 
 static const struct verb_row rows[VERB_COUNT] = {
     [VERB_NONE] = { "none", 0, ANY, 0, "", NULL, NULL },
@@ -29,7 +29,8 @@ static const struct verb_row rows[VERB_COUNT] = {
     [VERB_INIT_SESSION] = { "vault.init-session", L, EMPTY, DIRECT, "", vault_init_session, NULL },
     [VERB_INIT] = { "vault.init", L, EMPTY, DIRECT,
                     "session operator credential_id public_key aaguid auth_data signature "
-                    "sealed_secret recovery_key csr", vault_init, NULL },
+                    "sealed_secret recovery_key csr",
+                    vault_init, NULL },
     [VERB_SLOTS] = { "vault.slots", O, LOCKED_ | OPEN, DIRECT, "", vault_slots, NULL },
     [VERB_UNLOCK_SESSION] = { "vault.unlock-session", O, LOCKED_, DIRECT, "slot",
                               vault_unlock_session, NULL },
@@ -39,16 +40,17 @@ static const struct verb_row rows[VERB_COUNT] = {
                     NULL },
     [VERB_CLOCK_CONFIRM] = { "clock.confirm", O, OPEN, CHANGE, "", vault_clock_confirm,
                              vault_clock_confirmed },
-    [VERB_PUBLIC_KEYS] = { "vault.public-keys", O | A | T, OPEN, READ, "", vault_public_keys, NULL },
+    [VERB_PUBLIC_KEYS] = { "vault.public-keys", O | A | T, OPEN, READ, "", vault_public_keys,
+                           NULL },
 
     [VERB_TENANT_LIST] = { "tenant.list", O | A | U, OPEN, READ, "", tenant_list, NULL },
     [VERB_TENANT_CREATE] = { "tenant.create", O | A, OPEN, CHANGE | STORES, "name region",
                              tenant_create, tenant_created },
     [VERB_TENANT_SHOW] = { "tenant.show", O | A | T | U, OPEN, READ_T, "", tenant_show, NULL },
-    [VERB_ENGAGEMENT_LIST] = { "engagement.list", O | A | T | U, OPEN, READ_T, "",
-                               engagement_list, NULL },
-    [VERB_ENGAGEMENT_START] = { "engagement.start", O | A, OPEN, STORE_T, "name",
-                                engagement_start, engagement_started },
+    [VERB_ENGAGEMENT_LIST] = { "engagement.list", O | A | T | U, OPEN, READ_T, "", engagement_list,
+                               NULL },
+    [VERB_ENGAGEMENT_START] = { "engagement.start", O | A, OPEN, STORE_T, "name", engagement_start,
+                                engagement_started },
     [VERB_ENGAGEMENT_END] = { "engagement.end", O | A | T, OPEN, CHANGE_T, "", engagement_end,
                               engagement_ended },
 
@@ -72,8 +74,8 @@ static const struct verb_row rows[VERB_COUNT] = {
                             grant_removed },
     [VERB_CERTIFICATE_LIST] = { "certificate.list", O | A | U, OPEN, READ, "", certificate_list,
                                 NULL },
-    [VERB_CERTIFICATE_ISSUE] = { "certificate.issue", O | A, OPEN, CHANGE | STORES,
-                                 "role name csr", certificate_issue, certificate_issued },
+    [VERB_CERTIFICATE_ISSUE] = { "certificate.issue", O | A, OPEN, CHANGE | STORES, "role name csr",
+                                 certificate_issue, certificate_issued },
     [VERB_CERTIFICATE_REVOKE] = { "certificate.revoke", O | A, OPEN, CHANGE, "spki",
                                   certificate_revoke, certificate_revoked },
 
@@ -127,16 +129,13 @@ static status permit_state(const struct engine *en, const struct verb_row *row, 
     if ((row->states & en->state) != 0)
         return OK;
     switch (en->state) {
-    case VAULT_EMPTY:
-        return fail(e, LOCKED, "the vault is empty: run strongroom init", 0);
+    case VAULT_EMPTY: return fail(e, LOCKED, "the vault is empty: run strongroom init", 0);
     case VAULT_LOCKED:
         if (row->states == EMPTY)
             return fail(e, CONFLICT, "the vault exists already", 0);
         return fail(e, LOCKED, "the vault is locked: an operator must unlock it", 0);
-    case VAULT_UNLOCKED:
-        return fail(e, CONFLICT, "the vault is unlocked already", 0);
-    case VAULT_BROKEN:
-        break;
+    case VAULT_UNLOCKED: return fail(e, CONFLICT, "the vault is unlocked already", 0);
+    case VAULT_BROKEN: break;
     }
     return fail(e, LOCKED, "the vault is broken: see strongroom status", 0);
 }
@@ -178,7 +177,8 @@ static status permit_body(const struct request *rq, const struct verb_row *row, 
 
     if (rq->body == NULL)
         return OK;
-    json_object_foreach(rq->body, name, value) {
+    json_object_foreach(rq->body, name, value)
+    {
         if (!listed(row->members, name))
             return fail(e, BAD_INPUT, "the body has a member that is not known here", 0);
     }

@@ -38,7 +38,7 @@ struct exchange {
     uint8_t *body;
     size_t body_length;
     bool too_large;
-    size_t surplus; /* bytes of a body that is too large */
+    size_t surplus;  /* bytes of a body that is too large */
     unsigned status; /* overrides the mapping of rq->outcome, e.g. 405 */
     const char *title;
 };

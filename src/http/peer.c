@@ -17,21 +17,20 @@
 
 bool peer_local_allowed(struct MHD_Connection *connection)
 {
-    const union MHD_ConnectionInfo *info
-        = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     struct ucred peer;
     socklen_t length = sizeof peer;
 
-    if (info == NULL
-        || getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0)
+    if (info == NULL || getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0)
         return false;
     return peer.uid == 0 || peer.uid == geteuid();
 }
 
 static status verify_certificate(struct exchange *x, struct holder *ret_holder, struct err *e)
 {
-    const union MHD_ConnectionInfo *info
-        = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
     const gnutls_datum_t *chain;
     unsigned count = 0;
 
@@ -47,8 +46,8 @@ static status verify_certificate(struct exchange *x, struct holder *ret_holder, 
 /* Once for a connection; only the end of validity is looked at again for each request. */
 static status verify(struct exchange *x, struct err *e)
 {
-    const union MHD_ConnectionInfo *info
-        = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     struct link *link = info == NULL ? NULL : info->socket_context;
     status st;
 

@@ -61,9 +61,9 @@ static struct MHD_Response *problem_response(const struct exchange *x, unsigned 
                                              const char *title)
 {
     const char *why = http == 500 ? "the request could not be carried out" : x->rq->err.why;
-    json_t *problem = json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title", title,
-                                "status", (int)http, "detail", why == NULL ? title : why,
-                                "request_id", x->rq->id);
+    json_t *problem =
+        json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title", title, "status",
+                  (int)http, "detail", why == NULL ? title : why, "request_id", x->rq->id);
     struct MHD_Response *response = json_response(problem);
 
     json_decref(problem);

@@ -20,7 +20,7 @@
 #include "identity/identity.h"
 
 /* TLS 1.3 only, no session tickets, no SHA-1, two groups. */
-#define PRIORITIES \
+#define PRIORITIES                                                               \
     "NORMAL:-VERS-ALL:+VERS-TLS1.3:%NO_TICKETS:-SIGN-RSA-SHA1:-SIGN-ECDSA-SHA1:" \
     "-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1"
 #define IDLE_SECONDS 60
@@ -134,9 +134,9 @@ static enum MHD_Result handle(struct http *h, struct MHD_Connection *connection,
     return MHD_YES;
 }
 
-static enum MHD_Result handle_tls(void *context, struct MHD_Connection *connection,
-                                  const char *url, const char *method, const char *version,
-                                  const char *data, size_t *data_size, void **state)
+static enum MHD_Result handle_tls(void *context, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *data,
+                                  size_t *data_size, void **state)
 {
     (void)version;
     return handle(context, connection, url, method, data, data_size, false, state);
@@ -198,8 +198,8 @@ static status listen_local(const char *path, int *ret_fd, struct err *e)
     if (fd < 0)
         return fail(e, IO, "cannot make the local socket", errno);
     unlink(path); /* one keeper, hence one server: a file that is there is a dead one's */
-    if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || chmod(path, 0600) != 0
-        || listen(fd, 16) != 0) {
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || chmod(path, 0600) != 0 ||
+        listen(fd, 16) != 0) {
         int error = errno;
 
         close(fd);
@@ -217,12 +217,12 @@ status http_start_local(struct http *h, struct engine *engine, struct err *e)
     if (st != OK)
         return st;
     h->engine = engine;
-    h->local = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle_local, h,
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)(LIMIT_HTTP_HEADERS * 2), MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
-        MHD_OPTION_CONNECTION_LIMIT, 16, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
-        MHD_OPTION_END);
+    h->local =
+        MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+                         handle_local, h, MHD_OPTION_LISTEN_SOCKET, fd,
+                         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(LIMIT_HTTP_HEADERS * 2),
+                         MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS, MHD_OPTION_CONNECTION_LIMIT,
+                         16, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_END);
     if (h->local == NULL) {
         int error = errno;
 
@@ -251,8 +251,8 @@ static status listen_tcp(const char *where, int *ret_fd, struct err *e)
     if (getaddrinfo(address, colon + 1, &hints, &found) != 0)
         return fail(e, BAD_INPUT, "listen is address:port with a numeric address", 0);
     fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0
-        || bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, 1024) != 0) {
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
+        bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, 1024) != 0) {
         error = errno;
         freeaddrinfo(found);
         if (fd >= 0)
@@ -280,8 +280,8 @@ static status start_tls(struct http *h, struct err *e)
         h->settings.threads < 2 ? 0 : h->settings.threads, MHD_OPTION_CONNECTION_LIMIT,
         h->settings.connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)(LIMIT_HTTP_HEADERS * 2), MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
-        MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, connected,
-        NULL, MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, connected, NULL,
+        MHD_OPTION_END);
     if (h->tls == NULL) {
         int error = errno;
 

@@ -17,6 +17,18 @@
 
 /* --- the batch before this one --------------------------------------------------------------- */
 
+/* The keyring's digest of what is alive, beside the size of the vault's log that is known to be
+ * durable. It never goes back: right after an unlock less is known than the last one said. */
+static void anchor(struct keeper *k)
+{
+    uint64_t size = keyring_info(k->ring)->anchor_size;
+    struct err e = { 0 };
+
+    if (k->vault_durable > size)
+        size = k->vault_durable;
+    keeper_insist(keyring_anchor(k->ring, size, &e), &e);
+}
+
 static void acknowledge(struct keeper *k)
 {
     struct err e = { 0 };
@@ -27,8 +39,9 @@ static void acknowledge(struct keeper *k)
     if (k->pending.folded > 0)
         keeper_insist(journal_drop(k->journal, k->pending.folded, &e), &e);
     k->vault_durable = k->pending.vault_size;
-    if (k->vault_durable >= keyring_info(k->ring)->anchor_size + ANCHOR_EVERY)
-        keeper_insist(keyring_anchor(k->ring, k->vault_durable, &e), &e);
+    if (k->pending.folded > 0 ||
+        k->vault_durable >= keyring_info(k->ring)->anchor_size + ANCHOR_EVERY)
+        anchor(k);
 }
 
 static status take_ack(struct keeper *k, uint64_t ack, struct err *e)
@@ -258,6 +271,8 @@ static void settle(struct keeper *k, const struct writers *w)
     struct err e = { 0 };
 
     keeper_insist(keyring_commit(k->ring, &e), &e);
+    if (b->destroyed)
+        anchor(k);
     heads_settle(&k->heads);
     k->batch_number++;
     k->pending.exists = w->records > 0;
@@ -298,6 +313,7 @@ status keeper_batch(struct keeper *k, struct in *body, struct out *reply, struct
         return st;
     b->time_us = keeper_now(k);
     b->confirm = false;
+    b->destroyed = false;
     b->folded = 0;
     b->due_us = 0;
     out_init(&w.copy, k->pending.body, LIMIT_FRAME);

@@ -18,6 +18,7 @@ struct made {
 struct batch {
     uint64_t time_us;
     bool confirm; /* accept the clock once the batch holds */
+    bool destroyed;   /* a data key died: anchor, so that its old cell cannot come back */
     size_t folded;
     uint64_t due_us; /* earliest purge date that the batch sets, 0 if none */
 
@@ -42,8 +43,8 @@ MUST_CHECK status entry_perform(struct keeper *k, struct batch *b, struct err *e
 void entry_failed(struct keeper *k, struct batch *b, const struct err *why);
 struct made *entry_make(struct batch *b, const struct id *log, uint16_t type);
 MUST_CHECK status entry_fold(struct keeper *k, struct batch *b, struct err *e); /* fold.c */
-/* BAD_INPUT if the engine's fields use a name that the ledger does not reserve but the keeper writes
- * into records of this kind. */
+/* BAD_INPUT if the engine's fields use a name that the ledger does not reserve but the keeper
+ * writes into folded records or the vault's first. */
 MUST_CHECK status entry_check_names(const struct wire_entry *m, struct err *e);
 /* "revoked"; NULL for an unknown code. */
 const char *destroy_reason_name(uint8_t reason);

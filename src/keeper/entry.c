@@ -330,6 +330,7 @@ static status do_key_destroy(struct keeper *k, struct batch *b, struct err *e)
     if (st != OK)
         return st;
     st = keyring_destroy(k->ring, CELL_DATA_KEY, &m->key, m->version, m->reason, b->time_us, e);
+    b->destroyed = b->destroyed || st == OK;
     if (st == IO)
         keeper_fatal(e);
     if (st != OK)

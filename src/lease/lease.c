@@ -20,9 +20,9 @@ void lease_token_format(const struct id *lease, const uint8_t mac[static 16],
 
 bool lease_token_parse(const char *text, struct id *ret_lease, uint8_t ret_mac[static 16])
 {
-    return strlen(text) == LEASE_TOKEN_LENGTH
-           && hex_parse(text, ID_HEX_LENGTH, ret_lease->b, sizeof ret_lease->b)
-           && hex_parse(text + ID_HEX_LENGTH, ID_HEX_LENGTH, ret_mac, 16);
+    return strlen(text) == LEASE_TOKEN_LENGTH &&
+           hex_parse(text, ID_HEX_LENGTH, ret_lease->b, sizeof ret_lease->b) &&
+           hex_parse(text + ID_HEX_LENGTH, ID_HEX_LENGTH, ret_mac, 16);
 }
 
 status leases_new(struct leases **ret_leases, struct err *e)
@@ -94,12 +94,12 @@ static bool wanted_certificate(const uint8_t pattern[static 32], const uint8_t v
 
 static bool matches(const struct lease *pattern, const struct lease *lease)
 {
-    return wanted(&pattern->id, &lease->id) && wanted(&pattern->tenant, &lease->tenant)
-           && wanted(&pattern->engagement, &lease->engagement) && wanted(&pattern->key, &lease->key)
-           && wanted(&pattern->gateway, &lease->gateway)
-           && wanted_certificate(pattern->certificate, lease->certificate)
-           && (pattern->version == 0 || pattern->version == lease->version)
-           && (pattern->expires_us == 0 || lease->expires_us <= pattern->expires_us);
+    return wanted(&pattern->id, &lease->id) && wanted(&pattern->tenant, &lease->tenant) &&
+           wanted(&pattern->engagement, &lease->engagement) && wanted(&pattern->key, &lease->key) &&
+           wanted(&pattern->gateway, &lease->gateway) &&
+           wanted_certificate(pattern->certificate, lease->certificate) &&
+           (pattern->version == 0 || pattern->version == lease->version) &&
+           (pattern->expires_us == 0 || lease->expires_us <= pattern->expires_us);
 }
 
 /* The table may not change while it is walked: collect first, then remove. */

@@ -173,6 +173,74 @@ static void a_destroyed_version_does_not_open_and_others_do(void **state)
     assert_int_equal(rig_entry(r, rig_open_entry(TENANT, KEY, 2, value2)), OK);
 }
 
+/* The whole keyring file, to be freed. */
+static uint8_t *keyring_bytes(struct rig *r, size_t *ret_n)
+{
+    char path[128];
+    FILE *f;
+    uint8_t *bytes;
+
+    snprintf(path, sizeof(path), "%s/keyring", r->keyring);
+    f = fopen(path, "rb");
+    assert_non_null(f);
+    assert_int_equal(fseek(f, 0, SEEK_END), 0);
+    *ret_n = (size_t)ftell(f);
+    rewind(f);
+    bytes = malloc(*ret_n);
+    assert_non_null(bytes);
+    assert_int_equal(fread(bytes, 1, *ret_n, f), *ret_n);
+    fclose(f);
+    return bytes;
+}
+
+/* Writes back every cell of old that is another one now; superblocks and slots stay. */
+static size_t put_old_cells_back(struct rig *r, const uint8_t *old, size_t old_n)
+{
+    size_t n, changed = 0;
+    uint8_t *now = keyring_bytes(r, &n);
+    char path[128];
+    FILE *f;
+
+    snprintf(path, sizeof(path), "%s/keyring", r->keyring);
+    f = fopen(path, "r+b");
+    assert_non_null(f);
+    for (size_t at = 2 * 4096 + (LIMIT_SLOTS + 2) * SLOT_SIZE; at < old_n; at += CELL_SIZE) {
+        if (span_same(span_of(old + at, CELL_SIZE), span_of(now + at, CELL_SIZE)))
+            continue;
+        assert_int_equal(fseek(f, (long)at, SEEK_SET), 0);
+        assert_int_equal(fwrite(old + at, 1, CELL_SIZE, f), CELL_SIZE);
+        changed++;
+    }
+    fclose(f);
+    free(now);
+    return changed;
+}
+
+static void the_cell_of_a_destroyed_key_cannot_be_copied_back(void **state)
+{
+    struct rig *r = *state;
+    uint8_t sealed[LIMIT_SEALED_KEY];
+    struct wire_session s;
+    uint8_t *old;
+    size_t old_n;
+
+    put_key(r, sealed);
+    old = keyring_bytes(r, &old_n);
+    assert_int_equal(rig_entry(r, (struct wire_entry){ .kind = ENTRY_KEY_DESTROY,
+                                                       .tenant = TENANT,
+                                                       .key = KEY,
+                                                       .version = 1,
+                                                       .reason = DESTROY_REVOKED }),
+                     OK);
+    keeper_free(r->k); /* as a crash would: nothing more is written for the key's sake */
+    r->k = NULL;
+    assert_int_equal(put_old_cells_back(r, old, old_n), 1);
+    free(old);
+    rig_open(r);
+    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slot, &s), OK);
+    assert_int_equal(rig_try_unlock(r, &s, &r->slot, SPAN(r->secrets)), CORRUPT);
+}
+
 static void a_delivery_must_hold_a_usable_provider_key(void **state)
 {
     struct rig *r = *state;
@@ -459,6 +527,7 @@ int main(void)
         CASE(a_value_moved_elsewhere_does_not_open),
         CASE(every_changed_byte_of_a_value_is_noticed),
         CASE(a_destroyed_version_does_not_open_and_others_do),
+        CASE(the_cell_of_a_destroyed_key_cannot_be_copied_back),
         CASE(a_delivery_must_hold_a_usable_provider_key),
         CASE(short_and_unprintable_keys_have_no_hint),
         CASE(tenants_and_engagements_begin_once),

@@ -1,0 +1,104 @@
+/* Who may do what, and the two halves of every verb: apply decides and adds entries to the batch,
+ * complete stores what follows when the keeper has carried them out. */
+#ifndef ENGINE_VERB_H
+#define ENGINE_VERB_H
+
+#include "internal.h"
+
+/* verb.c: one row a verb; the security summary of the product on one screen */
+struct verb_row {
+    const char *name;
+    uint16_t roles;      /* 1 << role */
+    uint8_t states;      /* enum vault_state */
+    uint8_t flags;       /* enum verb_flag */
+    const char *members; /* of the body, separated by spaces */
+    status (*apply)(struct engine *en, struct request *rq, struct err *e);
+    status (*complete)(struct engine *en, struct request *rq, const struct wire_result *result,
+                       struct err *e);
+};
+enum verb_flag {
+    FLAG_DIRECT = 1,    /* talks to the keeper itself, outside batches */
+    FLAG_EXCLUSIVE = 2, /* changes what others read: last in its batch */
+    FLAG_TENANT = 4,    /* the first path parameter names a tenant */
+    FLAG_READ = 8,      /* makes no record */
+    FLAG_STORES = 16,   /* refused when the disk is nearly full */
+    FLAG_DESTROYS = 32  /* what the keyring does not have any more counts as destroyed */
+};
+const struct verb_row *verb_row(enum verb verb);
+/* Role, state, tenant and body members. */
+status verb_permit(struct engine *en, struct request *rq, struct err *e);
+/* The tenant that the path names, into rq->log: NOT_FOUND if it is none of this peer's business. */
+status verb_tenant(struct engine *en, struct request *rq, struct err *e);
+
+/* The handlers, by file. */
+#define APPLY(name) status name(struct engine *en, struct request *rq, struct err *e)
+#define COMPLETE(name)                                                                   \
+    status name(struct engine *en, struct request *rq, const struct wire_result *result, \
+                struct err *e)
+/* vault.c */
+APPLY(vault_status);
+APPLY(vault_init_session);
+APPLY(vault_init);
+APPLY(vault_slots);
+APPLY(vault_unlock_session);
+APPLY(vault_unlock);
+APPLY(vault_lock);
+APPLY(vault_clock_confirm);
+COMPLETE(vault_clock_confirmed);
+APPLY(vault_public_keys);
+/* tenant.c */
+APPLY(tenant_list);
+APPLY(tenant_create);
+COMPLETE(tenant_created);
+APPLY(tenant_show);
+APPLY(engagement_list);
+APPLY(engagement_start);
+COMPLETE(engagement_started);
+APPLY(engagement_end);
+COMPLETE(engagement_ended);
+/* key.c */
+APPLY(key_list);
+APPLY(key_show);
+APPLY(key_put);
+APPLY(key_rotate);
+COMPLETE(key_stored);
+APPLY(key_revoke);
+COMPLETE(key_revoked);
+/* gateway.c */
+APPLY(gateway_list);
+APPLY(gateway_add);
+COMPLETE(gateway_added);
+APPLY(gateway_remove);
+COMPLETE(gateway_removed);
+APPLY(grant_add);
+COMPLETE(grant_added);
+APPLY(grant_remove);
+COMPLETE(grant_removed);
+/* certificate.c */
+APPLY(certificate_list);
+APPLY(certificate_issue);
+COMPLETE(certificate_issued);
+APPLY(certificate_revoke);
+COMPLETE(certificate_revoked);
+/* Signs rq's "csr" and fills c. */
+status certificate_sign(const struct identity_ca *ca, const struct identity_request *request,
+                        const struct request *rq, struct store_certificate *c, char *ret_pem,
+                        struct err *e);
+/* The same for a public key that has no certificate yet; shared with gateway_add. */
+status certificate_make(struct engine *en, struct request *rq, enum role role, const char *name,
+                        struct store_certificate *c, char *ret_pem, struct err *e);
+status certificate_keep(struct engine *en, const struct store_certificate *c, struct err *e);
+/* lease.c */
+APPLY(lease_issue);
+COMPLETE(lease_issued);
+APPLY(lease_renew);
+COMPLETE(lease_renewed);
+APPLY(lease_release);
+COMPLETE(lease_released);
+APPLY(lease_list);
+/* trail.c */
+APPLY(log_show);
+APPLY(log_records);
+APPLY(log_check);
+
+#endif
