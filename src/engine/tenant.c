@@ -72,7 +72,6 @@ APPLY(tenant_create)
     t->created_us = engine_now_us(en);
     fields_of(&f, rq);
     fields_text(&f, "tenant", t->name);
-    fields_text(&f, "region", t->region);
     entry.log = entry.tenant = t->id;
     entry.fields = fields_view(&f);
     return batch_entry(en, rq, &entry, e);

@@ -43,9 +43,6 @@ MUST_CHECK status entry_perform(struct keeper *k, struct batch *b, struct err *e
 void entry_failed(struct keeper *k, struct batch *b, const struct err *why);
 struct made *entry_make(struct batch *b, const struct id *log, uint16_t type);
 MUST_CHECK status entry_fold(struct keeper *k, struct batch *b, struct err *e); /* fold.c */
-/* BAD_INPUT if the engine's fields use a name that the ledger does not reserve but the keeper
- * writes into folded records or the vault's first. */
-MUST_CHECK status entry_check_names(const struct wire_entry *m, struct err *e);
 /* "revoked"; NULL for an unknown code. */
 const char *destroy_reason_name(uint8_t reason);
 

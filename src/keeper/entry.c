@@ -481,9 +481,6 @@ static status do_vault_created(struct keeper *k, struct batch *b, struct err *e)
 
     if (heads_find(&k->heads, &vault_log)->tree.size != 0)
         return fail(e, CONFLICT, "the vault's log has begun already", 0);
-    status st = entry_check_names(b->entry, e);
-    if (st != OK)
-        return st;
     struct made *made = entry_make(b, &vault_log, RECORD_VAULT_CREATED);
     fields_id(&made->fields, "vault_id", &k->keys.vault);
     fields_text(&made->fields, "region", k->keys.region);

@@ -17,38 +17,6 @@ const char *destroy_reason_name(uint8_t reason)
     return reason < sizeof(reason_names) / sizeof(reason_names[0]) ? reason_names[reason] : NULL;
 }
 
-/* Field names of folded records and of the vault's first that the ledger does not reserve. */
-static const char *const own_names[] = {
-    "happened", "journal", "recovery", "region", "scars", "vault_id",
-};
-
-/* Whether a well-formed fragment has a field of this name: a quote within a value is escaped, so
- * the bytes looked for cannot be part of one. */
-static bool has_field(struct span fields, const char *name)
-{
-    uint8_t bytes[40];
-    struct out o;
-
-    out_init(&o, bytes, sizeof(bytes));
-    out_text(&o, ",\"");
-    out_text(&o, name);
-    out_text(&o, "\":");
-    for (size_t i = 0; i + o.n <= fields.n; i++) {
-        if (span_same(span_of(fields.p + i, o.n), span_of(o.p, o.n)))
-            return true;
-    }
-    return false;
-}
-
-status entry_check_names(const struct wire_entry *m, struct err *e)
-{
-    for (size_t i = 0; i < sizeof(own_names) / sizeof(own_names[0]); i++) {
-        if (has_field(m->fields, own_names[i]))
-            return fail(e, BAD_INPUT, "record field has a name that the keeper writes", 0);
-    }
-    return OK;
-}
-
 static void put_subject(struct fields *f, const struct journal_entry *entry)
 {
     switch (entry->type) {
@@ -117,15 +85,12 @@ status entry_fold(struct keeper *k, struct batch *b, struct err *e)
     struct journal_entry entry;
     size_t cursor = 0;
 
-    status st = entry_check_names(b->entry, e);
-    if (st != OK)
-        return st;
     for (size_t skip = b->folded; skip > 0; skip--) {
         if (!journal_next(k->journal, &cursor, &entry))
             return OK;
     }
     while (b->made_count < FOLD_MAX && journal_next(k->journal, &cursor, &entry)) {
-        st = prove(k, &entry, e);
+        status st = prove(k, &entry, e);
         b->staged = true; /* a proof may be: from here on all or nothing */
         if (st != OK)
             return st;
