@@ -48,4 +48,9 @@ MUST_CHECK status journal_drop(struct journal *j, size_t count, struct err *e);
 uint64_t journal_time(const struct journal *j);
 MUST_CHECK status journal_note_time(struct journal *j, uint64_t time_us, struct err *e);
 
+/* Whether a jump of the clock waits for an operator: kept here, because neither a restart nor
+ * folding the journal confirms anything. Durable when hold returns. */
+bool journal_held(const struct journal *j);
+MUST_CHECK status journal_hold(struct journal *j, bool held, struct err *e);
+
 #endif

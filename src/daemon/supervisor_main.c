@@ -239,7 +239,7 @@ static bool keeper_ended(struct supervisor *s)
     close(s->ends[SERVER]);
     pause_if_quick(s, KEEPER);
     if (!s->served && s->quick_exits[KEEPER] > QUICK_EXITS)
-        return false; /* it never worked: another daemon has the keyring, or cannot be mended here */
+        return false; /* it never worked: another daemon may have the keyring */
     return start_both(s);
 }
 

@@ -240,6 +240,20 @@ APPLY(gateway_remove)
     return batch_entry(en, rq, &entry, e);
 }
 
+/* In the database too, or they would be good again after a restart. */
+static status revoke_certificates(struct engine *en, const struct id *gateway, struct err *e)
+{
+    const struct policy_certificate *c;
+    size_t cursor = 0;
+    status st = OK;
+
+    while (st == OK && (c = policy_certificate_next(en->policy, &cursor)) != NULL) {
+        if (c->role == ROLE_GATEWAY && id_same(&c->gateway, gateway))
+            st = store_certificate_revoke(en->store, c->spki, engine_now_us(en), e);
+    }
+    return st;
+}
+
 COMPLETE(gateway_removed)
 {
     const struct store_gateway *g = rq->plan;
@@ -248,6 +262,8 @@ COMPLETE(gateway_removed)
     status st = store_gateway_remove(en->store, &g->id, engine_now_us(en), e);
 
     (void)result;
+    if (st == OK)
+        st = revoke_certificates(en, &g->id, e);
     if (st == OK)
         st = leases_end(en->leases, &pattern, &ended, e);
     if (st != OK)

@@ -1,7 +1,7 @@
 /*
  * The keyring is the truth. After a crash it may be one batch ahead of the database: a data key
- * whose version was never stored is destroyed (nobody was told that it exists), a version whose data
- * key is gone is marked so, and an engagement that ended in the keyring ends in the database.
+ * whose version was never stored is destroyed (nobody was told that it exists), a version whose
+ * data key is gone is marked so, and an engagement that ended in the keyring ends in the database.
  */
 #include "internal.h"
 

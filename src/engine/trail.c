@@ -1,4 +1,4 @@
-/* Reading the audit trail: records as stored, the keeper's checkpoint, the keeper's word on MACs. */
+/* Reading the audit trail: records as stored, the keeper's checkpoint and its word on MACs. */
 #include "internal.h"
 
 #include <stdlib.h>

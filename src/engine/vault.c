@@ -1,4 +1,4 @@
-/* The vault as a whole: create, unlock, lock, status. These verbs speak to the keeper themselves. */
+/* The vault as a whole: create, unlock, lock, status. These verbs speak to the keeper directly. */
 #include "internal.h"
 
 #include <stdlib.h>

@@ -158,14 +158,14 @@ status verb_tenant(struct engine *en, struct request *rq, struct err *e)
 static bool listed(const char *members, const char *name)
 {
     size_t n = strlen(name);
-    const char *at = members;
 
-    while ((at = strstr(at, name)) != NULL) {
-        bool begins = at == members || at[-1] == ' ';
+    while (*members != '\0') {
+        size_t length = strcspn(members, " ");
 
-        if (begins && (at[n] == ' ' || at[n] == '\0'))
+        if (length == n && memcmp(members, name, n) == 0)
             return true;
-        at++;
+        members += length;
+        members += *members == ' ';
     }
     return false;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/table.h"
 #include "internal.h"
 
 /* Failed unlocks beyond this are only counted by the server: the rest of the journal's room is
@@ -39,28 +40,27 @@ void keeper_journal_failure(struct keeper *k, const struct id *slot, enum outcom
 
 /* --- what the journal explains --------------------------------------------------------------- */
 
+/* Who died, as one key: id 16 | version 4 | the type it had | zeros. */
 struct death {
-    struct id id;
-    uint32_t version;
-    uint8_t was;
+    uint8_t key[24];
 };
 
 struct told {
+    struct table table; /* by death: the C library's sort makes system calls of its own */
     size_t count;
     struct death deaths[];
 };
 
-static int death_order(const void *a, const void *b)
+static struct death death_of(uint8_t was, const struct id *id, uint32_t version)
 {
-    const struct death *x = a;
-    const struct death *y = b;
-    int order = memcmp(x->id.b, y->id.b, sizeof(x->id.b)); /* public */
+    struct death d = { { 0 } };
+    struct out o;
 
-    if (order != 0)
-        return order;
-    if (x->version != y->version)
-        return x->version < y->version ? -1 : 1;
-    return (int)x->was - (int)y->was;
+    out_init(&o, d.key, sizeof(d.key));
+    out_id(&o, id);
+    out_u32(&o, version);
+    out_u8(&o, was);
+    return d;
 }
 
 uint8_t keeper_destroyed_type(const struct journal_entry *entry)
@@ -76,37 +76,46 @@ uint8_t keeper_destroyed_type(const struct journal_entry *entry)
 
 status keeper_told_new(const struct keeper *k, struct told **ret_told, struct err *e)
 {
+    AUTO(told) *t = NULL;
     size_t cap = journal_count(k->journal);
-    struct told *t = calloc(1, sizeof(*t) + cap * sizeof(t->deaths[0]));
     struct journal_entry entry;
     size_t cursor = 0;
 
+    t = calloc(1, sizeof(*t) + cap * sizeof(t->deaths[0]));
     if (t == NULL)
         return fail(e, NO_MEMORY, "no memory for the journal's index", 0);
+    table_init(&t->table, sizeof(struct death));
     while (t->count < cap && journal_next(k->journal, &cursor, &entry)) {
         uint8_t was = keeper_destroyed_type(&entry);
+        struct death *d = &t->deaths[t->count];
         if (was == CELL_EMPTY)
             continue;
-        t->deaths[t->count++] =
-            (struct death){ .id = entry.subject, .version = entry.version, .was = was };
+        *d = death_of(was, &entry.subject, entry.version);
+        if (table_find(&t->table, d->key) != NULL)
+            continue;
+        status st = table_add(&t->table, d->key, d, e);
+        if (st != OK)
+            return st;
+        t->count++;
     }
-    qsort(t->deaths, t->count, sizeof(t->deaths[0]), death_order);
     *ret_told = t;
+    t = NULL;
     return OK;
 }
 
 void told_cleanup(struct told **t)
 {
+    if (*t != NULL)
+        table_clear(&(*t)->table);
     free(*t);
     *t = NULL;
 }
 
 bool keeper_told(const struct told *t, uint8_t was, const struct id *id, uint32_t version)
 {
-    struct death key = { .id = *id, .version = version, .was = was };
+    struct death d = death_of(was, id, version);
 
-    return t->count > 0 &&
-           bsearch(&key, t->deaths, t->count, sizeof(t->deaths[0]), death_order) != NULL;
+    return table_find(&t->table, d.key) != NULL;
 }
 
 #define ALARMS_AT_ONCE 64

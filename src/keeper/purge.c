@@ -1,20 +1,41 @@
 /*
  * Purge on time. It needs no key, so it works while the vault is locked.
  *
- * For each engagement that is due: the journal is told which data keys will die, then they die;
- * this repeats until none is left; then the journal is told of the engagement and, if it was the
- * tenant's last, of the tenant's seed, and they die too. The engagement's own cell dies last:
- * as long as it lives a restarted keeper finds it due and goes on. What the journal has been
- * told already is not told again, so a crash in between leaves one entry for each tombstone.
+ * All engagements that are due are purged together, in three walks: which are due; then the journal
+ * is told which data keys will die, and they die, some hundred at a time; then the journal is told
+ * of the engagements and of the seeds of tenants that have no other, and those die too. The
+ * engagement's own cell dies last: as long as it lives a restarted keeper finds it due and goes on.
+ * What the journal has been told already is not told again, so a crash in between leaves one entry
+ * for each tombstone.
  */
+#include <stdlib.h>
+
+#include "base/table.h"
 #include "internal.h"
 
 #define DESTROY_AT_ONCE 256
+#define END_AT_ONCE     64
+
+/* One engagement that is due. */
+struct due {
+    struct cell cell;
+    uint64_t keys; /* data keys whose death the journal tells of */
+};
+
+/* A tenant with an engagement that goes on, and so with a seed that stays. */
+struct keeps {
+    struct id tenant;
+};
 
 struct purge {
-    struct cell engagement;
-    struct told *told;
     uint64_t now_us;
+    struct told *told;
+    struct due *due;
+    size_t due_count;
+    struct keeps *keeps;
+    size_t keeps_count;
+    struct table due_by_id;
+    struct table keeps_by_tenant;
 };
 
 void keeper_due_refresh(struct keeper *k)
@@ -48,7 +69,45 @@ static void commit(struct keeper *k)
     keeper_insist(keyring_commit(k->ring, &e), &e);
 }
 
-/* Up to DESTROY_AT_ONCE data keys of the engagement. false when there were none. */
+static void remember(struct table *t, const uint8_t *key, void *value)
+{
+    struct err e = { 0 };
+
+    if (table_find(t, key) == NULL)
+        keeper_insist(table_add(t, key, value, &e), &e);
+}
+
+/* Which engagements are due, and which tenants have others. false when none is. */
+static bool find_due(struct keeper *k, struct purge *p)
+{
+    size_t cap = keyring_count(k->ring, CELL_ENGAGEMENT);
+    struct err e = { 0 };
+    struct cell cell;
+    size_t cursor = 0;
+
+    p->due = calloc(cap + 1, sizeof(*p->due));
+    p->keeps = calloc(cap + 1, sizeof(*p->keeps));
+    if (p->due == NULL || p->keeps == NULL)
+        keeper_insist(fail(&e, NO_MEMORY, "no memory to purge", 0), &e);
+    table_init(&p->due_by_id, sizeof(struct id));
+    table_init(&p->keeps_by_tenant, sizeof(struct id));
+    while (p->due_count + p->keeps_count < cap && keyring_next(k->ring, &cursor, &cell)) {
+        if (cell.type != CELL_ENGAGEMENT)
+            continue;
+        if (cell.due_us != 0 && cell.due_us <= p->now_us) {
+            struct due *d = &p->due[p->due_count++];
+            d->cell = cell;
+            remember(&p->due_by_id, d->cell.id.b, d);
+        } else {
+            struct keeps *t = &p->keeps[p->keeps_count++];
+            t->tenant = cell.parent;
+            remember(&p->keeps_by_tenant, t->tenant.b, t);
+        }
+    }
+    return p->due_count > 0;
+}
+
+/* Up to DESTROY_AT_ONCE data keys of due engagements. false when there were none. */
 static bool purge_some(struct keeper *k, const struct purge *p, size_t *cursor)
 {
     struct journal_entry entries[DESTROY_AT_ONCE];
@@ -58,7 +117,7 @@ static bool purge_some(struct keeper *k, const struct purge *p, size_t *cursor)
 
     while (count < DESTROY_AT_ONCE && keyring_next(k->ring, cursor, &doomed[count])) {
         const struct cell *cell = &doomed[count];
-        if (cell->type != CELL_DATA_KEY || !id_same(&cell->engagement, &p->engagement.id))
+        if (cell->type != CELL_DATA_KEY || table_find(&p->due_by_id, cell->engagement.b) == NULL)
             continue;
         count++;
         if (keeper_told(p->told, CELL_DATA_KEY, &cell->id, cell->version))
@@ -80,79 +139,64 @@ static bool purge_some(struct keeper *k, const struct purge *p, size_t *cursor)
     return true;
 }
 
-/* Data keys of the engagement whose purge the journal tells of, before or after a crash. */
-static uint64_t purged_count(const struct keeper *k, const struct id *engagement)
+/* How many keys of each engagement the journal tells of, before or after a crash. */
+static void count_keys(const struct keeper *k, const struct purge *p)
 {
     struct journal_entry entry;
     size_t cursor = 0;
-    uint64_t count = 0;
 
     while (journal_next(k->journal, &cursor, &entry)) {
-        if (entry.type == RECORD_KEY_DESTROYED && entry.reason == DESTROY_PURGED &&
-            id_same(&entry.engagement, engagement))
-            count++;
+        struct due *d = table_find(&p->due_by_id, entry.engagement.b);
+        if (d != NULL && entry.type == RECORD_KEY_DESTROYED && entry.reason == DESTROY_PURGED)
+            d->keys++;
     }
-    return count;
 }
 
-static bool has_other_engagement(const struct keeper *k, const struct cell *engagement)
+/* The seed of the engagement's tenant, if this was the last; each seed once. */
+static bool last_seed(struct keeper *k, struct purge *p, const struct due *d, struct cell *ret_seed)
 {
-    struct cell cell;
-    size_t cursor = 0;
-
-    while (keyring_next(k->ring, &cursor, &cell)) {
-        if (cell.type == CELL_ENGAGEMENT && id_same(&cell.parent, &engagement->parent) &&
-            !id_same(&cell.id, &engagement->id))
-            return true;
-    }
-    return false;
-}
-
-static void purge_end(struct keeper *k, const struct purge *p)
-{
-    const struct cell *engagement = &p->engagement;
-    struct journal_entry entries[2];
     struct err e = { 0 };
-    struct cell seed = { 0 };
-    size_t count = 0;
 
-    status st = has_other_engagement(k, engagement)
-                    ? NOT_FOUND
-                    : keyring_cell(k->ring, CELL_TENANT_SEED, &engagement->parent, 0, &seed, &e);
+    if (table_find(&p->keeps_by_tenant, d->cell.parent.b) != NULL)
+        return false;
+    status st = keyring_cell(k->ring, CELL_TENANT_SEED, &d->cell.parent, 0, ret_seed, &e);
     if (st != OK && st != NOT_FOUND)
         keeper_fatal(&e);
-    if (!keeper_told(p->told, CELL_ENGAGEMENT, &engagement->id, 0))
-        entries[count++] = (struct journal_entry){ .type = RECORD_PURGE_KEYS_DESTROYED,
-                                                   .reason = DESTROY_PURGED,
-                                                   .subject = engagement->id,
-                                                   .tenant = engagement->parent,
-                                                   .engagement = engagement->id,
-                                                   .number = purged_count(k, &engagement->id) };
-    if (st == OK && !keeper_told(p->told, CELL_TENANT_SEED, &seed.id, 0))
-        entries[count++] = (struct journal_entry){ .type = RECORD_TENANT_SEED_DESTROYED,
-                                                   .reason = DESTROY_PURGED,
-                                                   .subject = seed.id,
-                                                   .tenant = seed.id,
-                                                   .engagement = engagement->id };
-    if (count > 0)
-        keeper_journal(k, entries, count);
-    if (st == OK)
-        destroy(k, &seed, p);
-    destroy(k, engagement, p);
-    commit(k);
+    return st == OK;
 }
 
-/* The next engagement that is due, in file order. */
-static bool find_due(const struct keeper *k, uint64_t now_us, struct cell *ret_cell)
+/* Up to END_AT_ONCE engagements from the first one on: their keys are gone. */
+static void purge_end(struct keeper *k, struct purge *p, size_t first)
 {
-    size_t cursor = 0;
+    struct journal_entry entries[2 * END_AT_ONCE];
+    size_t count = 0;
+    size_t end = first + END_AT_ONCE < p->due_count ? first + END_AT_ONCE : p->due_count;
 
-    while (keyring_next(k->ring, &cursor, ret_cell)) {
-        if (ret_cell->type == CELL_ENGAGEMENT && ret_cell->due_us != 0 &&
-            ret_cell->due_us <= now_us)
-            return true;
+    for (size_t i = first; i < end; i++) {
+        const struct cell *g = &p->due[i].cell;
+        struct cell seed = { 0 };
+        if (!keeper_told(p->told, CELL_ENGAGEMENT, &g->id, 0))
+            entries[count++] = (struct journal_entry){ .type = RECORD_PURGE_KEYS_DESTROYED,
+                                                       .reason = DESTROY_PURGED,
+                                                       .subject = g->id,
+                                                       .tenant = g->parent,
+                                                       .engagement = g->id,
+                                                       .number = p->due[i].keys };
+        if (!last_seed(k, p, &p->due[i], &seed))
+            continue;
+        if (!keeper_told(p->told, CELL_TENANT_SEED, &seed.id, 0))
+            entries[count++] = (struct journal_entry){ .type = RECORD_TENANT_SEED_DESTROYED,
+                                                       .reason = DESTROY_PURGED,
+                                                       .subject = seed.id,
+                                                       .tenant = seed.id,
+                                                       .engagement = g->id };
+        destroy(k, &seed, p); /* staged: the next of this tenant does not find it any more */
     }
-    return false;
+    if (count > 0)
+        keeper_journal(k, entries, count);
+    for (size_t i = first; i < end; i++)
+        destroy(k, &p->due[i].cell, p);
+    commit(k);
 }
 
 void keeper_purge(struct keeper *k)
@@ -160,15 +204,21 @@ void keeper_purge(struct keeper *k)
     AUTO(told) *told = NULL;
     struct purge p = { .now_us = keeper_now(k) };
     struct err e = { 0 };
+    size_t cursor = 0;
 
     keeper_insist(keeper_told_new(k, &told, &e), &e);
     p.told = told;
-    while (find_due(k, p.now_us, &p.engagement)) {
-        size_t cursor = 0;
+    if (find_due(k, &p)) {
         while (purge_some(k, &p, &cursor))
             ;
-        purge_end(k, &p);
+        count_keys(k, &p);
+        for (size_t first = 0; first < p.due_count; first += END_AT_ONCE)
+            purge_end(k, &p, first);
     }
+    table_clear(&p.due_by_id);
+    table_clear(&p.keeps_by_tenant);
+    free(p.due);
+    free(p.keeps);
     keeper_due_refresh(k);
 }
 
@@ -181,7 +231,9 @@ void keeper_tick(struct keeper *k)
         struct journal_entry jump = { .type = RECORD_CLOCK_JUMPED,
                                       .outcome = OUTCOME_FAILED,
                                       .number = k->clock.jump_s };
+        struct err e = { 0 };
         k->clock.jump_s = 0;
+        keeper_insist(journal_hold(k->journal, true, &e), &e);
         keeper_journal(k, &jump, 1);
     }
     keeper_time_note(k);

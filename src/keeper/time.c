@@ -29,18 +29,6 @@ static uint64_t since(uint64_t now, uint64_t then)
     return now > then ? now - then : 0;
 }
 
-static bool jump_waits(const struct journal *j)
-{
-    struct journal_entry entry;
-    size_t cursor = 0;
-
-    while (j != NULL && journal_next(j, &cursor, &entry)) {
-        if (entry.type == RECORD_CLOCK_JUMPED)
-            return true;
-    }
-    return false;
-}
-
 void keeper_time_start(struct keeper *k)
 {
     struct keeper_clock *c = &k->clock;
@@ -52,8 +40,8 @@ void keeper_time_start(struct keeper *k)
     c->last_us = c->base_us;
     c->last_mono_us = c->base_mono_us;
     c->noted_us = recorded;
-    /* Restarting is no confirmation: a jump that waits in the journal still holds. */
-    if (jump_waits(k->journal)) {
+    /* Restarting is no confirmation. */
+    if (k->journal != NULL && journal_held(k->journal)) {
         c->held = true;
         c->last_us = recorded;
     }
@@ -93,7 +81,10 @@ void keeper_time_raise(struct keeper *k, uint64_t recorded_us)
 void keeper_time_confirm(struct keeper *k)
 {
     struct keeper_clock *c = &k->clock;
+    struct err e = { 0 };
 
+    if (k->journal != NULL)
+        keeper_insist(journal_hold(k->journal, false, &e), &e);
     c->held = false;
     c->jump_s = 0;
     c->base_us = wall(k);

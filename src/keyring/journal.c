@@ -3,7 +3,7 @@
  * entry of sequence number s in place s mod 65,536. All integers big-endian.
  *
  *   header   magic 8 | version 2 | generation 8 | start 8 | hash before start 32 | end 8 | time 8
- *            | zeros | SHA-256 of all that
+ *            | held 1 | zeros | SHA-256 of all that
  *   entry    seq 8 | time 8 | type 2 | outcome 1 | reason 1 | subject 16 | tenant 16 |
  *            engagement 16 | version 4 | number 8 | position in its append 4 | size of it 4 |
  *            checksum 8 | hash 32
@@ -47,6 +47,7 @@ struct header {
     uint8_t prev[SHA256_SIZE]; /* hash of the entry before it */
     uint64_t end;              /* all entries before were durable */
     uint64_t time_us;
+    bool held;                 /* the clock jumped, and nobody has confirmed it */
 };
 
 struct link {
@@ -77,6 +78,7 @@ static void header_encode(const struct header *h, uint8_t bytes[HEADER_SIZE])
     out_raw(&o, SPAN(h->prev));
     out_u64(&o, h->end);
     out_u64(&o, h->time_us);
+    out_u8(&o, h->held);
     sha256(span_of(bytes, HEADER_SIZE - SHA256_SIZE), bytes + HEADER_SIZE - SHA256_SIZE);
 }
 
@@ -96,6 +98,7 @@ static bool header_decode(const uint8_t bytes[HEADER_SIZE], struct header *ret_h
     in_copy(&in, h.prev, sizeof(h.prev));
     h.end = in_u64(&in);
     h.time_us = in_u64(&in);
+    h.held = in_u8(&in) != 0;
     if (h.generation > NUMBER_MAX || h.start > NUMBER_MAX || h.end < h.start ||
         h.end - h.start > RING)
         return false;
@@ -509,4 +512,17 @@ status journal_note_time(struct journal *j, uint64_t time_us, struct err *e)
     if (st == OK)
         j->time_us = time_us;
     return st;
+}
+
+bool journal_held(const struct journal *j)
+{
+    return j->header.held;
+}
+
+status journal_hold(struct journal *j, bool held, struct err *e)
+{
+    if (j->header.held == held)
+        return OK;
+    j->header.held = held; /* a failed write breaks the journal: nothing reads it then */
+    return header_update(j, 0, j->time_us, e);
 }

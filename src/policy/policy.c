@@ -91,6 +91,11 @@ void policy_revoke(struct policy *p, const uint8_t spki[static 32])
         c->revoked = true;
 }
 
+const struct policy_certificate *policy_certificate_next(const struct policy *p, size_t *cursor)
+{
+    return table_next(&p->certificates, cursor);
+}
+
 static struct policy_grant *find_grant(const struct policy *p, const struct id *gateway,
                                        const struct id *tenant, const char *pattern)
 {

@@ -40,7 +40,7 @@ VERIFY_AUDIT = ROOT / "tests/verify_audit.py"
 PIN = "271828"
 SERVICE_USER = "nobody"  # what the daemon's children become when the tests run as root
 PATIENCE = 30  # seconds after which something that should happen counts as never
-SLOW = 4 if re.search("asan|tsan|clang", str(BIN)) else 1  # sanitizers take their time
+SLOW = 4 if BIN.parent.name in ("asan", "tsan", "clang") else 1  # sanitizers take their time
 STARTED = "server ready"
 
 # Exit codes of the CLI.
@@ -219,8 +219,10 @@ class Vault:
         self.config.write_text("".join(f"{name} = {value}\n" for name, value in self.settings.items()))
 
     def environment(self):
+        """Of everything that is started; the tunables are those of the systemd unit."""
         return {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(self.base), "LANG": "C.UTF-8",
-                "XDG_CONFIG_HOME": str(self.base / "config"), "TERM": "dumb", "GLIBC_TUNABLES": "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0",
+                "XDG_CONFIG_HOME": str(self.base / "config"), "TERM": "dumb",
+                "GLIBC_TUNABLES": "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0",
                 **{name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")},
                 **faked(self.offset)}
 
@@ -270,6 +272,16 @@ class Vault:
         else:
             await_that(f"the {role} is gone", lambda: not alive(pid))
         return pid
+
+    def come_back(self):
+        """After the death of keeper or supervisor: waits for a complete daemon, starts one if none is left."""
+        def settled():
+            return self.daemon.poll() is not None or (
+                set(self.processes()) == {"supervisor", "keeper", "server"} and self.reachable())
+
+        await_that("the daemon has ended or is complete again", settled)
+        if self.daemon.poll() is not None:
+            self.start(self.offset)
 
     def stop(self):
         """Ends the daemon in order; False if it had to be killed."""

@@ -106,6 +106,15 @@ def test_an_expired_lease_cannot_be_renewed(vault, customer):
         if time.time() > when(lease["expires"]).timestamp() else False)
 
 
+def test_no_chain_of_renewals_outlives_the_vaults_bound(new_vault):
+    vault = new_vault(lease_ttl_s=60, lease_max_ttl_s=60, lease_max_lifetime_s=90)
+    customer = vault.customer()
+    lease = customer.leased()
+    for _ in range(3):
+        renewed = vault.api("POST", f"/v1/leases/{lease['lease']}/renew", {}, customer.gateway)
+        assert when(renewed["expires"]) - when(lease["issued"]) <= datetime.timedelta(seconds=90)
+
+
 def test_a_lease_id_works_only_with_the_certificate_it_was_issued_to(vault, customer):
     lease = customer.leased()
     other = vault.add_gateway(customer.path)

@@ -182,7 +182,8 @@ def test_an_auditor_reads_and_changes_nothing(vault, customer):
     for path in ("/v1/tenants", f"/v1/tenants/{customer.name}/keys", "/v1/gateways", "/v1/certificates",
                  f"/v1/logs/{customer.name}", "/v1/logs/vault", f"/v1/logs/{customer.name}/records"):
         assert vault.call("GET", path, None, auditor).status == 200, path
-    for path, body in [("/v1/tenants", {"name": unique("x")}), (f"/v1/tenants/{customer.name}/engagements", {"name": "x"}),
+    for path, body in [("/v1/tenants", {"name": unique("x")}),
+                       (f"/v1/tenants/{customer.name}/engagements", {"name": "x"}),
                        (f"/v1/tenants/{customer.name}/keys/{customer.key}/revoke", {}),
                        ("/v1/leases", {"key": customer.path})]:
         assert vault.call("POST", path, body, auditor).status == 403, path

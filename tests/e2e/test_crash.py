@@ -92,22 +92,11 @@ def test_a_killed_keeper_or_supervisor_loses_no_answered_lease(own, victim):
         for _ in range(2):
             more_answers(load, ANSWERS)
             own.kill(victim)
-            back(own)
+            own.come_back()
+            assert own.state == "locked"
             own.unlock()
         more_answers(load, ANSWERS)
     everything_is_recorded(own, load)
-
-
-def back(vault):
-    """A new start where the supervisor is gone too; locked either way."""
-    def settled():
-        return vault.daemon.poll() is not None or (
-            set(vault.processes()) == {"supervisor", "keeper", "server"} and vault.reachable())
-
-    await_that("the daemon has ended or is back", settled)
-    if vault.daemon.poll() is not None:
-        vault.start()
-    assert vault.state == "locked"
 
 
 def test_changes_that_were_answered_survive_a_killed_server(own):

@@ -87,7 +87,8 @@ def test_a_crash_leaves_no_core(own, victim):
     core = next(line for line in limits.splitlines() if line.startswith("Max core file size"))
     assert core.split()[4:6] == ["0", "0"], core
     pid = own.kill(victim, signal.SIGABRT)
-    places = [own.base, own.data, Path("/"), Path("/tmp"), Path.cwd(), Path("/var/crash"), Path("/var/lib/systemd/coredump")]
+    places = [own.base, own.data, Path("/"), Path("/tmp"), Path.cwd(), Path("/var/crash"),
+              Path("/var/lib/systemd/coredump")]
     found = [path for place in places if place.is_dir() for path in place.glob("*core*")
              if path.is_file() and (str(pid) in path.name or path.name == "core")]
     assert not found

@@ -275,7 +275,7 @@ static void a_delivery_must_hold_a_usable_provider_key(void **state)
     assert_int_equal(rig_put(r, OTHER, ENGAGEMENT, rig_id(24), 1, "no tenant"), NOT_FOUND);
 }
 
-static void short_and_unprintable_keys_have_no_hint(void **state)
+static void short_keys_have_no_hint(void **state)
 {
     struct rig *r = *state;
 
@@ -284,8 +284,17 @@ static void short_and_unprintable_keys_have_no_hint(void **state)
     assert_string_equal(r->hint, "");
     assert_int_equal(rig_put(r, TENANT, ENGAGEMENT, rig_id(32), 1, "twenty-characters-xx"), OK);
     assert_string_equal(r->hint, "...s-xx");
-    assert_int_equal(rig_put(r, TENANT, ENGAGEMENT, rig_id(33), 1, "twenty characters x \x7f"), OK);
-    assert_string_equal(r->hint, "");
+}
+
+static void a_provider_key_is_one_line_of_plain_ascii(void **state)
+{
+    static const char *const bad[] = { "a key of two\nlines", "a key with \x7f in it", "caf\xc3\xa9",
+                                       "\xff\xfe", "tab\there" };
+    struct rig *r = *state;
+
+    rig_tenant(r, TENANT, ENGAGEMENT);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_int_equal(rig_put(r, TENANT, ENGAGEMENT, rig_id(33), 1, bad[i]), BAD_INPUT);
 }
 
 static void tenants_and_engagements_begin_once(void **state)
@@ -529,7 +538,8 @@ int main(void)
         CASE(a_destroyed_version_does_not_open_and_others_do),
         CASE(the_cell_of_a_destroyed_key_cannot_be_copied_back),
         CASE(a_delivery_must_hold_a_usable_provider_key),
-        CASE(short_and_unprintable_keys_have_no_hint),
+        CASE(short_keys_have_no_hint),
+        CASE(a_provider_key_is_one_line_of_plain_ascii),
         CASE(tenants_and_engagements_begin_once),
         CASE(an_ended_engagement_gives_nothing_out),
         CASE(a_lease_token_works_only_as_issued),

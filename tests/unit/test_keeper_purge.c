@@ -362,6 +362,12 @@ static void rule_5_a_jump_ahead_holds_purges_until_it_is_confirmed(void **state)
     assert_true(rig_line_has(&last, ",\"number\":863999,"));
     (void)value;
 
+    /* Nor is that the record of the jump is in the trail. */
+    rig_restart(r);
+    assert_int_equal(rig_hello(r).clock_held, 1);
+    assert_true(rig_hello(r).next_due_us != 0);
+    rig_unlock(r);
+
     assert_int_equal(rig_entry(r, (struct wire_entry){ .kind = ENTRY_CLOCK_CONFIRM }), OK);
     assert_int_equal(r->records[0].r.type, RECORD_CLOCK_CONFIRMED);
     hello = rig_hello(r);
