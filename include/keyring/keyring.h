@@ -61,7 +61,7 @@ struct keyring_info {
     uint8_t n;                  /* shares dealt */
     uint8_t root_check[32];     /* EXP(root, "root-check"): proves a reconstructed root key */
     uint64_t created_us;
-    uint64_t anchor_size;       /* vault log size when this superblock was written */
+    uint64_t anchor_size;       /* records in all logs when this superblock was written */
 };
 
 struct keyring;
@@ -136,7 +136,7 @@ MUST_CHECK status keyring_commit(struct keyring *k, struct err *e);
 void keyring_abort(struct keyring *k);
 
 /* Writes the other superblock with a new anchor; durable. Needs keyring_authenticate. */
-MUST_CHECK status keyring_anchor(struct keyring *k, uint64_t vault_log_size, struct err *e);
+MUST_CHECK status keyring_anchor(struct keyring *k, uint64_t records, struct err *e);
 
 /* DENIED with the reason if dir is on a copy-on-write, overlay or network file system. */
 MUST_CHECK status keyring_ground_check(const char *dir, struct err *e);

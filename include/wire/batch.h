@@ -8,7 +8,8 @@
 
 /* HEADS: request u8 last (1: this is the last page), u16 count, count * span16 head (see
  * ledger/tree.h). The reply is empty. The vault's log must be among them unless its size is 0, and
- * not shorter than HELLO's anchor_size. CONFLICT while heads are older than a pending batch. */
+ * together they hold no fewer records than HELLO's anchor_size: CORRUPT, the database is old.
+ * CONFLICT while heads are older than a pending batch. */
 
 /*
  * BATCH. Request: u64 ack (number of the last batch whose records are durable; 0 if none), u16

@@ -60,7 +60,7 @@ struct wire_hello {
     struct span region;
     uint32_t epoch;
     uint32_t journal_count;    /* entries waiting to be folded */
-    uint64_t anchor_size;      /* vault log size in the superblock */
+    uint64_t anchor_size;      /* records in all logs, as the superblock has it */
     uint64_t next_due_us;      /* earliest purge, 0 if none */
     uint64_t time_us;          /* the keeper's time */
     struct span broken_reason; /* literal text when broken */

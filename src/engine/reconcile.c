@@ -167,15 +167,8 @@ static status end_orphan(struct engine *en, const struct wire_cell *cell, struct
     struct wire_entry entry = { .kind = ENTRY_ENGAGEMENT_END,
                                 .tenant = cell->parent,
                                 .engagement = cell->id };
-    struct store_engagement g;
-    struct err absent = { 0 };
     struct fields f;
-    status st = store_engagement_by_id(en->store, &cell->parent, &cell->id, &g, &absent);
 
-    if (st == OK || (st == NOT_FOUND && cell->due_us != 0))
-        return OK;
-    if (st != NOT_FOUND)
-        return err_note(e, st, absent.where, absent.why, absent.detail);
     fields_init(&f);
     fields_text(&f, "actor", "system");
     entry.fields = fields_view(&f);
@@ -199,29 +192,53 @@ static status destroy_orphan(struct engine *en, const struct wire_cell *cell, st
     return batch_single(en, &entry, &batch_tolerant, e);
 }
 
-/* What the keyring has and the database does not. One batch can leave only so many behind: more of
- * them mean that this is not the keyring's database, and then nothing may be destroyed. */
+static bool orphan(struct engine *en, const struct wire_cell *cell, status *ret_st, struct err *e)
+{
+    struct store_engagement g;
+    struct err absent = { 0 };
+    status st;
+
+    if (cell->type == WIRE_CELL_DATA_KEY)
+        return !stored(en, cell, ret_st, e);
+    st = store_engagement_by_id(en->store, &cell->parent, &cell->id, &g, &absent);
+    if (st != OK && st != NOT_FOUND)
+        *ret_st = err_note(e, st, absent.where, absent.why, absent.detail);
+    return st == NOT_FOUND && cell->due_us == 0;
+}
+
+static uint64_t newest_us(const struct cells *cells)
+{
+    uint64_t newest = 0;
+
+    for (size_t i = 0; i < cells->count; i++) {
+        if (cells->list[i].created_us > newest)
+            newest = cells->list[i].created_us;
+    }
+    return newest;
+}
+
+/* What the keyring has and the database does not. Only the last batch can have left something
+ * behind, and all that a batch makes has its one time, the newest there is: anything older means
+ * that this is not the keyring's database, and then nothing may be destroyed. */
 static status end_orphans(struct engine *en, const struct cells *cells, struct err *e)
 {
     const struct wire_cell *orphans[LIMIT_BATCH_ENTRIES];
+    uint64_t newest = newest_us(cells);
     size_t count = 0;
     status st = OK;
 
     for (size_t i = 0; st == OK && i < cells->count; i++) {
         const struct wire_cell *cell = &cells->list[i];
 
-        if (cell->type != WIRE_CELL_DATA_KEY || stored(en, cell, &st, e) || st != OK)
+        if (!orphan(en, cell, &st, e) || st != OK)
             continue;
-        if (count == LIMIT_BATCH_ENTRIES)
+        if (count == LIMIT_BATCH_ENTRIES || cell->created_us != newest)
             return fail(e, CORRUPT, "the database is older than the keyring", 0);
         orphans[count++] = cell;
     }
     for (size_t i = 0; st == OK && i < count; i++)
-        st = destroy_orphan(en, orphans[i], e);
-    for (size_t i = 0; st == OK && i < cells->count; i++) {
-        if (cells->list[i].type == WIRE_CELL_ENGAGEMENT)
-            st = end_orphan(en, &cells->list[i], e);
-    }
+        st = orphans[i]->type == WIRE_CELL_DATA_KEY ? destroy_orphan(en, orphans[i], e)
+                                                    : end_orphan(en, orphans[i], e);
     return st;
 }
 

@@ -12,20 +12,20 @@
 
 #include "batch.h"
 
-/* The vault's log may have grown by this much before the keyring is told again. */
-#define ANCHOR_EVERY 256
+/* The logs may have grown by this much before the keyring is told again. */
+#define ANCHOR_EVERY 1024
 
 /* --- the batch before this one --------------------------------------------------------------- */
 
-/* The keyring's digest of what is alive, beside the size of the vault's log that is known to be
- * durable. It never goes back: right after an unlock less is known than the last one said. */
+/* The keyring's digest of what is alive, beside the number of records, in all logs together,
+ * that are known to be durable. It never goes back: right after an unlock less is known than the last one said. */
 static void anchor(struct keeper *k)
 {
     uint64_t size = keyring_info(k->ring)->anchor_size;
     struct err e = { 0 };
 
-    if (k->vault_durable > size)
-        size = k->vault_durable;
+    if (k->records_durable > size)
+        size = k->records_durable;
     keeper_insist(keyring_anchor(k->ring, size, &e), &e);
 }
 
@@ -38,9 +38,9 @@ static void acknowledge(struct keeper *k)
     k->pending.exists = false;
     if (k->pending.folded > 0)
         keeper_insist(journal_drop(k->journal, k->pending.folded, &e), &e);
-    k->vault_durable = k->pending.vault_size;
+    k->records_durable = k->pending.records;
     if (k->pending.folded > 0 ||
-        k->vault_durable >= keyring_info(k->ring)->anchor_size + ANCHOR_EVERY)
+        k->records_durable >= keyring_info(k->ring)->anchor_size + ANCHOR_EVERY)
         anchor(k);
 }
 
@@ -266,7 +266,6 @@ static status run(struct keeper *k, struct writers *w, struct err *e)
 /* Everything that the batch does beside its reply. */
 static void settle(struct keeper *k, const struct writers *w)
 {
-    const struct id vault_log = { { 0 } };
     struct batch *b = k->batch;
     struct err e = { 0 };
 
@@ -279,7 +278,7 @@ static void settle(struct keeper *k, const struct writers *w)
     k->pending.number = k->batch_number;
     k->pending.length = w->copy.n;
     k->pending.folded = b->folded;
-    k->pending.vault_size = heads_find(&k->heads, &vault_log)->tree.size;
+    k->pending.records = k->heads.records;
     if (b->confirm)
         keeper_time_confirm(k);
     if (b->due_us != 0 && (k->next_due_us == 0 || b->due_us < k->next_due_us))

@@ -46,6 +46,7 @@ void heads_clear(struct heads *h)
         }
     }
     h->count = 0;
+    h->records = 0;
     h->touched = NULL;
 }
 
@@ -119,6 +120,8 @@ status heads_add(struct heads *h, const struct ledger_tree *tree, enum heads_mod
     h->count++;
     if (mode == HEADS_IN_BATCH)
         mark_touched(h, head);
+    else
+        h->records += tree->size;
     return OK;
 }
 
@@ -152,6 +155,7 @@ void heads_settle(struct heads *h)
     struct log_head *head;
 
     while ((head = pop_touched(h)) != NULL) {
+        h->records += head->tree.size - (head->before != NULL ? head->before->size : 0);
         free(head->before);
         head->before = NULL;
     }

@@ -18,6 +18,7 @@ struct heads {
     size_t count;
     uint64_t seed;
     struct log_head *touched; /* newest first */
+    uint64_t records;         /* in all logs together, without the batch under way */
 };
 
 MUST_CHECK status heads_init(struct heads *h, struct err *e);

@@ -141,7 +141,7 @@ static status make_keyring(struct keeper *k, struct birth *b, struct err *e)
     ledger_genesis(&b->info.vault, &vault_log, &tree);
     keeper_insist(heads_add(&k->heads, &tree, HEADS_LOADED, e), e);
     k->heads_loaded = true;
-    k->vault_durable = 0;
+    k->records_durable = 0;
     return OK;
 }
 

@@ -112,8 +112,8 @@ static status load_page(struct keeper *k, struct in *heads, size_t count, struct
     return OK;
 }
 
-/* The last page is in. A store that was put back to an older state shows here, as far as the
- * keyring can know: by the vault's own log. */
+/* The last page is in. A store that was put back to an older state shows here: heads cannot be
+ * forged and only grow, so however old ones are mixed, their sizes add up to less. */
 static status load_end(struct keeper *k, struct err *e)
 {
     const struct keyring_info *info = keyring_info(k->ring);
@@ -126,13 +126,12 @@ static status load_end(struct keeper *k, struct err *e)
         if (st != OK)
             return st;
     }
-    uint64_t size = heads_find(&k->heads, &vault_log)->tree.size;
-    if (size < info->anchor_size)
-        return fail(e, CORRUPT, "the vault's log is shorter than the keyring remembers", 0);
+    if (k->heads.records < info->anchor_size)
+        return fail(e, CORRUPT, "the database is older than the keyring", 0);
     status st = keeper_pending_check(k, e);
     if (st != OK)
         return st;
-    k->vault_durable = size;
+    k->records_durable = k->heads.records;
     k->heads_loaded = true;
     return OK;
 }

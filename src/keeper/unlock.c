@@ -124,8 +124,8 @@ void keeper_lock(struct keeper *k)
     struct err e = { 0 };
 
     if (k->state == KEEPER_UNLOCKED) {
-        if (k->vault_durable > keyring_info(k->ring)->anchor_size)
-            keeper_insist(keyring_anchor(k->ring, k->vault_durable, &e), &e);
+        if (k->records_durable > keyring_info(k->ring)->anchor_size)
+            keeper_insist(keyring_anchor(k->ring, k->records_durable, &e), &e);
         keyring_forget(k->ring);
         k->state = KEEPER_LOCKED;
     }
@@ -136,7 +136,7 @@ void keeper_lock(struct keeper *k)
         session_clear(&k->sessions[i]);
     heads_clear(&k->heads);
     k->heads_loaded = false;
-    k->vault_durable = 0;
+    k->records_durable = 0;
     keeper_time_write(k);
 }
 

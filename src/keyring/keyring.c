@@ -252,7 +252,7 @@ size_t keyring_scars(const struct keyring *k)
     return k->scars;
 }
 
-status keyring_anchor(struct keyring *k, uint64_t vault_log_size, struct err *e)
+status keyring_anchor(struct keyring *k, uint64_t records, struct err *e)
 {
     status st = keyring_usable(k, e);
 
@@ -260,5 +260,5 @@ status keyring_anchor(struct keyring *k, uint64_t vault_log_size, struct err *e)
         return st;
     if (k->mac_key == NULL)
         return fail(e, LOCKED, "anchoring needs the MAC key", 0);
-    return keyring_super_write(k, vault_log_size, e);
+    return keyring_super_write(k, records, e);
 }

@@ -284,6 +284,33 @@ static void no_batch_before_the_heads_are_loaded(void **state)
     acknowledge(r);
 }
 
+/* Only a tenant's log has grown since, and yet the sum of all logs tells. */
+static void a_tenants_log_that_was_put_back_is_noticed(void **state)
+{
+    struct rig *r = *state;
+    struct id tenant = rig_id(40);
+    struct wire_session s;
+    uint8_t old[LEDGER_HEAD_MAX];
+    size_t old_n = 0, which = 0;
+
+    rig_tenant(r, tenant, rig_id(41));
+    for (size_t i = 0; i < r->head_count; i++) {
+        if (id_same(&r->heads[i].log, &tenant))
+            which = i;
+    }
+    old_n = r->heads[which].n;
+    memcpy(old, r->heads[which].bytes, old_n);
+    assert_int_equal(rig_put(r, tenant, rig_id(41), rig_id(42), 1, "a provider key"), OK);
+    acknowledge(r);
+    rig_lock(r);
+    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slot, &s), OK);
+    assert_int_equal(rig_try_unlock(r, &s, &r->slot, SPAN(r->secrets)), OK);
+    memcpy(r->heads[which].bytes, old, old_n);
+    r->heads[which].n = old_n;
+    assert_int_equal(rig_load_heads(r), CORRUPT);
+    assert_string_equal(r->reason, "the database is older than the keyring");
+}
+
 static void a_vault_log_that_was_put_back_is_noticed(void **state)
 {
     struct rig *r = *state;
@@ -303,7 +330,7 @@ static void a_vault_log_that_was_put_back_is_noticed(void **state)
     memcpy(r->heads[0].bytes, old, old_n);
     r->heads[0].n = old_n;
     assert_int_equal(rig_load_heads(r), CORRUPT);
-    assert_string_equal(r->reason, "the vault's log is shorter than the keyring remembers");
+    assert_string_equal(r->reason, "the database is older than the keyring");
     r->head_count = 0;
     assert_int_equal(rig_load_heads(r), CORRUPT);
 }
@@ -322,6 +349,7 @@ int main(void)
         CASE(a_reply_that_would_not_fit_changes_nothing),
         CASE(malformed_frames_are_answered_and_nothing_else),
         CASE(no_batch_before_the_heads_are_loaded),
+        CASE(a_tenants_log_that_was_put_back_is_noticed),
         CASE(a_vault_log_that_was_put_back_is_noticed),
     };
 
