@@ -168,7 +168,8 @@ int session_begin(struct cli *c, const char *path, json_t *body,
     if (rp_id == NULL || strcmp(rp_id, FIDO_RP_ID) != 0)
         return report(EXIT_OTHER, "the vault asks the hardware key for another relying party");
     s.epoch = (uint32_t)epoch;
-    if (request->purpose == SESSION_UNLOCK) {
+    /* Over the local socket there is no certificate, and nobody in between. */
+    if (request->purpose == SESSION_UNLOCK && cli_option(c, OPT_SOCKET) == NULL) {
         code = https_server_certificate(c, request->server_certificate);
         if (code != EXIT_DONE)
             return code;

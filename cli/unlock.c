@@ -236,8 +236,6 @@ int unlock_run(struct cli *c)
     AUTO(json_t) *reply = NULL;
     struct touch t;
 
-    if (cli_option(c, OPT_SOCKET) != NULL)
-        return report(EXIT_USAGE, "unlock needs your certificate: leave --socket out");
     int code = get_slots(c, &reply);
 
     if (code != EXIT_DONE)

@@ -150,6 +150,24 @@ COMPLETE(certificate_issued)
     return OK;
 }
 
+/* Without an operator the vault can only be reached over its local socket. */
+static bool last_operator(const struct engine *en, const uint8_t spki[static 32])
+{
+    const struct policy_certificate *c;
+    size_t cursor = 0, others = 0;
+    bool is_operator = false;
+
+    while ((c = policy_certificate_next(en->policy, &cursor)) != NULL) {
+        if (c->role != ROLE_OPERATOR || c->revoked)
+            continue;
+        if (span_same(SPAN(c->spki), span_of(spki, 32)))
+            is_operator = true;
+        else
+            others++;
+    }
+    return is_operator && others == 0;
+}
+
 APPLY(certificate_revoke)
 {
     struct wire_entry entry = { .kind = ENTRY_RECORD, .type = RECORD_CERTIFICATE_REVOKED };
@@ -164,6 +182,8 @@ APPLY(certificate_revoke)
         return st;
     if (!policy_knows(en->policy, spki))
         return fail(e, NOT_FOUND, "there is no such certificate", 0);
+    if (last_operator(en, spki))
+        return fail(e, CONFLICT, "the last operator's certificate: issue another one first", 0);
     fields_of(&f, rq);
     fields_hex(&f, "spki", span_of(spki, 32));
     entry.fields = fields_view(&f);

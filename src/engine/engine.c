@@ -50,6 +50,11 @@ status engine_call(struct engine *en, struct in *ret_body, struct err *e)
     /* The keeper may refuse for a disk of its own; anything else of this code is its end. */
     if (st == IO && strcmp(why.why, "the keeper refused") != 0)
         engine_die(__func__, &why);
+    if (ret_body->n > 0) {
+        snprintf(en->keeper_why, sizeof en->keeper_why, "%.*s", (int)ret_body->n,
+                 (const char *)ret_body->p);
+        why.why = en->keeper_why;
+    }
     return err_note(e, st, why.where, why.why, why.detail);
 }
 

@@ -31,6 +31,7 @@ struct engine {
 
     /* the engine thread's own */
     enum vault_state state;
+    char keeper_why[96];    /* the keeper's literal of its last refusal */
     const char *broken_why;  /* literal */
     struct wire_hello hello; /* as last heard; its spans are dead, see region */
     struct id vault;

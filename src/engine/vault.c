@@ -371,7 +371,7 @@ static status read_unlock(struct engine *en, struct request *rq,
 
 /* The keeper is open. If the database cannot follow, the vault is locked again: an operator can
  * mend what is wrong and unlock once more. */
-static status unlocked(struct engine *en, struct err *e)
+static status unlocked(struct engine *en, struct request *rq, struct err *e)
 {
     struct err trouble = { 0 };
     status st = engine_hello(en, &trouble);
@@ -381,12 +381,10 @@ static status unlocked(struct engine *en, struct err *e)
     if (st == OK)
         return OK;
     log_err(LOG_ERROR_, "the unlocked vault could not be attached", &trouble);
+    snprintf(rq->keeper_why, sizeof rq->keeper_why, "locked again: %s", trouble.why);
     if (engine_lock_keeper(en, &trouble) != OK)
         engine_die(__func__, &trouble);
-    return fail(e, LOCKED,
-                "the database cannot be used, so the vault was locked again: see the "
-                "server's log",
-                0);
+    return err_note(e, LOCKED, __func__, rq->keeper_why, 0);
 }
 
 APPLY(vault_unlock)
@@ -412,7 +410,7 @@ APPLY(vault_unlock)
     if (!in_end(&body))
         return fail(e, BUG, "the keeper's answer to unlock is malformed", 0);
     if (answer.state == KEEPER_UNLOCKED)
-        st = unlocked(en, e);
+        st = unlocked(en, rq, e);
     if (st != OK)
         return st;
     if (en->state == VAULT_UNLOCKED && tls_files_renew(en, &old) != OK)

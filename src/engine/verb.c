@@ -1,4 +1,10 @@
-/* Who may do what, when. Everything else about a verb is in its handler. */
+/*
+ * Who may do what, when. Everything else about a verb is in its handler.
+ *
+ * The local socket (L) is for whoever is root on the machine: it creates the vault, and it is the
+ * way back when every operator's certificate has expired or is lost. It opens nothing by itself:
+ * unlocking takes the hardware key or the recovery card there too.
+ */
 #include "internal.h"
 
 #include <string.h>
@@ -31,10 +37,10 @@ static const struct verb_row rows[VERB_COUNT] = {
                     "session operator credential_id public_key aaguid auth_data signature "
                     "sealed_secret recovery_key csr",
                     vault_init, NULL },
-    [VERB_SLOTS] = { "vault.slots", O, LOCKED_ | OPEN, DIRECT, "", vault_slots, NULL },
-    [VERB_UNLOCK_SESSION] = { "vault.unlock-session", O, LOCKED_, DIRECT, "slot",
+    [VERB_SLOTS] = { "vault.slots", O | L, LOCKED_ | OPEN, DIRECT, "", vault_slots, NULL },
+    [VERB_UNLOCK_SESSION] = { "vault.unlock-session", O | L, LOCKED_, DIRECT, "slot",
                               vault_unlock_session, NULL },
-    [VERB_UNLOCK] = { "vault.unlock", O, LOCKED_, DIRECT,
+    [VERB_UNLOCK] = { "vault.unlock", O | L, LOCKED_, DIRECT,
                       "session slot auth_data signature sealed_secret", vault_unlock, NULL },
     [VERB_LOCK] = { "vault.lock", O | L, LOCKED_ | OPEN | VAULT_BROKEN, DIRECT, "", vault_lock,
                     NULL },
@@ -74,8 +80,8 @@ static const struct verb_row rows[VERB_COUNT] = {
                             grant_removed },
     [VERB_CERTIFICATE_LIST] = { "certificate.list", O | A | U, OPEN, READ, "", certificate_list,
                                 NULL },
-    [VERB_CERTIFICATE_ISSUE] = { "certificate.issue", O | A, OPEN, CHANGE | STORES, "role name csr",
-                                 certificate_issue, certificate_issued },
+    [VERB_CERTIFICATE_ISSUE] = { "certificate.issue", O | A | L, OPEN, CHANGE | STORES,
+                                 "role name csr", certificate_issue, certificate_issued },
     [VERB_CERTIFICATE_REVOKE] = { "certificate.revoke", O | A, OPEN, CHANGE, "spki",
                                   certificate_revoke, certificate_revoked },
 

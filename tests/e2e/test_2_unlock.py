@@ -5,7 +5,7 @@ import signal
 import time
 
 import pytest
-from harness import AUTHENTICATOR, LOCKED, OK, PIN, SLOW, USAGE, Authenticator, await_that, recovery_card, recovery_code
+from harness import AUTHENTICATOR, DENIED, LOCKED, OK, PIN, SLOW, USAGE, Authenticator, await_that, recovery_card, recovery_code
 
 
 @pytest.mark.sanitize
@@ -247,3 +247,60 @@ def test_every_unlock_session_has_its_own_key_and_challenge(own):
     other = own.api("POST", "/v1/unlock/session", {"slot": hardware["id"]})
     for name in ("session", "nonce", "keeper_key"):
         assert other[name] != session[name], name
+
+
+@pytest.mark.skipif(SLOW > 1, reason="faketime and sanitizers both want to be loaded first")
+def test_an_expired_or_lost_operator_certificate_is_replaced_over_the_local_socket(own):
+    customer = own.customer()
+    own.stop()
+    own.start("+400d")
+    own.cli("--device", own.authenticator.path, "unlock", expect=DENIED)  # the certificate has expired
+    own.cli("--socket", own.socket, "--device", own.authenticator.path, "unlock", answers=[("pin", PIN)])
+    own.cli("certificate", "request", "--name", "alice", "--out-key", own.files / "new.key",
+            "--out-csr", own.files / "new.csr")
+    own.cli("--socket", own.socket, "certificate", "issue", "--role", "operator", "--name", "alice",
+            "--csr", own.files / "new.csr", "--out", own.files / "new.pem", "--ca-out", own.files / "new-ca.pem")
+    profile = own.base / "new-profile"
+    own.cli("profile", "create", "--url", own.url, "--ca", own.files / "new-ca.pem", "--certificate",
+            own.files / "new.pem", "--key", own.files / "new.key", profile=profile)
+    assert customer.name in own.cli("tenant", "list", profile=profile).out
+    own.cli("lock", profile=profile)
+    own.cli("--device", own.authenticator.path, "unlock", answers=[("pin", PIN)], profile=profile)
+    assert own.state == "unlocked"
+
+
+def test_the_local_socket_opens_nothing_without_the_hardware_key_or_the_card(own):
+    own.lock()
+    slot = next(s for s in own.local("GET", "/v1/slots").json["slots"] if s["kind"] == "fido2")
+    session = own.local("POST", "/v1/unlock/session", {"slot": slot["id"]}).json
+    reply = own.local("POST", "/v1/unlock", {"session": session["session"], "slot": slot["id"],
+                                             "auth_data": "00" * 37, "signature": "00" * 70,
+                                             "sealed_secret": "00" * 144})
+    assert reply.status in (400, 403), reply
+    assert own.state == "locked"
+    assert own.local("POST", "/v1/certificates", {"role": "operator", "name": "eve", "csr": "x"}).status == 503
+
+
+def test_the_last_operators_certificate_cannot_be_revoked(own):
+    alice = next(c for c in own.api("GET", "/v1/certificates")["certificates"] if c["role"] == "operator")
+    reply = own.call("POST", "/v1/certificates/revoke", {"spki": alice["spki"]})
+    assert (reply.status, reply.json["title"]) == (409, "conflict")
+
+
+@pytest.mark.skipif(SLOW > 1, reason="faketime and sanitizers both want to be loaded first")
+def test_a_clock_that_jumped_stays_held_over_a_restart_until_it_is_confirmed(own):
+    customer = own.customer()
+    own.cli("engagement", "end", f"{customer.name}/{customer.engagement}", "--yes")
+    own.stop()
+    own.start("+0d x500000")  # five days and more a second
+    await_that("the clock is held", lambda: own.local("GET", "/v1/status").json["clock_held"])
+    own.stop()
+    own.start("+30d")
+    assert own.local("GET", "/v1/status").json["clock_held"]
+    assert own.local("GET", "/v1/status").json["next_purge"] is not None
+    own.unlock()
+    own.restart("+30d")
+    assert own.local("GET", "/v1/status").json["clock_held"]
+    own.unlock()
+    own.cli("clock", "confirm", "--yes")
+    own.await_record(customer.name, type="purge.done")

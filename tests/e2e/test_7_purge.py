@@ -8,7 +8,7 @@ import os
 import shutil
 
 import pytest
-from harness import SLOW, await_that, verify_bundle
+from harness import LOCKED, PIN, SLOW, await_that, verify_bundle
 from keyring import DATA_KEY, SEED, keyring_of
 
 pytestmark = pytest.mark.skipif(SLOW > 1, reason="faketime and sanitizers both want to be loaded first")
@@ -229,3 +229,60 @@ def test_after_a_purge_the_tenant_can_begin_anew_and_the_old_keys_do_not_come_ba
     assert own.curl("/v1/leases", who=gateway, body={"key": f"{customer.name}/fresh"}).json["value"] == value
     assert own.curl("/v1/leases", who=gateway, body={"key": customer.path}).status in (403, 404, 409)
 
+
+
+def test_a_large_engagement_is_purged_while_locked_too(own):
+    customer = own.customer()
+    for number in range(300):
+        own.put_key(customer.name, f"key-{number}")
+    end(own, customer)
+    own.stop()
+    own.start(WEEK)
+    await_that("the keeper destroys the keys", lambda: not keyring_of(own).of(DATA_KEY))
+    own.unlock()
+    done = own.await_record(customer.name, type="purge.keys_destroyed")
+    assert done["number"] == 301
+    assert own.types(customer.name).count("key.destroyed") == 301
+    own.cli("audit", "verify", customer.name)
+
+
+def test_a_database_older_than_the_keyring_is_refused_and_nothing_is_destroyed(own):
+    customer = own.customer()
+    own.stop()
+    backup = own.base / "backup"
+    copy_store(own, backup)
+    own.start()
+    own.unlock()
+    own.api("POST", f"/v1/tenants/{customer.name}/engagements", {"name": "second"})
+    own.put_key(customer.name, "new-one", engagement="second")
+    alive = len(keyring_of(own).of(DATA_KEY))
+    os.kill(own.daemon.pid, 9)
+    own.daemon.wait()
+    today = own.base / "today"
+    copy_store(own, today)
+    put_back(own, backup)
+    own.start()
+    refused = own.cli("--device", own.authenticator.path, "unlock", answers=[("pin", PIN)], expect=LOCKED)
+    assert "older than the keyring" in refused.err
+    assert own.state == "locked"
+    assert len(keyring_of(own).of(DATA_KEY)) == alive
+    own.stop()
+    put_back(own, today)
+    own.start()
+    own.unlock()
+    assert customer.leased()["value"] == customer.value
+
+
+def test_leases_cannot_be_forgotten_by_putting_an_older_database_back(own):
+    customer = own.customer()
+    own.stop()
+    backup = own.base / "backup"
+    copy_store(own, backup)
+    own.start()
+    own.unlock()
+    customer.leased()
+    own.stop()
+    put_back(own, backup)
+    own.start()
+    refused = own.cli("--device", own.authenticator.path, "unlock", answers=[("pin", PIN)], expect=LOCKED)
+    assert "older than the keyring" in refused.err
