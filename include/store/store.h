@@ -42,6 +42,8 @@ struct store_counters {
 MUST_CHECK status store_open(const char *dir, const struct secret *key, struct store **ret_store,
                              struct err *e);
 /* Rolls back what is open and checkpoints the WAL with TRUNCATE first. NULL is fine. */
+/* Whether dir holds a database, whoever's it is. */
+bool store_exists(const char *dir);
 void store_close(struct store *s);
 void store_cleanup(struct store **s);
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -161,24 +162,43 @@ static status make_http(struct server *s, struct err *e)
     return http_new(&hs, &s->http, e);
 }
 
-static status start_http(struct server *s, struct err *e)
+/* Opens the TLS listener as soon as it can be. What is in its way (a port that is taken, a damaged
+ * certificate) may go away or be mended over the local socket, so it is tried again. */
+static bool listening(struct server *s, bool first)
 {
     struct id vault = engine_vault(s->engine);
-    struct err none = { 0 };
+    struct err e = { 0 };
     status st;
 
-    if (!id_is_zero(&vault)) {
-        st = http_start_tls(s->http, s->engine, &none);
-        if (st != OK && st != NOT_FOUND && st != CONFLICT)
-            return err_note(e, st, none.where, none.why, none.detail);
+    if (id_is_zero(&vault))
+        return false;
+    st = http_start_tls(s->http, s->engine, &e);
+    if (st == OK)
+        log_info("tls listener ready");
+    else if (st != CONFLICT && first)
+        log_err(LOG_ERROR_, "the TLS listener cannot be opened yet", &e);
+    return st == OK || st == CONFLICT;
+}
+
+/* Until a signal asks to stop. */
+static int await_signal(struct server *s, const sigset_t *signals)
+{
+    static const struct timespec pause = { .tv_sec = 2 };
+    bool open = listening(s, true);
+    int received;
+
+    while (!open) {
+        received = sigtimedwait(signals, NULL, &pause);
+        if (received > 0)
+            return received;
+        open = listening(s, false);
     }
-    return http_start_local(s->http, s->engine, e);
+    return sigwait(signals, &received) == 0 ? received : SIGTERM;
 }
 
 static status serve(int fd, struct server *s, struct err *e)
 {
     sigset_t signals;
-    int received;
     status st;
 
     sigemptyset(&signals);
@@ -195,11 +215,10 @@ static status serve(int fd, struct server *s, struct err *e)
         st = start_engine(s, e);
     if (st != OK)
         return st;
-    st = start_http(s, e);
+    st = http_start_local(s->http, s->engine, e);
     if (st == OK) {
         log_info("server ready");
-        sigwait(&signals, &received);
-        log_number(LOG_INFO_, "server stopping", "signal", received);
+        log_number(LOG_INFO_, "server stopping", "signal", await_signal(s, &signals));
     }
     engine_stop(s->engine);
     http_free(s->http);

@@ -114,6 +114,8 @@ static status find_state(struct engine *en, struct err *e)
         tls_files_vault(en, &en->vault);
         return OK;
     }
+    if (en->state == VAULT_EMPTY && store_exists(en->settings.store_dir))
+        broken(en, "there is a database but no keyring: put the keyring back, or empty data_dir");
     if (en->state != VAULT_EMPTY && strcmp(en->region, en->settings.region) != 0)
         broken(en, "the vault belongs to another region than the configuration says");
     if (en->hello.state != KEEPER_UNLOCKED || en->state == VAULT_BROKEN)

@@ -159,14 +159,25 @@ status tls_files_renew(struct engine *en, struct err *e)
 {
     AUTO(secret) *key = NULL;
     AUTO(secret) *held = NULL;
+    char probe[LIMIT_CSR];
     uint64_t not_after = 0;
     status st = read_file(en, "server.crt", &held, e);
 
     if (st == OK)
+        st = read_file(en, "server.key", &key, e);
+    if (st == OK) /* can the key be used at all? */
+        st = identity_csr_new(key, "probe", probe, sizeof probe, e);
+    if (st == OK)
         st = identity_not_after(secret_view(held), &not_after, e);
-    if (st != OK || not_after > engine_now_us(en) + RENEW_US)
-        return st;
-    st = read_file(en, "server.key", &key, e);
+    if (st == OK && not_after > engine_now_us(en) + RENEW_US)
+        return OK;
+    if (st != OK) { /* lost or damaged: a new pair */
+        *e = (struct err){ 0 };
+        secret_cleanup(&key);
+        st = identity_key_new(&key, e);
+        if (st == OK)
+            st = replace(en, "server.key", secret_view(key), 0600, e);
+    }
     if (st == OK)
         st = server_certificate(en, en->ca, &en->vault, key, e);
     if (st == OK)

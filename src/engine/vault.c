@@ -229,6 +229,9 @@ APPLY(vault_init)
     char pem[LIMIT_CERTIFICATE];
     status st = read_init(en, rq, &in, e);
 
+    /* Another daemon may have made a vault here meanwhile: its certificates must stay. */
+    if (st == OK && store_exists(en->settings.store_dir))
+        st = fail(e, CONFLICT, "data_dir holds a vault already: restart the daemon", 0);
     if (st == OK)
         st = init_certificates(en, rq, &in, &ca_key, &c, pem, e);
     if (st == OK)

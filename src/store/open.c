@@ -150,6 +150,14 @@ static status open_connection(const char *path, struct store *s, struct err *e)
     return OK;
 }
 
+bool store_exists(const char *dir)
+{
+    char path[PATH_MAX];
+    int length = snprintf(path, sizeof(path), "%s/strongroom.db", dir);
+
+    return length > 0 && (size_t)length < sizeof(path) && access(path, F_OK) == 0;
+}
+
 status store_open(const char *dir, const struct secret *key, struct store **ret_store,
                   struct err *e)
 {

@@ -1,6 +1,7 @@
 """Step 1: the daemon starts locked; init enrols a hardware key, creates the vault and certifies the operator."""
 
 import os
+import shutil
 import subprocess
 
 import harness
@@ -111,7 +112,7 @@ def test_the_local_socket_is_not_a_way_to_the_keys(empty):
     init(empty)
     for method, path, body in [("GET", "/v1/tenants", None), ("GET", "/v1/keys", None),
                                ("POST", "/v1/leases", {"key": "acme/openai-prod"}),
-                               ("POST", "/v1/unlock/session", {"slot": "00" * 16})]:
+                               ("POST", "/v1/tenants", {"name": "acme"})]:
         assert empty.local(method, path, body).status == 403, path
 
 
@@ -151,3 +152,21 @@ def test_two_daemons_cannot_share_one_vault(empty):
                             env=empty.environment(), timeout=harness.PATIENCE * harness.SLOW)
     assert second.returncode != 0
     await_that("the first goes on", lambda: empty.state == "unlocked")
+
+
+def test_a_database_without_its_keyring_is_broken_and_not_begun_anew(own):
+    ca = (own.data / "tls" / "ca.crt").read_bytes()
+    own.stop()
+    (own.data / "keyring").rename(own.base / "keyring-elsewhere")
+    own.start()
+    status = own.local("GET", "/v1/status").json
+    assert status["state"] == "broken"
+    assert "no keyring" in status["reason"]
+    assert own.local("POST", "/v1/init/session", {}).status == 503
+    assert (own.data / "tls" / "ca.crt").read_bytes() == ca
+    own.stop()
+    shutil.rmtree(own.data / "keyring")
+    (own.base / "keyring-elsewhere").rename(own.data / "keyring")
+    own.start()
+    own.unlock()
+    assert own.state == "unlocked"

@@ -304,3 +304,22 @@ def test_a_clock_that_jumped_stays_held_over_a_restart_until_it_is_confirmed(own
     own.unlock()
     own.cli("clock", "confirm", "--yes")
     own.await_record(customer.name, type="purge.done")
+
+
+@pytest.mark.parametrize("name", ["server.crt", "server.key"])
+def test_a_damaged_server_certificate_is_mended_by_unlocking_over_the_local_socket(own, name):
+    customer = own.customer()
+    own.stop()
+    (own.data / "tls" / name).write_bytes(b"garbage")
+    own.start()
+    assert own.local("GET", "/v1/status").json["state"] == "locked"
+    own.cli("--socket", own.socket, "--device", own.authenticator.path, "unlock", answers=[("pin", PIN)])
+    await_that("the listener is back", lambda: reaches(own))
+    assert customer.leased()["value"] == customer.value
+
+
+def reaches(vault):
+    try:
+        return vault.call("GET", "/v1/status").status == 200
+    except OSError:
+        return False
