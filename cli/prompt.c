@@ -52,8 +52,10 @@ static void show(int fd, const char *text)
         return; /* a terminal that cannot be written to will not be read from either */
 }
 
-/* Reads with echo off. *ret_signal: what interrupted it, or 0. */
-static status read_hidden(int fd, struct mspan to, size_t *ret_n, int *ret_signal, struct err *e)
+/* Asks and reads with echo off: the question comes second, or a fast answer would be seen.
+ * *ret_signal: what interrupted it, or 0. */
+static status read_hidden(int fd, const char *text, struct mspan to, size_t *ret_n,
+                          int *ret_signal, struct err *e)
 {
     struct termios before;
     struct termios quiet;
@@ -72,8 +74,10 @@ static status read_hidden(int fd, struct mspan to, size_t *ret_n, int *ret_signa
 
     if (tcsetattr(fd, TCSAFLUSH, &quiet) != 0)
         st = fail(e, IO, "the terminal does not hide what is typed", errno);
-    else
+    if (st == OK) {
+        show(fd, text);
         st = read_line(fd, to, ret_n, e);
+    }
     (void)tcsetattr(fd, TCSAFLUSH, &before);
     show(fd, "\n");
     for (size_t i = 0; i < CAUGHT_COUNT; i++)
@@ -107,8 +111,7 @@ status prompt_secret(const char *text, size_t cap, struct secret **ret_line, str
     while (st == OK) {
         struct err problem = { 0 };
 
-        show(fd, text);
-        st = read_hidden(fd, secret_fill(line), &n, &number, &problem);
+        st = read_hidden(fd, text, secret_fill(line), &n, &number, &problem);
         if (number == 0) {
             if (st != OK)
                 st = err_note(e, st, problem.where, problem.why, problem.detail);

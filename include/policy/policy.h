@@ -47,6 +47,8 @@ bool policy_knows(const struct policy *p, const uint8_t spki[static 32]);
 bool policy_valid(const struct policy *p, const uint8_t spki[static 32]);
 /* All of them in no order; start with *cursor = 0. */
 const struct policy_certificate *policy_certificate_next(const struct policy *p, size_t *cursor);
+/* Name of the certificate's holder; NULL if it was not issued here. */
+const char *policy_name(const struct policy *p, const uint8_t spki[static 32]);
 void policy_revoke(struct policy *p, const uint8_t spki[static 32]);
 
 MUST_CHECK status policy_grant_set(struct policy *p, const struct policy_grant *g, struct err *e);

@@ -4,6 +4,7 @@
  */
 #include "conf/conf.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -23,23 +24,61 @@ struct setting {
     uint64_t min;
     uint64_t max;
     const char *help;
+    const char *(*check)(const char *value); /* of texts; NULL, or why it cannot be */
 };
 
-#define TEXT(member, text, help) \
-    { #member, KIND_TEXT, offsetof(struct conf, member), text, 0, 0, CONF_TEXT - 1, help }
+#define TEXT(member, text, check, help) \
+    { #member, KIND_TEXT, offsetof(struct conf, member), text, 0, 0, CONF_TEXT - 1, help, check }
 #define NUMBER(member, number, min, max, help) \
-    { #member, KIND_NUMBER, offsetof(struct conf, member), NULL, number, min, max, help }
+    { #member, KIND_NUMBER, offsetof(struct conf, member), NULL, number, min, max, help, NULL }
 #define FLAG(member, help) \
-    { #member, KIND_FLAG, offsetof(struct conf, member), NULL, 0, 0, 1, help }
+    { #member, KIND_FLAG, offsetof(struct conf, member), NULL, 0, 0, 1, help, NULL }
+
+static const char *check_path(const char *value)
+{
+    return value[0] == '/' && value[1] != '\0' ? NULL : "must be an absolute path";
+}
+
+/* sun_path of a Unix address holds 107 characters; the directory becomes the daemon's own. */
+static const char *check_socket(const char *value)
+{
+    if (strlen(value) > 107)
+        return "must not be longer than 107 characters";
+    return value[0] == '/' && strrchr(value, '/') != value
+               ? NULL
+               : "must be an absolute path in a directory of its own";
+}
+
+static const char *check_listen(const char *value)
+{
+    char address[CONF_TEXT];
+    uint8_t binary[16];
+    const char *colon = strrchr(value, ':');
+    uint64_t port;
+    size_t n;
+
+    if (colon == NULL || !number_parse(colon + 1, 1, 65535, &port))
+        return "must be address:port";
+    n = (size_t)(colon - value);
+    if (n >= 2 && value[0] == '[' && value[n - 1] == ']') {
+        snprintf(address, sizeof address, "%.*s", (int)(n - 2), value + 1);
+        return inet_pton(AF_INET6, address, binary) == 1 ? NULL : "must have a numeric address";
+    }
+    snprintf(address, sizeof address, "%.*s", (int)n, value);
+    return inet_pton(AF_INET, address, binary) == 1 ? NULL : "must have a numeric address";
+}
 
 static const struct setting settings[] = {
-    TEXT(data_dir, "/var/lib/strongroom", "keyring/, store/ and tls/ live below this directory"),
-    TEXT(socket, "/run/strongroom/strongroom.sock", "local Unix socket, for init and status"),
-    TEXT(listen, "127.0.0.1:8443", "address:port of the TLS listener"),
-    TEXT(server_names, "localhost,127.0.0.1", "DNS names and addresses in the server certificate"),
+    TEXT(data_dir, "/var/lib/strongroom", check_path,
+         "keyring/, store/ and tls/ live below this directory"),
+    TEXT(socket, "/run/strongroom/strongroom.sock", check_socket,
+         "local Unix socket: init, status, and the way back"),
+    TEXT(listen, "127.0.0.1:8443", check_listen, "address:port of the TLS listener"),
+    TEXT(server_names, "localhost,127.0.0.1", NULL,
+         "DNS names and addresses in the server certificate"),
     { "region", KIND_NAME, offsetof(struct conf, region), "local", 0, 1, LIMIT_REGION,
-      "region this vault serves; fixed at init" },
-    TEXT(user, "", "run keeper and server as this user when started as root"),
+      "region this vault serves; fixed at init", NULL },
+    TEXT(user, "", NULL, "run keeper and server as this user when started as root"),
     NUMBER(lease_ttl_s, 300, 1, 3600, "lease time when a gateway asks for none"),
     NUMBER(lease_max_ttl_s, 3600, 1, 86400, "longest time of one lease"),
     NUMBER(lease_max_lifetime_s, 86400, 1, 604800, "longest life of a lease with all renewals"),
@@ -51,7 +90,7 @@ static const struct setting settings[] = {
     FLAG(allow_copy_on_write, "keep the keyring where old copies may survive deletion: yes or no"),
     FLAG(landlock_optional, "start on a kernel without Landlock: yes or no"),
     { "log_level", KIND_LEVEL, offsetof(struct conf, log_level), NULL, LOG_INFO_, 0, 0,
-      "debug, info, warn or error" },
+      "debug, info, warn or error", NULL },
 };
 
 #define SETTING_COUNT (sizeof settings / sizeof settings[0])
@@ -110,6 +149,8 @@ static const char *set_text(const struct setting *s, const char *value, struct c
         return "the value is too long or too short";
     if (s->kind == KIND_NAME && strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789-") != n)
         return "only lower-case letters, digits and hyphens are allowed";
+    if (s->check != NULL && s->check(value) != NULL)
+        return s->check(value);
     snprintf(text_at(c, s), CONF_TEXT, "%s", value);
     return NULL;
 }

@@ -212,6 +212,8 @@ APPLY(key_put)
     if (plan->key.provider == 0)
         return fail(e, BAD_INPUT, "unknown provider: see strongroom key put --help", 0);
     st = store_key(en->store, &rq->log, rq->param[1], &existing, &absent);
+    if (st == OK && existing.state != KEY_ACTIVE)
+        return fail(e, CONFLICT, "a key of that name ended: choose another name", 0);
     if (st == OK)
         return fail(e, CONFLICT, "a key of that name exists: rotate it", 0);
     if (st != NOT_FOUND)

@@ -303,12 +303,13 @@ static json_t *live_json(struct engine *en, const struct lease *l)
     struct plan plan = { .lease = *l };
     struct store_leasable found;
     struct err gone = { 0 };
+    const char *gateway = policy_name(en->policy, l->certificate);
 
-    if (name_key(en, &plan, &found, &gone) != OK)
+    if (gateway == NULL || name_key(en, &plan, &found, &gone) != OK)
         return NULL;
-    return json_pack("{s:o, s:s, s:s, s:i, s:o, s:o, s:o}", "id", json_id(&l->id), "tenant",
+    return json_pack("{s:o, s:s, s:s, s:i, s:s, s:o, s:o}", "id", json_id(&l->id), "tenant",
                      found.tenant.name, "key", found.key.name, "version", (int)l->version,
-                     "gateway", json_id(&l->gateway), "issued", json_time(l->issued_us), "expires",
+                     "gateway", gateway, "issued", json_time(l->issued_us), "expires",
                      json_time(l->expires_us));
 }
 

@@ -17,8 +17,9 @@
 
 /* --- the batch before this one --------------------------------------------------------------- */
 
-/* The keyring's digest of what is alive, beside the number of records, in all logs together,
- * that are known to be durable. It never goes back: right after an unlock less is known than the last one said. */
+/* The keyring's digest of what is alive, beside the number of records, in all logs together, that
+ * are known to be durable. It never goes back: right after an unlock less is known than the last
+ * one said. */
 static void anchor(struct keeper *k)
 {
     uint64_t size = keyring_info(k->ring)->anchor_size;

@@ -83,6 +83,13 @@ bool policy_valid(const struct policy *p, const uint8_t spki[static 32])
     return c != NULL && !c->revoked;
 }
 
+const char *policy_name(const struct policy *p, const uint8_t spki[static 32])
+{
+    const struct policy_certificate *c = table_find(&p->certificates, spki);
+
+    return c == NULL ? NULL : c->name;
+}
+
 void policy_revoke(struct policy *p, const uint8_t spki[static 32])
 {
     struct policy_certificate *c = table_find(&p->certificates, spki);

@@ -97,6 +97,31 @@ static void a_region_takes_only_lower_case_letters_digits_and_hyphens(void **sta
     refused("region = abcdefghijklmnop\n", 1, "the value is too long or too short");
 }
 
+static void paths_are_absolute_and_the_listener_is_numeric(void **state)
+{
+    char text[256] = "socket = /run/";
+
+    (void)state;
+    refused("data_dir = var/lib\n", 1, "must be an absolute path");
+    refused("socket = /s.sock\n", 1, "must be an absolute path in a directory of its own");
+    memset(text + 14, 'x', 120);
+    refused(text, 1, "must not be longer than 107 characters");
+    refused("listen = 8443\n", 1, "must be address:port");
+    refused("listen = 127.0.0.1:99999\n", 1, "must be address:port");
+    refused("listen = localhost:8443\n", 1, "must have a numeric address");
+    refused("listen = [::1:8443\n", 1, "must have a numeric address");
+}
+
+static void an_ipv6_listener_is_written_in_brackets(void **state)
+{
+    struct conf_trouble trouble;
+    struct conf c;
+
+    (void)state;
+    assert_int_equal(parse("listen = [::1]:8443\n", &c, &trouble), OK);
+    assert_string_equal(c.listen, "[::1]:8443");
+}
+
 static void times_must_be_in_order(void **state)
 {
     (void)state;
@@ -169,6 +194,8 @@ int main(void)
         cmocka_unit_test(a_line_without_an_equals_sign_is_refused),
         cmocka_unit_test(numbers_out_of_range_or_malformed_are_refused),
         cmocka_unit_test(a_region_takes_only_lower_case_letters_digits_and_hyphens),
+        cmocka_unit_test(paths_are_absolute_and_the_listener_is_numeric),
+        cmocka_unit_test(an_ipv6_listener_is_written_in_brackets),
         cmocka_unit_test(times_must_be_in_order),
         cmocka_unit_test(a_value_that_is_not_plain_ascii_is_refused),
         cmocka_unit_test(the_trouble_names_the_setting_and_never_the_value),
