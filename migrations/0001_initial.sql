@@ -44,6 +44,7 @@ CREATE TABLE key (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX key_engagement ON key (tenant, engagement);
+CREATE INDEX key_revoked ON key (tenant, id) WHERE state = 2;
 
 -- A rowid table: sealed values are too long to be part of the tree that finds them.
 CREATE TABLE version (

@@ -60,6 +60,9 @@ MUST_CHECK status store_versions(struct store *s, const struct id *tenant, const
 MUST_CHECK status store_versions_due(struct store *s, uint64_t time_us,
                                      struct store_version *ret_versions, size_t cap,
                                      size_t *ret_count, struct err *e);
+/* Versions of revoked keys, of any tenant, that are not destroyed (without sealed). */
+MUST_CHECK status store_versions_revoked(struct store *s, struct store_version *ret_versions,
+                                         size_t cap, size_t *ret_count, struct err *e);
 /* All versions, of any tenant, that are not destroyed, in order of (key, version), after the given
  * pair: the other half of the comparison with the keyring (without sealed). */
 MUST_CHECK status store_versions_live(struct store *s, const struct id *after_key,

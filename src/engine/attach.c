@@ -2,7 +2,7 @@
  * From an open keeper to a serving vault: open the database, hand over the heads of the logs, store
  * what the last server did not live to store, and let the database follow the keyring.
  */
-#include "internal.h"
+#include "cells.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -256,6 +256,7 @@ static status attach_database(struct engine *en, bool created, struct err *e)
 status engine_attach(struct engine *en, bool created, struct err *e)
 {
     struct unanswered unanswered = { .en = en };
+    struct cells cells = { 0 };
     status st = attach_database(en, created, e);
 
     /* Before the heads: those of the recovered batch belong to them. */
@@ -266,15 +267,18 @@ status engine_attach(struct engine *en, bool created, struct err *e)
     if (st == OK)
         st = record_unanswered(en, &unanswered, e);
     if (st == OK)
-        st = reconcile(en, e);
+        st = cells_list(en, &cells, e);
     if (st == OK)
-        st = destroy_revoked(en, NULL, e); /* a revocation that was cut off */
+        st = reconcile(en, &cells, e);
     if (st == OK)
         st = schedule_fold(en, e);
     if (st == OK)
         st = schedule_purge(en, e);
     if (st == OK)
-        st = rebuild(en, e);
+        st = rebuild(en, &cells, e);
+    cells_cleanup(&cells);
+    if (st == OK)
+        st = destroy_revoked(en, e); /* a revocation that was cut off */
     if (st == OK && !created)
         st = record_started(en, e);
     if (st != OK)

@@ -287,7 +287,7 @@ void batch_run(struct engine *en, struct request **queue)
     if (batch_finish(en, &listener, &e) != OK)
         engine_die(__func__, &e);
     if ((en->grace_over && destroy_grace_over(en, &e) != OK) ||
-        (en->revoke_more && destroy_revoked(en, &en->revoke_key, &e) != OK))
+        (en->revoke_more && destroy_revoked(en, &e) != OK))
         engine_die(__func__, &e);
     while (list != NULL) {
         struct request *rq = list;

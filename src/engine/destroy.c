@@ -66,41 +66,15 @@ status destroy_grace_over(struct engine *en, struct err *e)
     return st;
 }
 
-static status is_revoked(struct engine *en, const struct store_version *v, bool *ret, struct err *e)
+status destroy_revoked(struct engine *en, struct err *e)
 {
-    struct store_key k;
-    status st = store_key_by_id(en->store, &v->tenant, &v->key, &k, e);
-
-    *ret = st == OK && k.state == KEY_REVOKED;
-    return st;
-}
-
-status destroy_revoked(struct engine *en, const struct id *key, struct err *e)
-{
-    struct id after = key == NULL ? (struct id){ { 0 } } : *key;
-    uint32_t after_version = 0;
-    size_t found = AT_ONCE;
+    struct store_version doomed[AT_ONCE];
+    size_t count = AT_ONCE;
     status st = OK;
 
     en->revoke_more = false;
-    while (st == OK && found == AT_ONCE) {
-        struct store_version page[AT_ONCE], doomed[AT_ONCE];
-        size_t count = 0;
-
-        st = store_versions_live(en->store, &after, after_version, page, AT_ONCE, &found, e);
-        for (size_t i = 0; st == OK && i < found; i++) {
-            bool revoked = false;
-
-            after = page[i].key;
-            after_version = page[i].version;
-            if (key != NULL && !id_same(&page[i].key, key)) {
-                found = 0; /* all of that key were seen */
-                break;
-            }
-            st = is_revoked(en, &page[i], &revoked, e);
-            if (revoked)
-                doomed[count++] = page[i];
-        }
+    while (st == OK && count == AT_ONCE) {
+        st = store_versions_revoked(en->store, doomed, AT_ONCE, &count, e);
         if (st == OK)
             st = destroy_some(en, doomed, count, WIRE_DESTROY_REVOKED, e);
     }

@@ -51,7 +51,6 @@ struct engine {
     /* What is to be destroyed before the batch is answered: */
     bool grace_over;  /* a version that was replaced without grace */
     bool revoke_more; /* versions of a revoked key, more than its batch could take */
-    struct id revoke_key;
     struct wire_session_request session_request; /* of the unlock or init under way */
     struct wire_session session;
 
@@ -108,17 +107,18 @@ status batch_single(struct engine *en, const struct wire_entry *entry,
 status engine_attach(struct engine *en, bool created, struct err *e);
 void engine_detach(struct engine *en);
 
+struct cells;
+
 /* rebuild.c: certificates, grants and live leases, from the database into memory */
-status rebuild(struct engine *en, struct err *e);
+status rebuild(struct engine *en, const struct cells *cells, struct err *e);
 
 /* reconcile.c: the database follows the keyring */
-status reconcile(struct engine *en, struct err *e);
+status reconcile(struct engine *en, struct cells *cells, struct err *e);
 status reconcile_purged(struct engine *en, struct err *e); /* engagements whose keys are gone */
 
 /* destroy.c */
 status destroy_grace_over(struct engine *en, struct err *e); /* replaced versions */
-/* Whatever is still alive of a revoked key; of all of them if key is NULL. */
-status destroy_revoked(struct engine *en, const struct id *key, struct err *e);
+status destroy_revoked(struct engine *en, struct err *e); /* what still lives of revoked keys */
 
 /* schedule.c */
 void schedule_start(struct engine *en);

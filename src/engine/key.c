@@ -378,7 +378,6 @@ COMPLETE(key_revoked)
         return store_version_destroyed(en->store, &plan->key.tenant, &plan->key.id,
                                        plan->destroyed[index], engine_now_us(en), e);
     en->revoke_more = plan->more;
-    en->revoke_key = plan->key.id;
     plan->key.state = KEY_REVOKED;
     st = store_key_set(en->store, &plan->key, e);
     if (st == OK)

@@ -2,7 +2,7 @@
  * What the engine holds in memory, built again from the database: certificates and grants become
  * the policy, and the lease records of the last window become the live leases.
  */
-#include "internal.h"
+#include "cells.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -144,45 +144,33 @@ static bool replay_lease(void *context, const struct store_record *r)
 }
 
 /* Is the lease over although its time is not: its key, its engagement or its holder ended? */
-static status is_dead(struct engine *en, const struct lease *l, bool *ret_dead, struct err *e)
+static bool is_dead(const struct engine *en, const struct cells *cells, const struct lease *l)
 {
-    struct store_engagement g = { .state = ENGAGEMENT_PURGED };
-    struct store_version v = { .state = VERSION_DESTROYED };
-    struct err absent = { 0 };
-    status st = store_version(en->store, &l->tenant, &l->key, l->version, &v, &absent);
+    const struct wire_cell *g = cells_find(cells, WIRE_CELL_ENGAGEMENT, &l->engagement, 0);
 
-    if (st == OK)
-        st = store_engagement_by_id(en->store, &l->tenant, &l->engagement, &g, &absent);
-    if (st != OK && st != NOT_FOUND)
-        return err_note(e, st, absent.where, absent.why, absent.detail);
-    *ret_dead = v.state == VERSION_DESTROYED || g.state != ENGAGEMENT_ACTIVE ||
-                !policy_valid(en->policy, l->certificate);
-    return OK;
+    return g == NULL || g->due_us != 0 || !policy_valid(en->policy, l->certificate) ||
+           cells_find(cells, WIRE_CELL_DATA_KEY, &l->key, l->version) == NULL;
 }
 
-static status drop_dead_leases(struct engine *en, struct err *e)
+static status drop_dead_leases(struct engine *en, const struct cells *cells, struct err *e)
 {
     struct id *dead = calloc(leases_count(en->leases) + 1, sizeof *dead);
     const struct lease *lease;
     size_t cursor = 0, count = 0;
-    status st = OK;
 
     if (dead == NULL)
         return fail(e, NO_MEMORY, "no memory to rebuild leases", 0);
-    while (st == OK && (lease = leases_next(en->leases, &cursor)) != NULL) {
-        bool over = false;
-
-        st = is_dead(en, lease, &over, e);
-        if (over)
+    while ((lease = leases_next(en->leases, &cursor)) != NULL) {
+        if (is_dead(en, cells, lease))
             dead[count++] = lease->id;
     }
-    for (size_t i = 0; st == OK && i < count; i++)
+    for (size_t i = 0; i < count; i++)
         leases_remove(en->leases, &dead[i]);
     free(dead);
-    return st;
+    return OK;
 }
 
-static status load_leases(struct engine *en, struct err *e)
+static status load_leases(struct engine *en, const struct cells *cells, struct err *e)
 {
     struct replay replay = { .en = en, .e = e };
     uint64_t now = engine_now_us(en);
@@ -194,10 +182,10 @@ static status load_leases(struct engine *en, struct err *e)
         st = replay.st;
     if (st == OK)
         st = leases_expire(en->leases, now, e);
-    return st == OK ? drop_dead_leases(en, e) : st;
+    return st == OK ? drop_dead_leases(en, cells, e) : st;
 }
 
-status rebuild(struct engine *en, struct err *e)
+status rebuild(struct engine *en, const struct cells *cells, struct err *e)
 {
     status st = policy_new(&en->policy, e);
 
@@ -207,5 +195,5 @@ status rebuild(struct engine *en, struct err *e)
         st = load_certificates(en, e);
     if (st == OK)
         st = load_grants(en, e);
-    return st == OK ? load_leases(en, e) : st;
+    return st == OK ? load_leases(en, cells, e) : st;
 }

@@ -77,6 +77,8 @@ const char *const statement_sql[STATEMENT_COUNT] = {
         VERSION_COLUMNS_UNSEALED "WHERE state = 2 AND destroy_at_us <= ?1 ORDER BY destroy_at_us",
     [SQL_VERSION_LIVE] = VERSION_COLUMNS_UNSEALED
     "WHERE state < 3 AND (key, version) > (?1, ?2) ORDER BY key, version",
+    [SQL_VERSION_REVOKED] = VERSION_COLUMNS_UNSEALED
+    "WHERE state < 3 AND (tenant, key) IN (SELECT tenant, id FROM key WHERE state = 2)",
     [SQL_VERSION_PURGE] = "DELETE FROM version WHERE tenant = ?1 AND key IN "
                           "(SELECT id FROM key WHERE tenant = ?1 AND engagement = ?2)",
 

@@ -185,6 +185,15 @@ status store_versions_due(struct store *s, uint64_t time_us, struct store_versio
     return get_versions(&q, WITHOUT_SEALED, ret_versions, cap, ret_count, e);
 }
 
+status store_versions_revoked(struct store *s, struct store_version *ret_versions, size_t cap,
+                              size_t *ret_count, struct err *e)
+{
+    AUTO(query) q = { 0 };
+    status st = query_begin(s, SQL_VERSION_REVOKED, &q, e);
+
+    return st == OK ? get_versions(&q, WITHOUT_SEALED, ret_versions, cap, ret_count, e) : st;
+}
+
 status store_versions_live(struct store *s, const struct id *after_key, uint32_t after_version,
                            struct store_version *ret_versions, size_t cap, size_t *ret_count,
                            struct err *e)
