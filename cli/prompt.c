@@ -54,8 +54,8 @@ static void show(int fd, const char *text)
 
 /* Asks and reads with echo off: the question comes second, or a fast answer would be seen.
  * *ret_signal: what interrupted it, or 0. */
-static status read_hidden(int fd, const char *text, struct mspan to, size_t *ret_n,
-                          int *ret_signal, struct err *e)
+static status read_hidden(int fd, const char *text, struct mspan to, size_t *ret_n, int *ret_signal,
+                          struct err *e)
 {
     struct termios before;
     struct termios quiet;

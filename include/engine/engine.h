@@ -45,7 +45,7 @@ void engine_free(struct engine *en); /* after engine_stop and after the last eng
 /* Takes rq; rq->done is called once: from the engine's thread, or at once when it has stopped. */
 void engine_submit(struct engine *en, struct request *rq);
 
-/* Id of the vault; zero while it is empty. Only before the first request or in tls_ready. */
-struct id engine_vault(const struct engine *en);
+/* Id of the vault; zero while it is empty. From any thread. */
+struct id engine_vault(struct engine *en);
 
 #endif

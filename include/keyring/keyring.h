@@ -32,15 +32,15 @@ enum cell_type {
 
 struct cell {
     uint8_t type;
-    uint8_t was;          /* tombstone: the type it had */
-    uint8_t reason;       /* tombstone: enum destroy_reason */
-    uint32_t epoch;       /* of the wrapping key */
+    uint8_t was;    /* tombstone: the type it had */
+    uint8_t reason; /* tombstone: enum destroy_reason */
+    uint32_t epoch; /* of the wrapping key */
     struct id id;
     struct id parent;
     struct id engagement;
     uint32_t version;
     uint64_t created_us;
-    uint64_t due_us;      /* engagement: when its keys die; tombstone: when it died */
+    uint64_t due_us;                 /* engagement: when its keys die; tombstone: when it died */
     uint8_t sealed[SEALED_KEY_SIZE]; /* zero for engagements and tombstones */
 };
 
@@ -56,12 +56,12 @@ enum destroy_reason {
 struct keyring_info {
     struct id vault;
     char region[LIMIT_REGION + 1];
-    uint32_t epoch;             /* root key epoch, from 1 */
-    uint8_t k;                  /* shares needed */
-    uint8_t n;                  /* shares dealt */
-    uint8_t root_check[32];     /* EXP(root, "root-check"): proves a reconstructed root key */
+    uint32_t epoch;         /* root key epoch, from 1 */
+    uint8_t k;              /* shares needed */
+    uint8_t n;              /* shares dealt */
+    uint8_t root_check[32]; /* EXP(root, "root-check"): proves a reconstructed root key */
     uint64_t created_us;
-    uint64_t anchor_size;       /* records in all logs when this superblock was written */
+    uint64_t anchor_size; /* records in all logs when this superblock was written */
 };
 
 struct keyring;

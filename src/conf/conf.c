@@ -27,12 +27,18 @@ struct setting {
     const char *(*check)(const char *value); /* of texts; NULL, or why it cannot be */
 };
 
-#define TEXT(member, text, check, help) \
-    { #member, KIND_TEXT, offsetof(struct conf, member), text, 0, 0, CONF_TEXT - 1, help, check }
-#define NUMBER(member, number, min, max, help) \
-    { #member, KIND_NUMBER, offsetof(struct conf, member), NULL, number, min, max, help, NULL }
-#define FLAG(member, help) \
-    { #member, KIND_FLAG, offsetof(struct conf, member), NULL, 0, 0, 1, help, NULL }
+#define TEXT(member, text, check, help)                                                           \
+    {                                                                                             \
+#member, KIND_TEXT, offsetof(struct conf, member), text, 0, 0, CONF_TEXT - 1, help, check \
+    }
+#define NUMBER(member, number, min, max, help)                                                  \
+    {                                                                                           \
+#member, KIND_NUMBER, offsetof(struct conf, member), NULL, number, min, max, help, NULL \
+    }
+#define FLAG(member, help)                                                           \
+    {                                                                                \
+#member, KIND_FLAG, offsetof(struct conf, member), NULL, 0, 0, 1, help, NULL \
+    }
 
 static const char *check_path(const char *value)
 {
@@ -184,13 +190,10 @@ static const char *set_value(const struct setting *s, const char *value, struct 
 {
     switch (s->kind) {
     case KIND_TEXT:
-    case KIND_NAME:
-        return set_text(s, value, c);
-    case KIND_NUMBER:
-        return set_number(s, value, c);
+    case KIND_NAME: return set_text(s, value, c);
+    case KIND_NUMBER: return set_number(s, value, c);
     case KIND_FLAG:
-    case KIND_LEVEL:
-        break;
+    case KIND_LEVEL: break;
     }
     return set_word(s, value, c);
 }

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 static status cells_add(struct cells *cells, const struct wire_cell *cell, struct err *e)
 {
     if (cells->count == cells->capacity) {

@@ -58,6 +58,14 @@ status engine_call(struct engine *en, struct in *ret_body, struct err *e)
     return err_note(e, st, why.where, why.why, why.detail);
 }
 
+/* Written by the engine's thread, read by whoever opens a listener. */
+static void engine_vault_set(struct engine *en, const struct id *vault)
+{
+    pthread_mutex_lock(&en->lock);
+    en->vault = *vault;
+    pthread_mutex_unlock(&en->lock);
+}
+
 status engine_hello(struct engine *en, struct err *e)
 {
     struct wire_hello *hello = &en->hello;
@@ -71,10 +79,8 @@ status engine_hello(struct engine *en, struct err *e)
     wire_get_hello(&body, hello);
     if (!in_end(&body) || hello->version != WIRE_VERSION || hello->region.n > LIMIT_REGION)
         return fail(e, BUG, "keeper and server are of different versions", hello->version);
-    /* Written when it changes and not each time: the listeners' thread reads it at its start. */
-    if (hello->state != KEEPER_EMPTY && !id_is_zero(&hello->vault) &&
-        !id_same(&hello->vault, &en->vault))
-        en->vault = hello->vault;
+    if (hello->state != KEEPER_EMPTY && !id_is_zero(&hello->vault))
+        engine_vault_set(en, &hello->vault);
     if (hello->region.n > 0)
         snprintf(en->region, sizeof en->region, "%.*s", (int)hello->region.n,
                  (const char *)hello->region.p);
@@ -103,6 +109,7 @@ static void broken(struct engine *en, const char *why)
 /* What the server found: an empty, locked, broken or (after a crash of the server) open vault. */
 static status find_state(struct engine *en, struct err *e)
 {
+    struct id vault;
     struct err trouble = { 0 };
     status st = engine_hello(en, e);
 
@@ -111,7 +118,8 @@ static status find_state(struct engine *en, struct err *e)
     en->state = state_of_keeper(en->hello.state);
     if (en->state == VAULT_BROKEN) {
         broken(en, "the keyring cannot be read: see the keeper's log");
-        tls_files_vault(en, &en->vault);
+        tls_files_vault(en, &vault);
+        engine_vault_set(en, &vault);
         return OK;
     }
     if (en->state == VAULT_EMPTY && store_exists(en->settings.store_dir))
@@ -203,7 +211,6 @@ static status start(struct engine *en, struct err *e)
     pthread_condattr_t attributes;
     int error;
 
-    pthread_mutex_init(&en->lock, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&en->wake, &attributes);
@@ -221,6 +228,7 @@ status engine_new(const struct engine_settings *settings, struct wire_client *cl
 
     if (en == NULL)
         return fail(e, NO_MEMORY, "no memory for the engine", 0);
+    pthread_mutex_init(&en->lock, NULL);
     en->settings = *settings;
     en->client = client;
     st = refusals_new(&en->refusals, e);
@@ -283,9 +291,14 @@ void engine_submit(struct engine *en, struct request *rq)
     }
 }
 
-struct id engine_vault(const struct engine *en)
+struct id engine_vault(struct engine *en)
 {
-    return en->vault;
+    struct id vault;
+
+    pthread_mutex_lock(&en->lock);
+    vault = en->vault;
+    pthread_mutex_unlock(&en->lock);
+    return vault;
 }
 
 struct request *request_new(void)

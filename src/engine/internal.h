@@ -31,7 +31,7 @@ struct engine {
 
     /* the engine thread's own */
     enum vault_state state;
-    char keeper_why[96];    /* the keeper's literal of its last refusal */
+    char keeper_why[96];     /* the keeper's literal of its last refusal */
     const char *broken_why;  /* literal */
     struct wire_hello hello; /* as last heard; its spans are dead, see region */
     struct id vault;
@@ -118,7 +118,7 @@ status reconcile_purged(struct engine *en, struct err *e); /* engagements whose 
 
 /* destroy.c */
 status destroy_grace_over(struct engine *en, struct err *e); /* replaced versions */
-status destroy_revoked(struct engine *en, struct err *e); /* what still lives of revoked keys */
+status destroy_revoked(struct engine *en, struct err *e);    /* what still lives of revoked keys */
 
 /* schedule.c */
 void schedule_start(struct engine *en);

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 /* The database's half of a destruction that only the keyring has seen: a key whose current version
  * is gone was revoked, and keys of an engagement that is gone were purged. */
 static status follow_key(struct engine *en, const struct cells *cells,

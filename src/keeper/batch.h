@@ -17,8 +17,8 @@ struct made {
 
 struct batch {
     uint64_t time_us;
-    bool confirm; /* accept the clock once the batch holds */
-    bool destroyed;   /* a data key died: anchor, so that its old cell cannot come back */
+    bool confirm;   /* accept the clock once the batch holds */
+    bool destroyed; /* a data key died: anchor, so that its old cell cannot come back */
     size_t folded;
     uint64_t due_us; /* earliest purge date that the batch sets, 0 if none */
 

@@ -36,7 +36,7 @@ struct pending {
     uint64_t number;
     uint8_t *body; /* of a BATCH reply */
     size_t length;
-    size_t folded; /* journal entries to drop with the acknowledgement */
+    size_t folded;    /* journal entries to drop with the acknowledgement */
     uint64_t records; /* in all logs, with this batch */
 };
 
@@ -53,7 +53,7 @@ struct keeper {
     struct heads heads;
     bool heads_loaded;
     struct pending pending;
-    uint64_t batch_number;  /* of the last batch */
+    uint64_t batch_number;    /* of the last batch */
     uint64_t records_durable; /* in all logs, that the server has acknowledged */
     uint64_t next_due_us;
     size_t scars_told;   /* of the keyring's scars, those that have raised an alarm */

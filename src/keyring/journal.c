@@ -47,7 +47,7 @@ struct header {
     uint8_t prev[SHA256_SIZE]; /* hash of the entry before it */
     uint64_t end;              /* all entries before were durable */
     uint64_t time_us;
-    bool held;                 /* the clock jumped, and nobody has confirmed it */
+    bool held; /* the clock jumped, and nobody has confirmed it */
 };
 
 struct link {

@@ -30,10 +30,10 @@ static const char *const outcome_names[] = {
  * the keeper's mouth, so an engine fragment may use none of them, in no record type.
  */
 static const char *const keeper_names[] = {
-    "v",       "log",     "seq",      "prev",       "time",          "type",      "outcome",
-    "key_id",  "version", "lease_id", "gateway_id", "engagement_id", "tenant_id", "slot_id",
-    "expires", "due",     "reason",   "attempt",    "number",        "happened",  "journal",
-    "recovery", "region", "scars",    "vault_id",
+    "v",        "log",     "seq",      "prev",       "time",          "type",      "outcome",
+    "key_id",   "version", "lease_id", "gateway_id", "engagement_id", "tenant_id", "slot_id",
+    "expires",  "due",     "reason",   "attempt",    "number",        "happened",  "journal",
+    "recovery", "region",  "scars",    "vault_id",
 };
 
 #define KEEPER_NAME_COUNT (sizeof(keeper_names) / sizeof(keeper_names[0]))

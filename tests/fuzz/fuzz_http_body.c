@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "http/internal.h"
 #include "engine/internal.h"
+#include "http/internal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -24,9 +24,9 @@ static void read_members(struct request *rq)
     (void)!body_text(rq, "purpose", true, 128, &text, &e);
     if (body_name(rq, "name", &text, &e) == OK && !name_valid(text))
         abort();
-    if (body_text(rq, "key", false, 127, &text, &e) == OK
-        && key_path_parse(text, false, tenant, key, &e) == OK
-        && (!name_valid(tenant) || !name_valid(key)))
+    if (body_text(rq, "key", false, 127, &text, &e) == OK &&
+        key_path_parse(text, false, tenant, key, &e) == OK &&
+        (!name_valid(tenant) || !name_valid(key)))
         abort();
 }
 

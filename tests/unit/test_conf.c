@@ -78,7 +78,7 @@ static void a_line_without_an_equals_sign_is_refused(void **state)
 
 static void numbers_out_of_range_or_malformed_are_refused(void **state)
 {
-    static const char *const bad[] = { "0", "3601", "-1", "1e3", "", "05", "99999999999999999999",
+    static const char *const bad[] = { "0",   "3601", "-1", "1e3", "", "05", "99999999999999999999",
                                        "5 5", "0x10" };
     char text[64];
 
@@ -162,8 +162,9 @@ static void the_sample_file_parses_to_the_defaults_when_uncommented(void **state
     plain = calloc(1, size + 1);
     assert_non_null(plain);
     for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
-        if (strncmp(line, "# ", 2) == 0 && strstr(line, " = ") != NULL && strchr(line, ':') != line
-            && line[2] >= 'a' && strcspn(line + 2, " ") == (size_t)(strstr(line, " = ") - line - 2))
+        if (strncmp(line, "# ", 2) == 0 && strstr(line, " = ") != NULL &&
+            strchr(line, ':') != line && line[2] >= 'a' &&
+            strcspn(line + 2, " ") == (size_t)(strstr(line, " = ") - line - 2))
             n += (size_t)sprintf(plain + n, "%s\n", line + 2);
     }
     conf_init(&defaults);

@@ -90,8 +90,15 @@ static void a_known_path_with_another_method_is_405(void **state)
 
 static void anything_else_is_404(void **state)
 {
-    static const char *const urls[] = { "/", "", "/v1", "/v1/leases/", "/v1//status", "/v1/statuses",
-                                        "/v1/tenants//keys", "/v2/status", "/v1/tenants/a/keys/b/c",
+    static const char *const urls[] = { "/",
+                                        "",
+                                        "/v1",
+                                        "/v1/leases/",
+                                        "/v1//status",
+                                        "/v1/statuses",
+                                        "/v1/tenants//keys",
+                                        "/v2/status",
+                                        "/v1/tenants/a/keys/b/c",
                                         "/v1/status/../leases" };
     unsigned code = 0;
     char longest[2048] = "/v1/tenants/";

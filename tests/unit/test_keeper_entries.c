@@ -288,8 +288,8 @@ static void short_keys_have_no_hint(void **state)
 
 static void a_provider_key_is_one_line_of_plain_ascii(void **state)
 {
-    static const char *const bad[] = { "a key of two\nlines", "a key with \x7f in it", "caf\xc3\xa9",
-                                       "\xff\xfe", "tab\there" };
+    static const char *const bad[] = { "a key of two\nlines", "a key with \x7f in it",
+                                       "caf\xc3\xa9", "\xff\xfe", "tab\there" };
     struct rig *r = *state;
 
     rig_tenant(r, TENANT, ENGAGEMENT);

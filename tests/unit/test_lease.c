@@ -16,9 +16,12 @@ static int make(void **state)
     if (leases_new(&l, NULL) != OK)
         return -1;
     for (uint8_t i = 1; i <= 100; i++) {
-        struct lease lease = { .id = { { i } }, .tenant = { { (uint8_t)(i % 2) } },
-                               .key = { { (uint8_t)(i % 4) } }, .gateway = { { (uint8_t)(i % 5) } },
-                               .version = 1 + i % 3u, .expires_us = 1000u + i };
+        struct lease lease = { .id = { { i } },
+                               .tenant = { { (uint8_t)(i % 2) } },
+                               .key = { { (uint8_t)(i % 4) } },
+                               .gateway = { { (uint8_t)(i % 5) } },
+                               .version = 1 + i % 3u,
+                               .expires_us = 1000u + i };
 
         lease.tenant.b[15] = lease.key.b[15] = lease.gateway.b[15] = 1;
         if (leases_set(l, &lease, NULL) != OK)

@@ -139,8 +139,10 @@ static struct holder holder(enum role role, const char *name, uint8_t first)
 static void only_certificates_issued_here_are_known(void **state)
 {
     struct policy_certificate c = certificate(ROLE_GATEWAY, "litellm", 1);
-    struct holder same = holder(ROLE_GATEWAY, "litellm", 1), key = holder(ROLE_GATEWAY, "litellm", 2),
-                  role = holder(ROLE_OPERATOR, "litellm", 1), name = holder(ROLE_GATEWAY, "other", 1);
+    struct holder same = holder(ROLE_GATEWAY, "litellm", 1),
+                  key = holder(ROLE_GATEWAY, "litellm", 2),
+                  role = holder(ROLE_OPERATOR, "litellm", 1),
+                  name = holder(ROLE_GATEWAY, "other", 1);
     const struct policy_certificate *found;
     struct err e = { 0 };
 
