@@ -102,3 +102,15 @@ status key_path_parse(const char *path, bool pattern, char tenant[STORE_NAME],
         return fail(e, BAD_INPUT, "a key is named tenant/name", 0);
     return OK;
 }
+
+status body_region(const struct engine *en, struct request *rq, struct err *e)
+{
+    const char *region;
+    status st = body_text(rq, "region", true, LIMIT_REGION, &region, e);
+
+    if (st == OK && region != NULL && strcmp(region, en->region) != 0) {
+        rq->problem = PROBLEM_WRONG_REGION;
+        return fail(e, DENIED, "this vault does not serve that region", 0);
+    }
+    return st;
+}

@@ -25,6 +25,9 @@ status body_hex(const struct request *rq, const char *member, size_t max, struct
 status body_hex_exact(const struct request *rq, const char *member, uint8_t *out, size_t n,
                       struct err *e);
 status body_id(const struct request *rq, const char *member, struct id *ret_id, struct err *e);
+/* A tenant's data stays in the region of its vault: a "region" that is another one is DENIED as
+ * misdirected. */
+status body_region(const struct engine *en, struct request *rq, struct err *e);
 /* "tenant/name" or "tenant/pattern" into two parts. */
 status key_path_parse(const char *path, bool pattern, char tenant[STORE_NAME],
                       char key[STORE_PATTERN], struct err *e);

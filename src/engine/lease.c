@@ -23,18 +23,6 @@ static struct policy_bounds bounds_of(const struct engine *en)
                                    .max_ttl_s = en->settings.lease_max_ttl_s };
 }
 
-static status check_region(const struct engine *en, struct request *rq, struct err *e)
-{
-    const char *region;
-    status st = body_text(rq, "region", true, LIMIT_REGION, &region, e);
-
-    if (st == OK && region != NULL && strcmp(region, en->region) != 0) {
-        rq->problem = PROBLEM_WRONG_REGION;
-        return fail(e, DENIED, "this vault does not serve that region", 0);
-    }
-    return st;
-}
-
 /* Policy first, existence second: a gateway without a grant learns nothing about what exists. */
 static status find_leasable(struct engine *en, struct request *rq, const char *tenant_name,
                             const char *key_name, uint64_t asked_s, struct store_leasable *found,
@@ -116,7 +104,7 @@ APPLY(lease_issue)
     if (st == OK)
         st = body_text(rq, "purpose", true, PURPOSE_MAX, &purpose, e);
     if (st == OK)
-        st = check_region(en, rq, e);
+        st = body_region(en, rq, e);
     if (st == OK)
         st = find_leasable(en, rq, tenant, key, asked_s, &found, &plan->ttl_s, e);
     if (st != OK)

@@ -30,19 +30,6 @@ APPLY(tenant_list)
     return OK;
 }
 
-/* A tenant's data stays in the region of its vault; a request for another one is misdirected. */
-static status check_region(const struct engine *en, struct request *rq, struct err *e)
-{
-    const char *region;
-    status st = body_text(rq, "region", true, LIMIT_REGION, &region, e);
-
-    if (st == OK && region != NULL && strcmp(region, en->region) != 0) {
-        rq->problem = PROBLEM_WRONG_REGION;
-        return fail(e, DENIED, "this vault does not serve that region", 0);
-    }
-    return st;
-}
-
 APPLY(tenant_create)
 {
     struct wire_entry entry = { .kind = ENTRY_TENANT_NEW };
@@ -53,7 +40,7 @@ APPLY(tenant_create)
     status st = body_name(rq, "name", &name, e);
 
     if (st == OK)
-        st = check_region(en, rq, e);
+        st = body_region(en, rq, e);
     if (st == OK && strcmp(name, "vault") == 0)
         st = fail(e, BAD_INPUT, "vault is the name of the vault's own log", 0);
     if (st != OK)
