@@ -38,7 +38,8 @@ struct engine_settings {
  * attaches the database. Starts the thread. Borrows client until engine_free. */
 MUST_CHECK status engine_new(const struct engine_settings *settings, struct wire_client *client,
                              struct engine **ret_engine, struct err *e);
-/* Answers what is queued, closes the database, ends the thread. Later requests are refused. */
+/* Answers what is queued, closes the database, ends the thread. Later requests are refused.
+ * A second call does nothing. */
 void engine_stop(struct engine *en);
 void engine_free(struct engine *en); /* after engine_stop and after the last engine_submit */
 

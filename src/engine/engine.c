@@ -250,6 +250,9 @@ void engine_stop(struct engine *en)
 {
     struct err trouble = { 0 };
 
+    if (en->stopped)
+        return;
+    en->stopped = true;
     pthread_mutex_lock(&en->lock);
     en->stopping = true;
     pthread_cond_signal(&en->wake);

@@ -28,6 +28,7 @@ struct engine {
     struct request *first;
     struct request **last;
     bool stopping;
+    bool stopped; /* joined; the owner's own */
 
     /* the engine thread's own */
     enum vault_state state;
