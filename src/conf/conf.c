@@ -27,17 +27,20 @@ struct setting {
     const char *(*check)(const char *value); /* of texts; NULL, or why it cannot be */
 };
 
-#define TEXT(member, text, check, help)                                                           \
-    {                                                                                             \
-#member, KIND_TEXT, offsetof(struct conf, member), text, 0, 0, CONF_TEXT - 1, help, check \
+/* What a row does not name is zero. */
+#define ROW(member) .name = #member, .at = offsetof(struct conf, member)
+#define TEXT(member, value, test, about)                                                     \
+    {                                                                                        \
+        ROW(member), .text = (value), .max = CONF_TEXT - 1, .check = (test), .help = (about) \
     }
-#define NUMBER(member, number, min, max, help)                                                  \
-    {                                                                                           \
-#member, KIND_NUMBER, offsetof(struct conf, member), NULL, number, min, max, help, NULL \
+#define NUMBER(member, value, low, high, about)                                           \
+    {                                                                                     \
+        ROW(member), .kind = KIND_NUMBER, .number = (value), .min = (low), .max = (high), \
+                     .help = (about)                                                      \
     }
-#define FLAG(member, help)                                                           \
-    {                                                                                \
-#member, KIND_FLAG, offsetof(struct conf, member), NULL, 0, 0, 1, help, NULL \
+#define FLAG(member, about)                                       \
+    {                                                             \
+        ROW(member), .kind = KIND_FLAG, .max = 1, .help = (about) \
     }
 
 static const char *check_path(const char *value)
@@ -82,8 +85,8 @@ static const struct setting settings[] = {
     TEXT(listen, "127.0.0.1:8443", check_listen, "address:port of the TLS listener"),
     TEXT(server_names, "localhost,127.0.0.1", NULL,
          "DNS names and addresses in the server certificate"),
-    { "region", KIND_NAME, offsetof(struct conf, region), "local", 0, 1, LIMIT_REGION,
-      "region this vault serves; fixed at init", NULL },
+    { ROW(region), .kind = KIND_NAME, .text = "local", .min = 1, .max = LIMIT_REGION,
+      .help = "region this vault serves; fixed at init" },
     TEXT(user, "", NULL, "run keeper and server as this user when started as root"),
     NUMBER(lease_ttl_s, 300, 1, 3600, "lease time when a gateway asks for none"),
     NUMBER(lease_max_ttl_s, 3600, 1, 86400, "longest time of one lease"),
@@ -95,8 +98,8 @@ static const struct setting settings[] = {
     NUMBER(http_connections, 1024, 16, 65536, "connections at once"),
     FLAG(allow_copy_on_write, "keep the keyring where old copies may survive deletion: yes or no"),
     FLAG(landlock_optional, "start on a kernel without Landlock: yes or no"),
-    { "log_level", KIND_LEVEL, offsetof(struct conf, log_level), NULL, LOG_INFO_, 0, 0,
-      "debug, info, warn or error", NULL },
+    { ROW(log_level), .kind = KIND_LEVEL, .number = LOG_INFO_,
+      .help = "debug, info, warn or error" },
 };
 
 #define SETTING_COUNT (sizeof settings / sizeof settings[0])
@@ -149,14 +152,17 @@ static bool printable(struct span value)
 
 static const char *set_text(const struct setting *s, const char *value, struct conf *c)
 {
+    const char *why = NULL;
     size_t n = strlen(value);
 
     if (n < s->min || n > s->max)
         return "the value is too long or too short";
     if (s->kind == KIND_NAME && strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789-") != n)
         return "only lower-case letters, digits and hyphens are allowed";
-    if (s->check != NULL && s->check(value) != NULL)
-        return s->check(value);
+    if (s->check != NULL)
+        why = s->check(value);
+    if (why != NULL)
+        return why;
     snprintf(text_at(c, s), CONF_TEXT, "%s", value);
     return NULL;
 }

@@ -115,19 +115,26 @@ static status prepare(const struct arguments *a, struct server *s, struct err *e
     return st == OK ? jail(&s->conf, e) : st;
 }
 
+static status open_tls(struct server *s, struct err *e)
+{
+    status st = http_start_tls(s->http, s->engine, e);
+
+    if (st == OK)
+        log_info("tls listener ready");
+    return st;
+}
+
 /* The vault was created, or the server's certificate renewed. The former opens the listener; the
  * latter ends this process: its successor starts with the new certificate and without an unlock. */
 static void tls_ready(void *context)
 {
     struct server *s = context;
     struct err e = { 0 };
-    status st = http_start_tls(s->http, s->engine, &e);
+    status st = open_tls(s, &e);
 
-    if (st == OK)
-        log_info("tls listener ready");
-    else if (st == CONFLICT)
+    if (st == CONFLICT)
         pthread_kill(s->main_thread, SIGHUP);
-    else
+    else if (st != OK)
         log_err(LOG_ERROR_, "the TLS listener could not be opened", &e);
 }
 
@@ -172,10 +179,8 @@ static bool listening(struct server *s, bool first)
 
     if (id_is_zero(&vault))
         return false;
-    st = http_start_tls(s->http, s->engine, &e);
-    if (st == OK)
-        log_info("tls listener ready");
-    else if (st != CONFLICT && first)
+    st = open_tls(s, &e);
+    if (st != OK && st != CONFLICT && first)
         log_err(LOG_ERROR_, "the TLS listener cannot be opened yet", &e);
     return st == OK || st == CONFLICT;
 }

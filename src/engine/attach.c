@@ -273,7 +273,7 @@ status engine_attach(struct engine *en, bool created, struct err *e)
     if (st == OK)
         st = schedule_fold(en, e);
     if (st == OK)
-        st = schedule_purge(en, e);
+        st = reconcile_purged(en, e);
     if (st == OK)
         st = rebuild(en, &cells, e);
     cells_cleanup(&cells);

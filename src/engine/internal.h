@@ -125,7 +125,6 @@ status destroy_revoked(struct engine *en, struct err *e);    /* what still lives
 void schedule_start(struct engine *en);
 void schedule_run(struct engine *en);
 status schedule_fold(struct engine *en, struct err *e);
-status schedule_purge(struct engine *en, struct err *e);
 status engagement_purge(struct engine *en, struct store_engagement *g, struct err *e);
 bool schedule_disk_low(const struct engine *en);
 

@@ -56,11 +56,6 @@ status engagement_purge(struct engine *en, struct store_engagement *g, struct er
     return st == OK ? store_checkpoint(en->store, e) : st;
 }
 
-status schedule_purge(struct engine *en, struct err *e)
-{
-    return reconcile_purged(en, e);
-}
-
 /* The keeper purged, or noted something else, while the vault was open. */
 static status watch_keeper(struct engine *en, struct err *e)
 {
@@ -69,7 +64,7 @@ static status watch_keeper(struct engine *en, struct err *e)
     if (st != OK || en->hello.journal_count == 0)
         return st;
     st = schedule_fold(en, e);
-    return st == OK ? schedule_purge(en, e) : st;
+    return st == OK ? reconcile_purged(en, e) : st;
 }
 
 static status expire_leases(struct engine *en, struct err *e)

@@ -45,18 +45,16 @@ APPLY(vault_status)
     return OK;
 }
 
-/* A refusal of the keeper, with the keeper's own literal copied into the request. */
+/* A refusal's reason must outlive the engine's next call: the reply is sent by another thread. */
 static status keeper_call(struct engine *en, struct request *rq, struct in *body, struct err *e)
 {
     struct err refused = { 0 };
     status st = engine_call(en, body, &refused);
-    size_t n = body->n < sizeof rq->keeper_why - 1 ? body->n : sizeof rq->keeper_why - 1;
 
     if (st == OK)
         return OK;
-    if (n > 0)
-        memcpy(rq->keeper_why, body->p, n);
-    return err_note(e, st, __func__, n > 0 ? rq->keeper_why : refused.why, 0);
+    snprintf(rq->keeper_why, sizeof rq->keeper_why, "%s", refused.why);
+    return err_note(e, st, refused.where, rq->keeper_why, refused.detail);
 }
 
 static status session_begin(struct engine *en, struct request *rq, struct err *e)

@@ -20,7 +20,7 @@
 /* The keyring's digest of what is alive, beside the number of records, in all logs together, that
  * are known to be durable. It never goes back: right after an unlock less is known than the last
  * one said. */
-static void anchor(struct keeper *k)
+void keeper_anchor(struct keeper *k)
 {
     uint64_t size = keyring_info(k->ring)->anchor_size;
     struct err e = { 0 };
@@ -42,7 +42,7 @@ static void acknowledge(struct keeper *k)
     k->records_durable = k->pending.records;
     if (k->pending.folded > 0 ||
         k->records_durable >= keyring_info(k->ring)->anchor_size + ANCHOR_EVERY)
-        anchor(k);
+        keeper_anchor(k);
 }
 
 static status take_ack(struct keeper *k, uint64_t ack, struct err *e)
@@ -272,7 +272,7 @@ static void settle(struct keeper *k, const struct writers *w)
 
     keeper_insist(keyring_commit(k->ring, &e), &e);
     if (b->destroyed)
-        anchor(k);
+        keeper_anchor(k);
     heads_settle(&k->heads);
     k->batch_number++;
     k->pending.exists = w->records > 0;

@@ -65,6 +65,9 @@ __attribute__((noreturn)) void keeper_fatal(const struct err *e);
 /* The same for anything but OK. */
 void keeper_insist(status st, const struct err *e);
 
+/* Writes what is alive, and how many records are known to be durable, into the keyring. batch.c */
+void keeper_anchor(struct keeper *k);
+
 /* time.c */
 void keeper_time_start(struct keeper *k);
 /* max(clock, last recorded), and never slower than the monotonic clock. Notices jumps. */

@@ -121,11 +121,9 @@ status keeper_unlock_failed(struct keeper *k, struct in *body, struct out *reply
 
 void keeper_lock(struct keeper *k)
 {
-    struct err e = { 0 };
-
     if (k->state == KEEPER_UNLOCKED) {
         if (k->records_durable > keyring_info(k->ring)->anchor_size)
-            keeper_insist(keyring_anchor(k->ring, k->records_durable, &e), &e);
+            keeper_anchor(k);
         keyring_forget(k->ring);
         k->state = KEEPER_LOCKED;
     }

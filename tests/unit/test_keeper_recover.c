@@ -1,35 +1,6 @@
 /* The keeper's rules 1, 2, 3 and 6: no lease without its record, nothing answered that is not
  * durable, no record lost with a server, nothing half done. */
-#include "keeper_rig.h"
-
-static const char provider_key[] = "sk-proj-0123456789abcdefghijWXYZ";
-
-#define TENANT     rig_id(1)
-#define ENGAGEMENT rig_id(11)
-#define KEY        rig_id(21)
-
-static int setup(void **state)
-{
-    struct rig *r = rig_new();
-
-    rig_init(r);
-    *state = r;
-    return rig_entry(r, (struct wire_entry){ .kind = ENTRY_VAULT_CREATED }) == OK ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
-static struct span put_key(struct rig *r, uint8_t sealed[LIMIT_SEALED_KEY])
-{
-    rig_tenant(r, TENANT, ENGAGEMENT);
-    assert_int_equal(rig_put(r, TENANT, ENGAGEMENT, KEY, 1, provider_key), OK);
-    memcpy(sealed, r->data, r->result.data.n);
-    return span_of(sealed, r->result.data.n);
-}
+#include "keeper_customer.h"
 
 static void acknowledge(struct rig *r)
 {
