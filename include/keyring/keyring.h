@@ -8,7 +8,8 @@
  * these steps leaves the old or the new cell, never neither; opening finishes what was begun.
  * Destroying needs no key. Values are sealed; this module never sees one in the clear.
  *
- * One process at a time holds the file (flock). All functions: one thread.
+ * One process at a time holds the file (flock). All functions: one thread. Beside it lies the
+ * spare, `keyring.next`, open and locked as well and empty: see successor.h.
  */
 #ifndef KEYRING_KEYRING_H
 #define KEYRING_KEYRING_H
@@ -21,10 +22,12 @@
 
 enum cell_type {
     CELL_EMPTY = 0,
-    CELL_TENANT_SEED = 1, /* id = tenant */
-    CELL_DATA_KEY = 2,    /* id = key, parent = tenant, engagement, version */
-    CELL_ENGAGEMENT = 3,  /* id = engagement, parent = tenant, due_us (0 while active) */
+    CELL_TENANT_SEED = 1, /* id = tenant, version from 1, epoch of the root */
+    CELL_DATA_KEY = 2,    /* id = key, parent = tenant, engagement, version; epoch: of the seed */
+    CELL_ENGAGEMENT = 3,  /* id = engagement, parent = tenant, due_us (0 while active); epoch:
+                             seconds that were left when its purge was put on hold, else 0 */
     CELL_SYSTEM = 4,      /* id = purpose, see enum system_key */
+    CELL_REKEY = 5,       /* one, id and version 0: a root rotation was begun */
     CELL_TOMBSTONE = 0xFE
 };
 
@@ -34,14 +37,14 @@ struct cell {
     uint8_t type;
     uint8_t was;    /* tombstone: the type it had */
     uint8_t reason; /* tombstone: enum destroy_reason */
-    uint32_t epoch; /* of the wrapping key */
+    uint32_t epoch; /* of the wrapping key, or as the type says */
     struct id id;
     struct id parent;
     struct id engagement;
     uint32_t version;
     uint64_t created_us;
     uint64_t due_us;                 /* engagement: when its keys die; tombstone: when it died */
-    uint8_t sealed[SEALED_KEY_SIZE]; /* zero for engagements and tombstones */
+    uint8_t sealed[SEALED_KEY_SIZE]; /* zero for engagements, rekey and tombstones */
 };
 
 enum destroy_reason {
@@ -68,6 +71,7 @@ struct keyring;
 
 /* A new keyring in directory dir (made 0700 if missing) holding info and the given slots and
  * cells, all MACed with mac_key and durable when it returns; left open and authenticated.
+ * BAD_INPUT if it is given something that is not a slot or a cell.
  * CONFLICT if one exists, DENIED on a copy-on-write file system (btrfs, ZFS, bcachefs, f2fs,
  * overlay, network) unless allow_cow, IO. */
 MUST_CHECK status keyring_create(const char *dir, bool allow_cow, const struct keyring_info *info,
@@ -75,7 +79,8 @@ MUST_CHECK status keyring_create(const char *dir, bool allow_cow, const struct k
                                  const struct cell *cells, size_t cell_count,
                                  const struct secret *mac_key, struct keyring **ret_keyring,
                                  struct err *e);
-/* Opens, locks the file, picks the newer intact superblock, finishes interrupted changes.
+/* Opens, locks the file, picks the newer intact superblock, finishes interrupted changes. Then
+ * makes the spare if it is missing and wipes what an interrupted succession left in it.
  * NOT_FOUND if there is none, CONFLICT if another process has it, CORRUPT, DENIED, IO. */
 MUST_CHECK status keyring_open(const char *dir, bool allow_cow, struct keyring **ret_keyring,
                                struct err *e);

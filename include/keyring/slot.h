@@ -19,8 +19,10 @@ enum slot_kind { SLOT_NONE = 0, SLOT_FIDO2 = 1, SLOT_RECOVERY = 2 };
 struct slot {
     uint8_t kind;
     uint8_t user_verification; /* 1: the secret is the one made with user verification */
+    uint8_t x;                 /* number of the share, 1..255; one operator's slots have one x */
+    uint8_t used;              /* 1: recovery card whose code was used */
     uint32_t generation;       /* grows at each roll */
-    uint32_t epoch;            /* of the root key the share belongs to */
+    uint32_t epoch;            /* of the root key the share belongs to; 0: none was dealt yet */
     struct id id;
     char label[SLOT_LABEL + 1]; /* operator name */
     uint8_t aaguid[16];

@@ -67,6 +67,7 @@ static status describe(struct keeper *k, struct birth *b, struct err *e)
     for (size_t i = 0; i < 2; i++) {
         struct slot *slot = &b->slots[i];
         random_bytes((struct mspan){ slot->id.b, sizeof(slot->id.b) });
+        slot->x = (uint8_t)(i + 1);
         slot->generation = 1;
         slot->epoch = b->info.epoch;
         slot->created_us = now;

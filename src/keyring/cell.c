@@ -190,9 +190,9 @@ status keyring_cell_check(const struct keyring *k, uint32_t place, const uint8_t
                : fail(e, CORRUPT, "the MAC of a cell is wrong", place);
 }
 
-static bool type_is_live(uint8_t type)
+bool keyring_cell_type_lives(uint8_t type)
 {
-    return type >= CELL_TENANT_SEED && type <= CELL_SYSTEM;
+    return type > CELL_EMPTY && type < CELL_TYPES;
 }
 
 void keyring_cell_inspect(uint32_t place, const uint8_t bytes[CELL_SIZE], struct place *ret_place)
@@ -210,14 +210,14 @@ void keyring_cell_inspect(uint32_t place, const uint8_t bytes[CELL_SIZE], struct
     if (!span_same(SPAN(sum), span_of(bytes + AT_CHECKSUM, CHECKSUM_SIZE)) ||
         bytes[AT_FORMAT] != CELL_FORMAT || p.seq == 0 || p.seq > SEQ_MAX) {
         p.seq = 0;
-    } else if (type_is_live(bytes[0])) {
+    } else if (keyring_cell_type_lives(bytes[0])) {
         p.kind = PLACE_LIVE;
         p.type = bytes[0];
         memcpy(p.tag, bytes + AT_MAC, TAG_SIZE);
     } else if (bytes[0] == CELL_SCAR) {
         p.kind = PLACE_SCAR;
     } else if ((bytes[0] == CELL_TOMBSTONE || bytes[0] == CELL_DYING) &&
-               type_is_live(bytes[AT_WAS])) {
+               keyring_cell_type_lives(bytes[AT_WAS])) {
         p.kind = bytes[0] == CELL_DYING ? PLACE_DYING : PLACE_TOMBSTONE;
         p.victim_seq = get_u64(bytes, AT_SEALED);
         memcpy(p.tag, bytes + AT_VICTIM_TAG, TAG_SIZE);

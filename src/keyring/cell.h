@@ -9,7 +9,7 @@
 
 #include "keyring/keyring.h"
 
-#define CELL_TYPES 5                 /* CELL_EMPTY to CELL_SYSTEM */
+#define CELL_TYPES 6                 /* CELL_EMPTY to CELL_REKEY */
 #define SEQ_MAX    (UINT64_MAX >> 2) /* more is damage: leaves room to count on */
 #define TAG_SIZE   16
 
@@ -45,6 +45,7 @@ struct place {
     bool proven; /* tombstone: has a MAC, checked if authenticated */
 };
 
+bool keyring_cell_type_lives(uint8_t type);
 void keyring_cell_encode(const struct cell *cell, uint64_t seq, uint8_t out[CELL_SIZE]);
 void keyring_cell_decode(const uint8_t bytes[CELL_SIZE], struct cell *ret_cell);
 /* Turns the bytes of a live cell into those of its tombstone, as yet without seq and checksum. */

@@ -127,7 +127,7 @@ status keyring_put(struct keyring *k, const struct cell *cell, struct err *e)
 
     if (st != OK)
         return st;
-    if (cell->type < CELL_TENANT_SEED || cell->type > CELL_SYSTEM)
+    if (!keyring_cell_type_lives(cell->type))
         return fail(e, BAD_INPUT, "not a type of cell", cell->type);
     found = keyring_index_find(k, cell->type, &cell->id, cell->version, &old_place, old, e);
     if (found != OK && found != NOT_FOUND)

@@ -1,8 +1,11 @@
 /*
- * The file under keyring and journal. After opening it only pread, pwrite, fdatasync and
- * fallocate are called, so that the sandbox need not allow more.
+ * The files under keyring and journal. After opening them only pread, pwrite, fdatasync, fstat,
+ * fallocate, ftruncate, and on the directory renameat2 and fsync are called, so that the sandbox
+ * need not allow more.
  */
 #include "disk.h"
+
+#include "crypto/crypto.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +17,7 @@
 
 #define NEW_SUFFIX  ".new"
 #define NAME_LENGTH 32
+#define WIPE_CHUNK  16384
 
 static status dir_check(int fd, struct err *e)
 {
@@ -109,9 +113,11 @@ static status take(int fd, struct disk *ret_disk, struct err *e)
     return OK;
 }
 
-status keyring_disk_open(int dir_fd, const char *name, struct disk *ret_disk, struct err *e)
+status keyring_disk_open(int dir_fd, const char *name, enum disk_file mode, struct disk *ret_disk,
+                         struct err *e)
 {
-    int fd = openat(dir_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    int make = mode == DISK_FILE_MAKE ? O_CREAT : 0;
+    int fd = openat(dir_fd, name, O_RDWR | make | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 
     if (fd < 0 && errno == ENOENT)
         return fail(e, NOT_FOUND, "there is no such file", errno);
@@ -133,15 +139,10 @@ status keyring_disk_create(int dir_fd, const char *name, struct disk *ret_disk, 
     struct disk d = { .fd = -1 };
     char fresh[NAME_LENGTH];
     status st = name_new(name, fresh, e);
-    int fd;
 
-    if (st != OK)
-        return st;
     /* A leftover from a crash may be there: it never had its name, so it is simply used again. */
-    fd = openat(dir_fd, fresh, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-    if (fd < 0)
-        return fail(e, IO, "cannot create the file", errno);
-    st = take(fd, &d, e);
+    if (st == OK)
+        st = keyring_disk_open(dir_fd, fresh, DISK_FILE_MAKE, &d, e);
     if (st != OK)
         return st;
     /* Asked under the lock; the rename below asks again. */
@@ -185,6 +186,15 @@ void keyring_disk_discard(int dir_fd, const char *name)
     /* If it stays, the next create uses it again. */
     if (name_new(name, fresh, NULL) == OK)
         (void)unlinkat(dir_fd, fresh, 0);
+}
+
+status keyring_disk_exchange(int dir_fd, const char *one, const char *other, struct err *e)
+{
+    if (renameat2(dir_fd, one, dir_fd, other, RENAME_EXCHANGE) != 0)
+        return errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP
+                   ? fail(e, LIMIT, "the file system cannot exchange two names", errno)
+                   : fail(e, IO, "cannot exchange two names", errno);
+    return fsync(dir_fd) == 0 ? OK : fail(e, IO, "cannot sync the directory", errno);
 }
 
 void keyring_disk_close(struct disk *d)
@@ -287,7 +297,7 @@ status keyring_disk_sync(struct disk *d, struct err *e)
 {
     if (d->broken)
         return fail(e, IO, "a write failed before", 0);
-    if (!d->dirty)
+    if (!d->dirty || d->draft)
         return OK;
     if (fdatasync(d->fd) != 0) {
         d->broken = true;
@@ -295,4 +305,35 @@ status keyring_disk_sync(struct disk *d, struct err *e)
     }
     d->dirty = false;
     return OK;
+}
+
+status keyring_disk_keep(struct disk *d, struct err *e)
+{
+    d->draft = false;
+    return keyring_disk_sync(d, e);
+}
+
+status keyring_disk_wipe(struct disk *d, struct err *e)
+{
+    uint64_t size;
+    status st = keyring_disk_size(d, &size, e);
+
+    d->draft = false;
+    for (uint64_t at = 0; st == OK && at < size; at += WIPE_CHUNK) {
+        uint8_t noise[WIPE_CHUNK];
+        size_t n = size - at < WIPE_CHUNK ? (size_t)(size - at) : WIPE_CHUNK;
+
+        random_bytes((struct mspan){ .p = noise, .n = n });
+        st = keyring_disk_write(d, at, span_of(noise, n), e);
+    }
+    if (st == OK)
+        st = keyring_disk_sync(d, e);
+    if (st != OK || size == 0)
+        return st;
+    if (ftruncate(d->fd, 0) != 0) {
+        d->broken = true;
+        return fail(e, IO, "cannot cut the file off", errno);
+    }
+    d->dirty = true;
+    return keyring_disk_sync(d, e);
 }

@@ -12,6 +12,9 @@
 #include "disk.h"
 #include "keyring/keyring.h"
 
+#define KEYRING_FILE "keyring"
+#define SPARE_FILE   "keyring.next"
+
 #define SUPER_SIZE      4096
 #define SUPER_COPIES    2
 #define SLOT_PLACES     (LIMIT_SLOTS + 2) /* two to spare: a full table can still roll */
@@ -46,6 +49,11 @@ struct super {
 struct keyring {
     struct disk *disk; /* apart, so that a failed read through a const keyring is final too */
     const struct secret *mac_key; /* borrowed; NULL while locked */
+
+    int dir_fd;             /* of the two names; -1 in a successor */
+    struct disk *spare;     /* the other file, empty; NULL while a successor has it for its disk */
+    struct keyring *origin; /* successor: the keyring whose place it is to take */
+    uint64_t keep_seq;      /* tombstones after this are kept: a successor has to hear of them */
 
     struct super super;
     unsigned super_copy; /* that super was read from or written to */
@@ -82,6 +90,10 @@ struct keyring {
     size_t proof_cap;
 };
 
+/* keyring.c: memory, and its end with all that it holds open. */
+MUST_CHECK status keyring_new(struct keyring **ret_keyring, struct err *e);
+void keyring_free(struct keyring *k);
+
 /* index.c: identities to places. Holds what the caller sees, staged changes included. */
 uint32_t keyring_index_hash(const struct keyring *k, uint8_t type, const struct id *id,
                             uint32_t version);
@@ -97,19 +109,21 @@ MUST_CHECK status keyring_index_find(const struct keyring *k, uint8_t type, cons
 /* Reads a place as the caller sees it and checks that it is what memory knows. */
 MUST_CHECK status keyring_place_load(const struct keyring *k, uint32_t place,
                                      uint8_t ret_bytes[CELL_SIZE], struct err *e);
+/* Room for so many places in an empty file. */
+MUST_CHECK status keyring_place_begin(struct keyring *k, uint32_t count, struct err *e);
 MUST_CHECK status keyring_place_take(struct keyring *k, uint32_t *ret_place, struct err *e);
 MUST_CHECK status keyring_place_scan(struct keyring *k, struct err *e);
 MUST_CHECK status keyring_place_authenticate(struct keyring *k, struct err *e);
 /* Scars what was damaged, proves the tombstones that a living successor explains. */
 MUST_CHECK status keyring_place_settle(struct keyring *k, struct err *e);
-MUST_CHECK status keyring_place_reserve(struct keyring *k, uint32_t count, struct err *e);
 
 /* slot.c */
 MUST_CHECK status keyring_slot_scan(struct keyring *k, struct err *e);
 MUST_CHECK status keyring_slot_authenticate(struct keyring *k, struct err *e);
 MUST_CHECK status keyring_slot_settle(struct keyring *k, struct err *e);
-MUST_CHECK status keyring_slot_write(struct keyring *k, unsigned place, const struct slot *slot,
-                                     struct err *e);
+/* The slots of a keyring that has none, not yet synced. BAD_INPUT, LIMIT, IO. */
+MUST_CHECK status keyring_slot_write_all(struct keyring *k, const struct slot *slots, size_t count,
+                                         struct err *e);
 
 /* super.c */
 MUST_CHECK status keyring_super_read(struct keyring *k, struct err *e);

@@ -371,7 +371,7 @@ status journal_open(const char *dir, struct journal **ret_journal, struct err *e
     st = keyring_disk_dir(dir, DISK_DIR_EXISTING, &dir_fd, e);
     if (st != OK)
         return st;
-    st = keyring_disk_open(dir_fd, JOURNAL_FILE, &j->disk, &probe);
+    st = keyring_disk_open(dir_fd, JOURNAL_FILE, DISK_FILE_EXISTING, &j->disk, &probe);
     if (st == NOT_FOUND)
         st = create(j, dir_fd, e);
     else if (st == OK)

@@ -3,34 +3,46 @@
  */
 #include "internal.h"
 
+#include "keyring/successor.h"
+
 #include <stdlib.h>
 #include <unistd.h>
 
-#define KEYRING_FILE "keyring"
-
-static status keyring_new(struct keyring **ret_keyring, struct err *e)
+status keyring_new(struct keyring **ret_keyring, struct err *e)
 {
     struct keyring *k = calloc(1, sizeof(*k));
-    struct disk *disk = calloc(1, sizeof(*disk));
 
-    if (k == NULL || disk == NULL) {
-        free(k);
-        free(disk);
+    if (k == NULL)
         return fail(e, NO_MEMORY, "no memory for the keyring", 0);
-    }
-    disk->fd = -1;
-    k->disk = disk;
+    k->dir_fd = -1;
+    k->keep_seq = UINT64_MAX;
     random_bytes((struct mspan){ .p = (uint8_t *)&k->index_seed, .n = sizeof(k->index_seed) });
     *ret_keyring = k;
     return OK;
 }
 
-void keyring_close(struct keyring *k)
+static struct disk *disk_new(void)
 {
-    if (k == NULL)
-        return;
-    keyring_disk_close(k->disk);
-    free(k->disk);
+    struct disk *d = calloc(1, sizeof(*d));
+
+    if (d != NULL)
+        d->fd = -1;
+    return d;
+}
+
+static void disk_free(struct disk *d)
+{
+    if (d != NULL)
+        keyring_disk_close(d);
+    free(d);
+}
+
+void keyring_free(struct keyring *k)
+{
+    disk_free(k->disk);
+    disk_free(k->spare);
+    if (k->dir_fd >= 0)
+        close(k->dir_fd);
     free(k->places);
     free(k->index);
     free(k->births);
@@ -39,26 +51,49 @@ void keyring_close(struct keyring *k)
     free(k);
 }
 
+void keyring_close(struct keyring *k)
+{
+    if (k == NULL)
+        return;
+    if (k->origin != NULL)
+        keyring_abandon(k->origin, &k);
+    else
+        keyring_free(k);
+}
+
 void keyring_cleanup(struct keyring **k)
 {
     keyring_close(*k);
 }
 
-/* A directory handle on ground that will do. */
-static status dir_open(const char *dir, bool allow_cow, enum disk_dir mode, int *ret_fd,
-                       struct err *e)
+/* In a directory on ground that will do, with no file open yet. */
+static status begin(const char *dir, bool allow_cow, enum disk_dir mode,
+                    struct keyring **ret_keyring, struct err *e)
 {
-    int fd;
-    status st = keyring_disk_dir(dir, mode, &fd, e);
+    AUTO(keyring) *k = NULL;
+    status st = keyring_new(&k, e);
 
-    if (st == OK && !allow_cow) {
+    if (st != OK)
+        return st;
+    k->disk = disk_new();
+    k->spare = disk_new();
+    if (k->disk == NULL || k->spare == NULL)
+        return fail(e, NO_MEMORY, "no memory for the keyring", 0);
+    st = keyring_disk_dir(dir, mode, &k->dir_fd, e);
+    if (st == OK && !allow_cow)
         st = keyring_ground_check(dir, e);
-        if (st != OK)
-            close(fd);
-    }
-    if (st == OK)
-        *ret_fd = fd;
-    return st;
+    if (st != OK)
+        return st;
+    *ret_keyring = k;
+    k = NULL;
+    return OK;
+}
+
+/* The spare is locked like the keyring: whoever opened the keyring's name just before another
+ * process exchanged the two finds that what it has is the spare, and taken. */
+static status spare_open(struct keyring *k, struct err *e)
+{
+    return keyring_disk_open(k->dir_fd, SPARE_FILE, DISK_FILE_MAKE, k->spare, e);
 }
 
 /* All content of a new file, not yet synced. */
@@ -66,21 +101,10 @@ static status fill(struct keyring *k, const struct slot *slots, size_t slot_coun
                    const struct cell *cells, size_t cell_count, struct err *e)
 {
     uint32_t places = (uint32_t)(cell_count / CELL_CHUNK + 1) * CELL_CHUNK;
-    struct slot known;
-    status st;
+    status st = keyring_place_begin(k, places, e);
 
-    st = keyring_place_reserve(k, places, e);
     if (st == OK)
-        st = keyring_disk_grow(k->disk, 0, keyring_cell_at(places), e);
-    if (st != OK)
-        return st;
-    k->place_count = places;
-    for (size_t i = 0; st == OK && i < slot_count; i++) {
-        if (keyring_slot(k, &slots[i].id, &known, NULL) == OK)
-            st = fail(e, BAD_INPUT, "two slots have one id", (int64_t)i);
-        else
-            st = keyring_slot_write(k, (unsigned)i, &slots[i], e);
-    }
+        st = keyring_slot_write_all(k, slots, slot_count, e);
     for (size_t i = 0; st == OK && i < cell_count; i++)
         st = keyring_put(k, &cells[i], e);
     if (st == OK)
@@ -97,29 +121,29 @@ status keyring_create(const char *dir, bool allow_cow, const struct keyring_info
                       struct err *e)
 {
     AUTO(keyring) *k = NULL;
-    int dir_fd;
     status st;
 
     if (info->region[LIMIT_REGION] != '\0')
         return fail(e, BAD_INPUT, "the region is not terminated", 0);
-    if (slot_count > LIMIT_SLOTS || cell_count > CELL_PLACES_MAX - CELL_CHUNK)
+    if (cell_count > CELL_PLACES_MAX - CELL_CHUNK)
         return fail(e, LIMIT, "too much for a new keyring", (int64_t)cell_count);
-    st = dir_open(dir, allow_cow, DISK_DIR_MAKE, &dir_fd, e);
+    st = begin(dir, allow_cow, DISK_DIR_MAKE, &k, e);
+    if (st == OK)
+        st = keyring_disk_create(k->dir_fd, KEYRING_FILE, k->disk, e);
     if (st != OK)
         return st;
-    st = keyring_new(&k, e);
+    k->mac_key = mac_key;
+    k->super.info = *info;
+    st = spare_open(k, e);
     if (st == OK)
-        st = keyring_disk_create(dir_fd, KEYRING_FILE, k->disk, e);
-    if (st == OK) {
-        k->mac_key = mac_key;
-        k->super.info = *info;
+        st = keyring_disk_wipe(k->spare, e);
+    if (st == OK)
         st = fill(k, slots, slot_count, cells, cell_count, e);
-        if (st == OK)
-            st = keyring_disk_publish(dir_fd, KEYRING_FILE, k->disk, e);
-        else
-            keyring_disk_discard(dir_fd, KEYRING_FILE);
+    if (st != OK) {
+        keyring_disk_discard(k->dir_fd, KEYRING_FILE);
+        return st;
     }
-    close(dir_fd);
+    st = keyring_disk_publish(k->dir_fd, KEYRING_FILE, k->disk, e);
     if (st != OK)
         return st;
     *ret_keyring = k;
@@ -130,15 +154,12 @@ status keyring_create(const char *dir, bool allow_cow, const struct keyring_info
 status keyring_open(const char *dir, bool allow_cow, struct keyring **ret_keyring, struct err *e)
 {
     AUTO(keyring) *k = NULL;
-    int dir_fd;
-    status st = dir_open(dir, allow_cow, DISK_DIR_EXISTING, &dir_fd, e);
+    status st = begin(dir, allow_cow, DISK_DIR_EXISTING, &k, e);
 
-    if (st != OK)
-        return st;
-    st = keyring_new(&k, e);
     if (st == OK)
-        st = keyring_disk_open(dir_fd, KEYRING_FILE, k->disk, e);
-    close(dir_fd);
+        st = keyring_disk_open(k->dir_fd, KEYRING_FILE, DISK_FILE_EXISTING, k->disk, e);
+    if (st == OK)
+        st = spare_open(k, e);
     if (st == OK)
         st = keyring_super_read(k, e);
     if (st == OK)
@@ -148,6 +169,9 @@ status keyring_open(const char *dir, bool allow_cow, struct keyring **ret_keyrin
     /* The scan staged what a crash interrupted. */
     if (st == OK)
         st = keyring_commit(k, e);
+    /* Only now: should the keyring be beyond reading, nothing more is lost. */
+    if (st == OK)
+        st = keyring_disk_wipe(k->spare, e);
     if (st != OK)
         return st;
     *ret_keyring = k;
@@ -213,6 +237,34 @@ bool keyring_next(const struct keyring *k, size_t *cursor, struct cell *ret_cell
     return false;
 }
 
+static bool lives(const struct keyring *k, const struct cell *dead)
+{
+    uint8_t bytes[CELL_SIZE];
+    uint32_t place;
+    status st = keyring_index_find(k, dead->was, &dead->id, dead->version, &place, bytes, NULL);
+
+    if (st != OK && st != NOT_FOUND)
+        k->disk->broken = true;
+    return st == OK;
+}
+
+bool keyring_next_since(const struct keyring *k, uint64_t since, size_t *cursor,
+                        struct cell *ret_cell)
+{
+    while (!k->disk->broken && *cursor < k->place_count) {
+        uint32_t i = (uint32_t)(*cursor)++;
+        const struct place *p = &k->places[i];
+
+        if (p->seq <= since || (p->kind != PLACE_LIVE && p->kind != PLACE_TOMBSTONE))
+            continue;
+        if (!step(k, i, ret_cell))
+            return false;
+        if (p->kind == PLACE_LIVE || !lives(k, ret_cell))
+            return !k->disk->broken;
+    }
+    return false;
+}
+
 bool keyring_next_unproven(const struct keyring *k, size_t *cursor, struct cell *ret_cell)
 {
     while (!k->disk->broken && *cursor < k->place_count) {
@@ -245,6 +297,11 @@ status keyring_cell(const struct keyring *k, uint8_t type, const struct id *id, 
 size_t keyring_count(const struct keyring *k, uint8_t type)
 {
     return type < CELL_TYPES ? k->counts[type] : 0;
+}
+
+uint64_t keyring_seq(const struct keyring *k)
+{
+    return k->durable_seq;
 }
 
 size_t keyring_scars(const struct keyring *k)

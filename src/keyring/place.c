@@ -6,8 +6,8 @@
  *  2. A dying cell becomes its tombstone at open. Its identity was never out of the file.
  *  3. A damaged place is not touched before the key is there. Then, if the digest holds without
  *     it, it is debris of a write that never finished and becomes a scar; else CORRUPT.
- *  4. An unproven tombstone, a scar, or a tombstone that a superblock's digest may still need is
- *     never given out again.
+ *  4. An unproven tombstone, a scar, or a tombstone that a superblock's digest or a successor
+ *     may still need is never given out again.
  */
 #include "internal.h"
 
@@ -39,7 +39,7 @@ status keyring_place_load(const struct keyring *k, uint32_t place, uint8_t ret_b
     return OK;
 }
 
-status keyring_place_reserve(struct keyring *k, uint32_t count, struct err *e)
+static status reserve(struct keyring *k, uint32_t count, struct err *e)
 {
     struct place *places;
 
@@ -64,13 +64,25 @@ static status grow(struct keyring *k, struct err *e)
 
     if (count > CELL_PLACES_MAX)
         return fail(e, LIMIT, "the keyring is full", k->place_count);
-    st = keyring_place_reserve(k, count, e);
+    st = reserve(k, count, e);
     if (st == OK)
         st = keyring_disk_grow(k->disk, keyring_cell_at(k->place_count), keyring_cell_at(count), e);
     if (st != OK)
         return st;
     k->place_count = count;
-    return keyring_super_write(k, k->super.info.anchor_size, e);
+    /* A successor's superblocks are written when it succeeds. */
+    return k->origin != NULL ? OK : keyring_super_write(k, k->super.info.anchor_size, e);
+}
+
+status keyring_place_begin(struct keyring *k, uint32_t count, struct err *e)
+{
+    status st = reserve(k, count, e);
+
+    if (st == OK)
+        st = keyring_disk_grow(k->disk, 0, keyring_cell_at(count), e);
+    if (st == OK)
+        k->place_count = count;
+    return st;
 }
 
 static bool spent(const struct place *p)
@@ -78,7 +90,7 @@ static bool spent(const struct place *p)
     return p->kind == PLACE_TOMBSTONE && p->proven && p->stage == STAGE_NONE;
 }
 
-/* An empty place, else a tombstone that no digest needs. */
+/* An empty place, else a tombstone that is not needed. */
 static bool find_free(struct keyring *k, uint32_t *ret_place)
 {
     for (; k->empty_from < k->place_count; k->empty_from++) {
@@ -92,7 +104,7 @@ static bool find_free(struct keyring *k, uint32_t *ret_place)
     for (; k->reuse_from < k->place_count; k->reuse_from++) {
         const struct place *p = &k->places[k->reuse_from];
 
-        if (spent(p) && p->seq <= k->reuse_seq) {
+        if (spent(p) && p->seq <= k->reuse_seq && p->seq <= k->keep_seq) {
             *ret_place = k->reuse_from++;
             return true;
         }
@@ -106,7 +118,8 @@ static bool many_wait(const struct keyring *k)
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < k->place_count; i++)
-        n += spent(&k->places[i]) && k->places[i].seq > k->reuse_seq;
+        n += spent(&k->places[i]) && k->places[i].seq > k->reuse_seq &&
+             k->places[i].seq <= k->keep_seq;
     return n > 0 && n >= k->place_count / 4;
 }
 
@@ -215,7 +228,7 @@ status keyring_place_scan(struct keyring *k, struct err *e)
         return fail(e, CORRUPT, "the file is too short", (int64_t)size);
     if (size > keyring_cell_at(CELL_PLACES_MAX))
         return fail(e, CORRUPT, "the file is too long", (int64_t)size);
-    st = keyring_place_reserve(k, (uint32_t)((size - CELLS_AT) / CELL_SIZE), e);
+    st = reserve(k, (uint32_t)((size - CELLS_AT) / CELL_SIZE), e);
     if (st != OK)
         return st;
     k->place_count = k->place_cap;

@@ -14,7 +14,7 @@
 
 #include <string.h>
 
-#define SLOT_FORMAT 1
+#define SLOT_FORMAT 2
 #define SECTOR      512
 
 enum { STATE_LIVE = 1, STATE_DYING = 2 };
@@ -45,6 +45,8 @@ static void encode(const struct slot *s, uint64_t seq, uint8_t bytes[SLOT_SIZE])
     out_id(&o, &s->id);
     out_u8(&o, s->kind);
     out_u8(&o, s->user_verification);
+    out_u8(&o, s->x);
+    out_u8(&o, s->used);
     out_u32(&o, s->generation);
     out_u32(&o, s->epoch);
     out_raw(&o, span_text(s->label));
@@ -64,8 +66,9 @@ static void encode(const struct slot *s, uint64_t seq, uint8_t bytes[SLOT_SIZE])
 
 static bool valid(const struct slot *s)
 {
-    return (s->kind == SLOT_FIDO2 || s->kind == SLOT_RECOVERY) &&
-           s->credential_id_length <= LIMIT_CREDENTIAL_ID && s->label[SLOT_LABEL] == '\0';
+    return (s->kind == SLOT_FIDO2 || s->kind == SLOT_RECOVERY) && !id_is_zero(&s->id) &&
+           s->x != 0 && s->used <= 1 && s->credential_id_length <= LIMIT_CREDENTIAL_ID &&
+           s->label[SLOT_LABEL] == '\0';
 }
 
 static bool decode(const uint8_t bytes[SLOT_SIZE], uint64_t *ret_seq, struct slot *ret_slot)
@@ -80,6 +83,8 @@ static bool decode(const uint8_t bytes[SLOT_SIZE], uint64_t *ret_seq, struct slo
     s.id = in_id(&in);
     s.kind = in_u8(&in);
     s.user_verification = in_u8(&in);
+    s.x = in_u8(&in);
+    s.used = in_u8(&in);
     s.generation = in_u32(&in);
     s.epoch = in_u32(&in);
     in_copy(&in, (uint8_t *)s.label, sizeof(s.label));
@@ -129,12 +134,15 @@ static status mac(const struct keyring *k, unsigned place, const uint8_t *bytes,
     return crypto_mac(secret_view(k->mac_key), &l, span_of(bytes, AT_MAC), out, e);
 }
 
-status keyring_slot_write(struct keyring *k, unsigned place, const struct slot *slot, struct err *e)
+/* Not yet synced. */
+static status write_slot(struct keyring *k, unsigned place, const struct slot *slot, struct err *e)
 {
     uint8_t bytes[SLOT_SIZE] = { 0 };
     uint64_t seq = k->slot_seq + 1;
     status st;
 
+    if (!valid(slot))
+        return fail(e, BAD_INPUT, "not a slot", slot->kind);
     encode(slot, seq, bytes);
     checksum(place, bytes, AT_CHECKSUM, bytes + AT_CHECKSUM);
     st = mac(k, place, bytes, bytes + AT_MAC, e);
@@ -336,6 +344,22 @@ static status slot_usable(const struct keyring *k, struct err *e)
     return st;
 }
 
+status keyring_slot_write_all(struct keyring *k, const struct slot *slots, size_t slot_count,
+                              struct err *e)
+{
+    status st = OK;
+
+    if (slot_count > LIMIT_SLOTS)
+        return fail(e, LIMIT, "too many slots", (int64_t)slot_count);
+    for (unsigned i = 0; st == OK && i < slot_count; i++) {
+        if (find(k, &slots[i].id) != SLOT_PLACES)
+            st = fail(e, BAD_INPUT, "two slots have one id", i);
+        else
+            st = write_slot(k, i, &slots[i], e);
+    }
+    return st;
+}
+
 status keyring_put_slot(struct keyring *k, const struct slot *slot, struct err *e)
 {
     status st = slot_usable(k, e);
@@ -343,8 +367,6 @@ status keyring_put_slot(struct keyring *k, const struct slot *slot, struct err *
 
     if (st != OK)
         return st;
-    if (!valid(slot) || id_is_zero(&slot->id))
-        return fail(e, BAD_INPUT, "not a slot", slot->kind);
     old = find(k, &slot->id);
     if (old == SLOT_PLACES && count(k) >= LIMIT_SLOTS)
         return fail(e, LIMIT, "all slots are taken", LIMIT_SLOTS);
@@ -356,7 +378,7 @@ status keyring_put_slot(struct keyring *k, const struct slot *slot, struct err *
     if (st == OK && place == SLOT_PLACES)
         st = fail(e, LIMIT, "no free slot place", 0);
     if (st == OK)
-        st = keyring_slot_write(k, place, slot, e);
+        st = write_slot(k, place, slot, e);
     if (st == OK)
         st = keyring_disk_sync(k->disk, e);
     if (st == OK && old != SLOT_PLACES)

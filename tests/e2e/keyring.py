@@ -52,6 +52,7 @@ class Slot:
         self.live = f.number(1) == 1
         f.raw(1 + 8)
         self.id, self.kind, self.verified = f.raw(16), f.number(1), f.number(1)
+        self.x, self.used = f.number(1), f.number(1)
         self.generation, self.epoch = f.number(4), f.number(4)
         self.label, self.aaguid = f.raw(64).rstrip(b"\0"), f.raw(16)
         length = f.number(2)

@@ -113,6 +113,7 @@ static inline struct slot rig_slot(uint32_t n, uint32_t generation)
 {
     struct slot s = { .kind = SLOT_FIDO2,
                       .user_verification = 1,
+                      .x = (uint8_t)(n % 255 + 1),
                       .generation = generation,
                       .epoch = 1,
                       .id = rig_id(n),
