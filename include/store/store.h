@@ -20,6 +20,7 @@
 #include "store/access.h"
 #include "store/key.h"
 #include "store/record.h"
+#include "store/rekey.h"
 #include "store/tenant.h"
 
 /* What was committed since the store was opened. */
@@ -33,7 +34,7 @@ struct store_counters {
  * date: numbered migrations, checksummed, each in a transaction, never edited after release.
  * Asserts the settings it depends on (SQLCipher >= 4.5, WAL, synchronous FULL, temp_store MEMORY
  * proven by making it spill, secure_delete, foreign keys, defensive, authorizer). Temporary files
- * are refused as long as the process lives.
+ * are refused as long as the process lives. Removes what an interrupted change of the key left.
  * CORRUPT: wrong key, damaged file, a migration whose checksum differs or a schema newer than this
  * program. CONFLICT: the database is open already, here or in another process. BUG: the library
  * lacks a required setting. IO. An empty file opens with any key: the caller knows by the facts
@@ -41,9 +42,9 @@ struct store_counters {
  */
 MUST_CHECK status store_open(const char *dir, const struct secret *key, struct store **ret_store,
                              struct err *e);
-/* Rolls back what is open and checkpoints the WAL with TRUNCATE first. NULL is fine. */
 /* Whether dir holds a database, whoever's it is. */
 bool store_exists(const char *dir);
+/* Rolls back what is open and checkpoints the WAL with TRUNCATE first. NULL is fine. */
 void store_close(struct store *s);
 void store_cleanup(struct store **s);
 

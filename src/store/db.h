@@ -12,6 +12,8 @@
 #ifndef SQLITE_HAS_CODEC
 #define SQLITE_HAS_CODEC /* declares sqlite3_key_v2 */
 #endif
+#include <limits.h>
+
 #include <sqlcipher/sqlite3.h>
 
 #include "statement.h"
@@ -37,6 +39,8 @@ struct store {
     uint64_t records_pending; /* added in this transaction */
     uint64_t records_kept;    /* of these, before the mark */
     struct view *views;
+    struct store *copy; /* under another key, while that is under way; else NULL */
+    sqlite3_backup *backup;
     sqlite3_stmt *statements[STATEMENT_COUNT];
 };
 
@@ -97,8 +101,33 @@ unsigned guard_refused_files(void);
 MUST_CHECK status setting_apply_before_key(struct store *s, struct err *e);
 MUST_CHECK status setting_apply_before_read(struct store *s, struct err *e);
 MUST_CHECK status setting_apply_after_read(struct store *s, struct err *e);
+MUST_CHECK status setting_apply_for_copy(struct store *s, struct err *e);
 /* Makes SQLite spill a sort and a table and sees that no file is wanted for it. */
 MUST_CHECK status setting_prove_no_temporary_file(struct store *s, struct err *e);
+
+/* Opens an existing file as a database to work with, or an empty one to be written by a backup. */
+MUST_CHECK status open_database(const char *path, const struct secret *key,
+                                struct store **ret_store, struct err *e);
+MUST_CHECK status open_copy(const char *path, const struct secret *key, struct store **ret_store,
+                            struct err *e);
+/* Closes the connection as it is. */
+void open_free(struct store *s);
+
+/* Removes what a change of the key left beside the database. */
+MUST_CHECK status rekey_remove_rest(struct store *s, struct err *e);
+
+/* Files. Creating (what exists is fine), removing (what does not is fine) and exchanging are durable
+ * on return. */
+MUST_CHECK status file_name(const char *base, const char *suffix, char ret_path[PATH_MAX],
+                            struct err *e);
+MUST_CHECK status file_create(const char *path, struct err *e);
+MUST_CHECK status file_remove(const char *path, struct err *e);
+MUST_CHECK status file_exchange(const char *a, const char *b, struct err *e);
+MUST_CHECK status file_sync_directory(const char *path, struct err *e);
+/* Overwrites up to the last `bytes` of a file and cuts them off; removes it when *ret_left is 0. */
+MUST_CHECK status file_erase(const char *path, uint64_t bytes, uint64_t *ret_left, struct err *e);
+/* LIMIT: the disk of path has less than `bytes` free. */
+MUST_CHECK status file_check_room(const char *path, uint64_t bytes, struct err *e);
 
 /* Checkpoint without waiting, when the WAL has grown enough. */
 MUST_CHECK status transaction_shrink_wal(struct store *s, struct err *e);

@@ -3,20 +3,17 @@
  * nothing is written before a page has opened with it, and nothing of ours runs before every
  * setting has been read back.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "db.h"
 #include "migration.h"
+#include "store/rekey.h"
 
 #define RAW_KEY_SIZE   32
 #define RAW_KEY_LENGTH (2 + 2 * RAW_KEY_SIZE + 1) /* x'..' */
 
-static void free_connection(struct store *s)
+void open_free(struct store *s)
 {
     db_forget_views(s);
     for (size_t i = 0; i < STATEMENT_COUNT; i++)
@@ -30,43 +27,17 @@ void store_close(struct store *s)
     if (s == NULL)
         return;
     store_rollback(s);
+    store_rekey_abandon(s);
     /* Nobody is left to be told; what stays in the WAL is found there at the next start. */
     if (!s->failed)
         (void)!store_checkpoint(s, NULL);
-    free_connection(s);
+    open_free(s);
 }
 
 void store_cleanup(struct store **s)
 {
     store_close(*s);
     *s = NULL;
-}
-
-static status sync_directory(const char *dir, struct err *e)
-{
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int synced = fd < 0 ? -1 : fsync(fd);
-    int code = errno;
-
-    if (fd >= 0)
-        (void)close(fd);
-    if (synced != 0)
-        return fail(e, IO, "database directory cannot be synced", code);
-    return OK;
-}
-
-/*
- * SQLite would create the file for all to read. An existing one is not opened here: closing a
- * second descriptor of a file drops the locks that the first one holds.
- */
-static status create_file(const char *dir, const char *path, struct err *e)
-{
-    int fd = open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
-
-    if (fd < 0)
-        return errno == EEXIST ? OK : fail(e, IO, "database file cannot be created", errno);
-    (void)close(fd);
-    return sync_directory(dir, e);
 }
 
 /* A raw key in SQLCipher's form: no derivation, and no copy in an SQL text. */
@@ -112,6 +83,7 @@ static int note_wal_pages(void *context, sqlite3 *db, const char *name, int page
     return SQLITE_OK;
 }
 
+/* From a connection to a database that has opened with the key. */
 static status start(struct store *s, const struct secret *key, struct err *e)
 {
     status st = guard_connection(s, e);
@@ -124,10 +96,13 @@ static status start(struct store *s, const struct secret *key, struct err *e)
         st = setting_apply_before_read(s, e);
     if (st == OK)
         st = check_key(s, e);
-    if (st == OK)
-        st = setting_prove_no_temporary_file(s, e);
-    if (st == OK)
-        st = setting_apply_after_read(s, e);
+    return st == OK ? setting_prove_no_temporary_file(s, e) : st;
+}
+
+static status serve(struct store *s, struct err *e)
+{
+    status st = setting_apply_after_read(s, e);
+
     if (st != OK)
         return st;
     sqlite3_wal_hook(s->db, note_wal_pages, s);
@@ -137,7 +112,7 @@ static status start(struct store *s, const struct secret *key, struct err *e)
     return st;
 }
 
-static status open_connection(const char *path, struct store *s, struct err *e)
+static status connect(const char *path, struct store *s, struct err *e)
 {
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
     int code = sqlite3_open_v2(path, &s->db, flags, GUARD_VFS);
@@ -150,42 +125,89 @@ static status open_connection(const char *path, struct store *s, struct err *e)
     return OK;
 }
 
+static status open_file(const char *path, const struct secret *key,
+                        status (*go_on)(struct store *s, struct err *e), struct store **ret_store,
+                        struct err *e)
+{
+    struct store *s = NULL;
+    status st = OK;
+
+    if (secret_view(key).n != RAW_KEY_SIZE)
+        return fail(e, BUG, "database key is not 32 bytes", 0);
+    s = calloc(1, sizeof(*s));
+    if (s == NULL)
+        return fail(e, NO_MEMORY, "no memory for the store", 0);
+    s->phase = PHASE_SETUP;
+    st = connect(path, s, e);
+    if (st == OK)
+        st = start(s, key, e);
+    if (st == OK)
+        st = go_on(s, e);
+    if (st != OK) {
+        open_free(s);
+        return st;
+    }
+    *ret_store = s;
+    return OK;
+}
+
+status open_database(const char *path, const struct secret *key, struct store **ret_store,
+                     struct err *e)
+{
+    return open_file(path, key, serve, ret_store, e);
+}
+
+status open_copy(const char *path, const struct secret *key, struct store **ret_store,
+                 struct err *e)
+{
+    return open_file(path, key, setting_apply_for_copy, ret_store, e);
+}
+
+#define NAME "/strongroom.db"
+
 bool store_exists(const char *dir)
 {
     char path[PATH_MAX];
-    int length = snprintf(path, sizeof(path), "%s/strongroom.db", dir);
 
-    return length > 0 && (size_t)length < sizeof(path) && access(path, F_OK) == 0;
+    return file_name(dir, NAME, path, NULL) == OK && access(path, F_OK) == 0;
+}
+
+status store_open_either(const char *dir, const struct secret *key, const struct secret *next_key,
+                         struct store **ret_store, bool *ret_next, struct err *e)
+{
+    char path[PATH_MAX];
+    struct store *s = NULL;
+    struct err cause = { 0 };
+    bool next = false;
+    status st = file_name(dir, NAME, path, e);
+
+    if (st == OK)
+        st = guard_register(e);
+    if (st == OK)
+        st = file_create(path, e);
+    if (st != OK)
+        return st;
+    st = open_database(path, key, &s, &cause);
+    if (st == CORRUPT && next_key != NULL && open_database(path, next_key, &s, NULL) == OK) {
+        next = true;
+        st = OK;
+    }
+    if (st != OK)
+        return err_note(e, st, cause.where, cause.why, cause.detail);
+    st = rekey_remove_rest(s, e); /* with the lock: it is nobody's work in progress */
+    if (st != OK) {
+        open_free(s);
+        return st;
+    }
+    *ret_store = s;
+    *ret_next = next;
+    return OK;
 }
 
 status store_open(const char *dir, const struct secret *key, struct store **ret_store,
                   struct err *e)
 {
-    char path[PATH_MAX];
-    struct store *s = NULL;
-    int length = snprintf(path, sizeof(path), "%s/strongroom.db", dir);
-    status st = OK;
+    bool next = false;
 
-    if (secret_view(key).n != RAW_KEY_SIZE)
-        return fail(e, BUG, "database key is not 32 bytes", 0);
-    if (length < 0 || (size_t)length >= sizeof(path))
-        return fail(e, BAD_INPUT, "path of the database is too long", 0);
-    st = guard_register(e);
-    if (st == OK)
-        st = create_file(dir, path, e);
-    if (st != OK)
-        return st;
-    s = calloc(1, sizeof(*s));
-    if (s == NULL)
-        return fail(e, NO_MEMORY, "no memory for the store", 0);
-    s->phase = PHASE_SETUP;
-    st = open_connection(path, s, e);
-    if (st == OK)
-        st = start(s, key, e);
-    if (st != OK) {
-        free_connection(s);
-        return st;
-    }
-    *ret_store = s;
-    return OK;
+    return store_open_either(dir, key, NULL, ret_store, &next, e);
 }

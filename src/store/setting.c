@@ -13,7 +13,8 @@ struct setting {
     const char *expected;
 };
 
-#define CACHE "-16384" /* KiB: a sixth of what the server may use in all */
+#define CACHE      "-16384" /* KiB: a sixth of what the server may use in all */
+#define COPY_CACHE "-2048"
 
 /* Errors of the page cipher would go to standard error, past the program's own log. */
 static const struct setting before_key[] = {
@@ -44,6 +45,13 @@ static const struct setting after_read[] = {
     /* store_commit does it and sees the errors. */
     { "PRAGMA wal_autocheckpoint = 0", "PRAGMA wal_autocheckpoint", "0" },
     { "PRAGMA cache_size = " CACHE, "PRAGMA main.cache_size", CACHE },
+};
+
+/* A journal in memory never holds more than its header: the file was empty before. */
+static const struct setting for_copy[] = {
+    { "PRAGMA journal_mode = MEMORY", "PRAGMA main.journal_mode", "memory" },
+    { "PRAGMA synchronous = FULL", "PRAGMA main.synchronous", "2" },
+    { "PRAGMA cache_size = " COPY_CACHE, "PRAGMA main.cache_size", COPY_CACHE },
 };
 
 /* The first column of the first row as text. */
@@ -120,6 +128,11 @@ status setting_apply_before_read(struct store *s, struct err *e)
 status setting_apply_after_read(struct store *s, struct err *e)
 {
     return APPLY(s, after_read, e);
+}
+
+status setting_apply_for_copy(struct store *s, struct err *e)
+{
+    return APPLY(s, for_copy, e);
 }
 
 /*
