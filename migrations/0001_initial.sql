@@ -18,16 +18,19 @@ CREATE TABLE engagement (
     tenant     BLOB NOT NULL REFERENCES tenant (id),
     id         BLOB NOT NULL CHECK (length(id) = 16),
     name       TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 63),
-    state      INTEGER NOT NULL CHECK (state BETWEEN 1 AND 3), -- active, ended, purged
+    state      INTEGER NOT NULL CHECK (state BETWEEN 1 AND 4), -- active, ended, purged, held
     started_us INTEGER NOT NULL CHECK (started_us >= 0),
     ended_us   INTEGER NOT NULL CHECK (ended_us >= 0),
-    due_us     INTEGER NOT NULL CHECK (due_us >= 0),
+    -- 2^62 - 1 is how the keyring says "held" and no date; here a held engagement has none.
+    due_us     INTEGER NOT NULL CHECK (due_us BETWEEN 0 AND 4611686018427387902),
+    left_us    INTEGER NOT NULL CHECK (left_us BETWEEN 0 AND 4611686018427387902),
     purged_us  INTEGER NOT NULL CHECK (purged_us >= 0),
     PRIMARY KEY (tenant, id),
-    UNIQUE (tenant, name)
+    UNIQUE (tenant, name),
+    CHECK (state <> 4 OR due_us = 0)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX engagement_ended ON engagement (due_us) WHERE state = 2;
+CREATE INDEX engagement_ended ON engagement (due_us) WHERE state IN (2, 4);
 
 CREATE TABLE key (
     tenant     BLOB NOT NULL,

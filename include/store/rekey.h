@@ -3,8 +3,8 @@
  *
  * The encrypted copy dir/strongroom.db.next grows in slices, between the transactions of the same
  * thread; what is committed meanwhile is carried over. finish puts it in the place of
- * dir/strongroom.db in one step. Whenever the process dies, one of the two is the database, complete
- * and with every committed row: open it with store_open_either. In order:
+ * dir/strongroom.db in one step. Whenever the process dies, dir/strongroom.db is complete, with
+ * every committed row, under one key or the other: open it with store_open_either. In order:
  *
  *     begin, step until nothing is left, finish, erase until nothing is left
  *
@@ -43,9 +43,10 @@ MUST_CHECK status store_rekey_step(struct store *s, unsigned pages, uint32_t *re
 /*
  * Copies the rest, proves that the copy opens with new_key, and swaps: *s becomes the database
  * under the new key, durably; its counters go on. All views and the old *s are gone.
- * BUG and CORRUPT as for step, CORRUPT also if new_key is not the one the copy was begun with; LIMIT
- * as for step, or a callback of the store is running. After these *s is as it was. IO is final:
- * *s can only be closed, and which of the keys opens the database is not known.
+ * CORRUPT: a page is damaged, or new_key is not the one that the copy was begun with: it is given
+ * up. LIMIT as for step, or a callback of the store is running. BUG inside a transaction or without
+ * a copy under way. After these *s goes on. IO is final: *s can only be closed, and either key may
+ * be the one that opens the database.
  */
 MUST_CHECK status store_rekey_finish(struct store **s, const struct secret *new_key, struct err *e);
 

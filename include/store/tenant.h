@@ -28,8 +28,14 @@ MUST_CHECK status store_tenants(struct store *s, const char *after,
                                 struct store_tenant *ret_tenants, size_t cap, size_t *ret_count,
                                 struct err *e);
 
-/* Engagements of a tenant. add: CONFLICT if the name or the id exists, or the tenant does not. */
-enum engagement_state { ENGAGEMENT_ACTIVE = 1, ENGAGEMENT_ENDED = 2, ENGAGEMENT_PURGED = 3 };
+/* Engagements of a tenant. add: CONFLICT if the name or the id exists, or the tenant does not. A
+ * held one has ended, but its purge waits: it is not due, whatever the time. */
+enum engagement_state {
+    ENGAGEMENT_ACTIVE = 1,
+    ENGAGEMENT_ENDED = 2,
+    ENGAGEMENT_PURGED = 3,
+    ENGAGEMENT_HELD = 4
+};
 struct store_engagement {
     struct id id;
     struct id tenant;
@@ -37,7 +43,8 @@ struct store_engagement {
     uint8_t state;
     uint64_t started_us;
     uint64_t ended_us;
-    uint64_t due_us;
+    uint64_t due_us;  /* 0 while active or held; UINT64_MAX / 4 and above: BUG */
+    uint64_t left_us; /* while held: from the hold to the due date there was; else 0 */
     uint64_t purged_us;
 };
 MUST_CHECK status store_engagement_add(struct store *s, const struct store_engagement *g,
@@ -53,7 +60,15 @@ MUST_CHECK status store_engagement_set(struct store *s, const struct store_engag
 MUST_CHECK status store_engagements(struct store *s, const struct id *tenant, const char *after,
                                     struct store_engagement *ret_engagements, size_t cap,
                                     size_t *ret_count, struct err *e);
-/* Engagements of any tenant that ended and are not purged, by due time, from the offset-th. */
+/* An ended engagement at time_us becomes a held one and keeps the time that was left; with lift it
+ * is ended again and due at due_us, as the keyring says. NOT_FOUND; CONFLICT: not an ended or held
+ * one. */
+MUST_CHECK status store_engagement_hold(struct store *s, const struct id *tenant,
+                                        const struct id *id, uint64_t time_us, struct err *e);
+MUST_CHECK status store_engagement_lift(struct store *s, const struct id *tenant,
+                                        const struct id *id, uint64_t due_us, struct err *e);
+/* Engagements of any tenant that ended and are not purged, by due time, from the offset-th; held
+ * ones come first. */
 MUST_CHECK status store_engagements_ended(struct store *s, size_t offset,
                                           struct store_engagement *ret_engagements, size_t cap,
                                           size_t *ret_count, struct err *e);

@@ -116,8 +116,8 @@ void open_free(struct store *s);
 /* Removes what a change of the key left beside the database. */
 MUST_CHECK status rekey_remove_rest(struct store *s, struct err *e);
 
-/* Files. Creating (what exists is fine), removing (what does not is fine) and exchanging are durable
- * on return. */
+/* Files. Creating (what exists is fine), removing (what does not is fine) and exchanging are
+ * durable on return. */
 MUST_CHECK status file_name(const char *base, const char *suffix, char ret_path[PATH_MAX],
                             struct err *e);
 MUST_CHECK status file_create(const char *path, struct err *e);

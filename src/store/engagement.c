@@ -15,6 +15,7 @@ status store_engagement_add(struct store *s, const struct store_engagement *g, s
     query_put_number(&q, g->started_us);
     query_put_number(&q, g->ended_us);
     query_put_number(&q, g->due_us);
+    query_put_number(&q, g->left_us);
     query_put_number(&q, g->purged_us);
     return query_run(&q, NULL, e);
 }
@@ -32,6 +33,7 @@ static status get_engagement(struct query *q, struct store_engagement *ret_engag
     g.started_us = query_get_number(q, INT64_MAX);
     g.ended_us = query_get_number(q, INT64_MAX);
     g.due_us = query_get_number(q, INT64_MAX);
+    g.left_us = query_get_number(q, INT64_MAX);
     g.purged_us = query_get_number(q, INT64_MAX);
     st = query_end(q, e);
     if (st == OK)
@@ -92,11 +94,53 @@ status store_engagement_set(struct store *s, const struct store_engagement *g, s
     query_put_number(&q, g->started_us);
     query_put_number(&q, g->ended_us);
     query_put_number(&q, g->due_us);
+    query_put_number(&q, g->left_us);
     query_put_number(&q, g->purged_us);
     st = query_run(&q, &changes, e);
     if (st == OK && changes == 0)
         return fail(e, NOT_FOUND, "no such engagement", 0);
     return st;
+}
+
+/* Stops or starts the clock of an engagement; not *ret_turned: it is in no state for that. */
+static status turn_clock(struct store *s, enum statement which, const struct id *tenant,
+                         const struct id *id, uint64_t time_us, bool *ret_turned, struct err *e)
+{
+    AUTO(query) q = { 0 };
+    struct store_engagement g;
+    size_t changes = 0;
+    status st = query_begin(s, which, &q, e);
+
+    if (st != OK)
+        return st;
+    query_put_id(&q, tenant);
+    query_put_id(&q, id);
+    query_put_number(&q, time_us);
+    st = query_run(&q, &changes, e);
+    *ret_turned = changes > 0;
+    return st == OK && changes == 0 ? store_engagement_by_id(s, tenant, id, &g, e) : st;
+}
+
+status store_engagement_hold(struct store *s, const struct id *tenant, const struct id *id,
+                             uint64_t time_us, struct err *e)
+{
+    bool turned = false;
+    status st = turn_clock(s, SQL_ENGAGEMENT_HOLD, tenant, id, time_us, &turned, e);
+
+    if (st != OK || turned)
+        return st;
+    return fail(e, CONFLICT, "only an engagement that ended and is not held can be held", 0);
+}
+
+status store_engagement_lift(struct store *s, const struct id *tenant, const struct id *id,
+                             uint64_t due_us, struct err *e)
+{
+    bool turned = false;
+    status st = turn_clock(s, SQL_ENGAGEMENT_LIFT, tenant, id, due_us, &turned, e);
+
+    if (st != OK || turned)
+        return st;
+    return fail(e, CONFLICT, "engagement is not held", 0);
 }
 
 static status get_engagements(struct query *q, struct store_engagement *ret_engagements, size_t cap,

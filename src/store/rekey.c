@@ -14,7 +14,7 @@
 #include "db.h"
 
 #define PAGE 4096 /* as the settings assert */
-/* What the copy leaves free: a commit that finds the disk full ends the vault. Four times the WAL. */
+/* Left free by the copy, four times the WAL: a commit that finds the disk full ends the vault. */
 #define ROOM_KEPT ((uint64_t)64 << 20)
 
 static status next_name(const struct store *s, char ret_next[PATH_MAX], struct err *e)

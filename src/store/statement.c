@@ -5,8 +5,9 @@
  */
 #include "statement.h"
 
-#define ENGAGEMENT_COLUMNS \
-    "SELECT id, tenant, name, state, started_us, ended_us, due_us, purged_us FROM engagement "
+#define ENGAGEMENT_COLUMNS                                                              \
+    "SELECT id, tenant, name, state, started_us, ended_us, due_us, left_us, purged_us " \
+    "FROM engagement "
 #define KEY_COLUMNS \
     "SELECT id, tenant, engagement, name, provider, state, version, created_us FROM key "
 #define VERSION_COLUMNS \
@@ -34,15 +35,22 @@ const char *const statement_sql[STATEMENT_COUNT] = {
                         "WHERE name > ?1 ORDER BY name",
 
     [SQL_ENGAGEMENT_ADD] =
-        "INSERT INTO engagement (id, tenant, name, state, started_us, ended_us, due_us, purged_us) "
-        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO engagement (id, tenant, name, state, started_us, ended_us, due_us, left_us, "
+        "purged_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     [SQL_ENGAGEMENT_BY_NAME] = ENGAGEMENT_COLUMNS "WHERE tenant = ?1 AND name = ?2",
     [SQL_ENGAGEMENT_BY_ID] = ENGAGEMENT_COLUMNS "WHERE tenant = ?1 AND id = ?2",
     [SQL_ENGAGEMENT_SET] = "UPDATE engagement SET state = ?3, started_us = ?4, ended_us = ?5, "
-                           "due_us = ?6, purged_us = ?7 WHERE tenant = ?1 AND id = ?2",
+                           "due_us = ?6, purged_us = ?8, "
+                           "left_us = CASE ?3 WHEN 4 THEN ?7 ELSE 0 END "
+                           "WHERE tenant = ?1 AND id = ?2",
+    [SQL_ENGAGEMENT_HOLD] = "UPDATE engagement SET state = 4, due_us = 0, left_us = "
+                            "CASE WHEN due_us > ?3 THEN due_us - ?3 ELSE 0 END "
+                            "WHERE tenant = ?1 AND id = ?2 AND state = 2",
+    [SQL_ENGAGEMENT_LIFT] = "UPDATE engagement SET state = 2, due_us = ?3, left_us = 0 "
+                            "WHERE tenant = ?1 AND id = ?2 AND state = 4",
     [SQL_ENGAGEMENT_LIST] = ENGAGEMENT_COLUMNS "WHERE tenant = ?1 AND name > ?2 ORDER BY name",
     [SQL_ENGAGEMENT_ENDED] =
-        ENGAGEMENT_COLUMNS "WHERE state = 2 ORDER BY due_us, tenant, id LIMIT ?1 OFFSET ?2",
+        ENGAGEMENT_COLUMNS "WHERE state IN (2, 4) ORDER BY due_us, tenant, id LIMIT ?1 OFFSET ?2",
 
     [SQL_KEY_ADD] =
         "INSERT INTO key (id, tenant, engagement, name, provider, state, version, created_us) "

@@ -79,7 +79,7 @@ static void values_that_no_row_may_hold_are_a_bug(void **state)
 
     rig_fill(r);
     timeless.created_us = UINT64_MAX;
-    stateless.state = 4;
+    stateless.state = 5;
     rig_begin(r);
     assert_status(store_tenant_add(r->s, &nameless, NULL), BUG);
     assert_status(store_tenant_add(r->s, &timeless, NULL), BUG);
@@ -231,6 +231,117 @@ static void ended_engagements_of_all_tenants_are_listed_by_due_time(void **state
     assert_int_equal(count, 1);
 }
 
+/* Engagement 101 of tenant 1, ended and due at 1000. */
+static struct store_engagement end_audit(struct rig *r)
+{
+    struct store_engagement g = engagement_of(101, 1, "audit");
+
+    rig_fill(r);
+    g.state = ENGAGEMENT_ENDED;
+    g.ended_us = 400;
+    g.due_us = 1000;
+    rig_begin(r);
+    assert_ok(store_engagement_set(r->s, &g, &r->e));
+    return g;
+}
+
+static void a_held_engagement_is_not_due_and_keeps_the_time_left(void **state)
+{
+    struct rig *r = *state;
+    struct store_engagement g = end_audit(r);
+    struct store_engagement now;
+
+    assert_ok(store_engagement_hold(r->s, &g.tenant, &g.id, 700, &r->e));
+    rig_commit(r);
+    rig_reopen(r);
+    assert_ok(store_engagement(r->s, &g.tenant, "audit", &now, &r->e));
+    assert_int_equal(now.state, ENGAGEMENT_HELD);
+    assert_int_equal(now.due_us, 0);
+    assert_int_equal(now.left_us, 300);
+    assert_int_equal(now.ended_us, 400);
+    rig_begin(r);
+    assert_ok(store_engagement_lift(r->s, &g.tenant, &g.id, 5300, &r->e));
+    rig_commit(r);
+    assert_ok(store_engagement(r->s, &g.tenant, "audit", &now, &r->e));
+    assert_int_equal(now.state, ENGAGEMENT_ENDED);
+    assert_int_equal(now.due_us, 5300);
+    assert_int_equal(now.left_us, 0);
+}
+
+static void an_overdue_engagement_is_held_with_no_time_left(void **state)
+{
+    struct rig *r = *state;
+    struct store_engagement g = end_audit(r);
+
+    assert_ok(store_engagement_hold(r->s, &g.tenant, &g.id, 1001, &r->e));
+    rig_commit(r);
+    assert_ok(store_engagement(r->s, &g.tenant, "audit", &g, &r->e));
+    assert_int_equal(g.state, ENGAGEMENT_HELD);
+    assert_int_equal(g.left_us, 0);
+}
+
+static void only_what_ended_is_held_and_only_what_is_held_is_lifted(void **state)
+{
+    struct rig *r = *state;
+    struct store_engagement g = end_audit(r);
+    struct id two = id_of(2), active = id_of(102);
+
+    assert_status(store_engagement_lift(r->s, &g.tenant, &g.id, 5, NULL), CONFLICT);
+    assert_status(store_engagement_hold(r->s, &two, &active, 5, NULL), CONFLICT);
+    assert_status(store_engagement_hold(r->s, &two, &g.id, 5, NULL), NOT_FOUND);
+    assert_status(store_engagement_lift(r->s, &two, &g.id, 5, NULL), NOT_FOUND);
+    assert_ok(store_engagement_hold(r->s, &g.tenant, &g.id, 5, &r->e));
+    assert_status(store_engagement_hold(r->s, &g.tenant, &g.id, 6, NULL), CONFLICT);
+    rig_commit(r);
+    assert_status(store_engagement_lift(r->s, &g.tenant, &g.id, 5, NULL), BUG); /* no transaction */
+}
+
+static void the_sign_for_held_is_no_date(void **state)
+{
+    const uint64_t held = UINT64_MAX / 4;
+    struct rig *r = *state;
+    struct store_engagement g = end_audit(r);
+
+    g.due_us = held;
+    assert_status(store_engagement_set(r->s, &g, NULL), BUG);
+    g.due_us = 6;
+    g.left_us = 6;
+    g.state = ENGAGEMENT_HELD;
+    assert_status(store_engagement_set(r->s, &g, NULL), BUG);
+    g.due_us = 0;
+    assert_ok(store_engagement_set(r->s, &g, &r->e));
+    assert_status(store_engagement_lift(r->s, &g.tenant, &g.id, held, NULL), BUG);
+    assert_ok(store_engagement_lift(r->s, &g.tenant, &g.id, held - 1, &r->e));
+    rig_commit(r);
+}
+
+/* So that one whose keys are gone from the keyring is found whatever the database thought of it. */
+static void held_engagements_are_listed_with_the_ended_ones(void **state)
+{
+    struct rig *r = *state;
+    struct store_engagement g = end_audit(r);
+    struct store_engagement other = engagement_of(102, 2, "audit");
+    struct store_engagement page[3];
+    size_t count;
+
+    other.state = ENGAGEMENT_ENDED;
+    other.due_us = 1;
+    assert_ok(store_engagement_set(r->s, &other, &r->e));
+    assert_ok(store_engagement_hold(r->s, &g.tenant, &g.id, 5, &r->e));
+    rig_commit(r);
+    assert_ok(store_engagements_ended(r->s, 0, page, 3, &count, &r->e));
+    assert_int_equal(count, 2);
+    assert_true(id_same(&page[0].id, &g.id));
+    assert_int_equal(page[0].state, ENGAGEMENT_HELD);
+    page[0].state = ENGAGEMENT_PURGED;
+    rig_begin(r);
+    assert_ok(store_engagement_set(r->s, &page[0], &r->e));
+    rig_commit(r);
+    assert_ok(store_engagement(r->s, &g.tenant, "audit", &g, &r->e));
+    assert_int_equal(g.state, ENGAGEMENT_PURGED);
+    assert_int_equal(g.left_us, 0);
+}
+
 static void a_purge_takes_one_engagement_of_one_tenant(void **state)
 {
     struct rig *r = *state;
@@ -331,6 +442,11 @@ int main(void)
         sentence(an_engagement_changes_only_for_its_tenant),
         sentence(engagements_are_listed_for_one_tenant_in_pages),
         sentence(ended_engagements_of_all_tenants_are_listed_by_due_time),
+        sentence(a_held_engagement_is_not_due_and_keeps_the_time_left),
+        sentence(an_overdue_engagement_is_held_with_no_time_left),
+        sentence(only_what_ended_is_held_and_only_what_is_held_is_lifted),
+        sentence(the_sign_for_held_is_no_date),
+        sentence(held_engagements_are_listed_with_the_ended_ones),
         sentence(a_purge_takes_one_engagement_of_one_tenant),
         sentence(nothing_of_a_purged_value_is_left_in_any_page),
     };
