@@ -33,13 +33,15 @@ DOMAIN = b"strongroom/v1/"
 TYPES = set(
     """
     vault.created vault.unlocked vault.unlock_failed vault.locked server.started recovery.unanswered
-    clock.jumped clock.confirmed tombstone.alarm operator.enrolled
+    clock.jumped clock.confirmed tombstone.alarm operator.enrolled unlock.share card.used
+    operator.removed quorum.changed cards.renewed rekey.begun rekey.done slot.destroyed
     tenant.created engagement.started engagement.ended purge.keys_destroyed purge.done
-    tenant.seed_destroyed
+    tenant.seed_destroyed engagement.held engagement.lifted purge.hastened
     key.put key.rotated key.revoked key.destroyed
     lease.issued lease.renewed lease.released lease.refused
     gateway.added gateway.removed grant.added grant.removed certificate.issued certificate.revoked
     request.refused requests.refused audit.exported operation.failed
+    operation.approved operation.proposed operation.withdrawn
     """.split()
 )
 

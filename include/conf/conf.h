@@ -28,6 +28,9 @@ struct conf {
     uint64_t rotate_grace_s;
     uint64_t certificate_days;
     uint64_t disk_reserve_mib; /* below this, no new leases or keys */
+    uint64_t grant_step_up;    /* 0 or 1: a grant takes an operator's touch */
+    uint64_t unlocked_max_s;   /* locks itself after that long; 0: never */
+    uint64_t idle_lock_s;      /* or without a request for that long; 0: never */
     uint64_t http_threads;
     uint64_t http_connections;
     uint64_t allow_copy_on_write; /* 0 or 1 */

@@ -11,7 +11,10 @@
  *  4. Keys of an ended engagement die when they are due, locked or not, with or without a server.
  *  5. Time is max(clock, last recorded). A jump of more than a day ahead of the monotonic clock
  *     holds purges until an operator confirms.
- *  6. Anything malformed is refused as a whole and changes nothing.
+ *  6. A privileged operation happens only if the touches of enough operators, each sealed together
+ *     with exactly this operation, have opened their slots.
+ *  7. A slot rolls whenever its secret was used; the root rotates whenever who shares it changes.
+ *  8. Anything malformed is refused as a whole and changes nothing.
  */
 #ifndef KEEPER_KEEPER_H
 #define KEEPER_KEEPER_H
@@ -31,9 +34,12 @@ struct keeper_settings {
     status (*created)(struct err *e);
     /* keeper_serve returns once it is set. */
     const volatile sig_atomic_t *stop;
+    uint64_t unlocked_max_s; /* locks itself when unlocked for that long; 0: never */
+    uint64_t idle_lock_s;    /* or without a request for that long; 0: never */
     /* Clocks of tests; NULL: the real ones. */
     uint64_t (*now_wall_us)(void);
     uint64_t (*now_monotonic_us)(void);
+    status (*selftest)(struct err *e); /* of tests; NULL: crypto_selftest */
 };
 
 /* Slab bytes that a keeper needs from secret_start. */
@@ -56,6 +62,10 @@ void keeper_answer(struct keeper *k, struct span frame, struct mspan reply, size
 void keeper_tick(struct keeper *k);
 /* Milliseconds until the next tick is needed, at most 30,000. */
 int keeper_wait_ms(const struct keeper *k);
+
+/* One slice, under a millisecond, of what can wait until no message does: rotating the root or a
+ * tenant. true if there is more to do. */
+bool keeper_work(struct keeper *k);
 
 /* Reads frames from fd until it closes, ticking in between. Wipes everything before returning. */
 MUST_CHECK status keeper_serve(struct keeper *k, int fd, struct err *e);

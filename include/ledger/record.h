@@ -32,13 +32,24 @@ enum record_type {
     RECORD_CLOCK_JUMPED = 7,         /* keeper_only, folded */
     RECORD_CLOCK_CONFIRMED = 8,      /* keeper_only */
     RECORD_TOMBSTONE_ALARM = 9,      /* keeper_only: destroyed cell without a matching purge */
-    RECORD_OPERATOR_ENROLLED = 10,   /* keeper_only */
+    RECORD_OPERATOR_ENROLLED = 10,   /* keeper_only: a hardware key, at init or by an operation */
+    RECORD_UNLOCK_SHARE = 11,        /* keeper_only, folded: one share of several */
+    RECORD_CARD_USED = 12,           /* keeper_only, folded, an alarm: renew the cards */
+    RECORD_OPERATOR_REMOVED = 13,    /* keeper_only */
+    RECORD_QUORUM_CHANGED = 14,      /* keeper_only */
+    RECORD_CARDS_RENEWED = 15,       /* keeper_only */
+    RECORD_REKEY_BEGUN = 16,         /* keeper_only */
+    RECORD_REKEY_DONE = 17,          /* keeper_only, folded unless of the database */
+    RECORD_SLOT_DESTROYED = 18,      /* keeper_only, folded */
     RECORD_TENANT_CREATED = 100,     /* keeper_only */
     RECORD_ENGAGEMENT_STARTED = 101, /* keeper_only */
     RECORD_ENGAGEMENT_ENDED = 102,   /* keeper_only */
     RECORD_PURGE_KEYS_DESTROYED = 103, /* keeper_only, folded: the engagement's data keys */
     RECORD_PURGE_DONE = 104,
     RECORD_TENANT_SEED_DESTROYED = 105, /* keeper_only, folded */
+    RECORD_ENGAGEMENT_HELD = 106,       /* keeper_only: its purge waits */
+    RECORD_ENGAGEMENT_LIFTED = 107,     /* keeper_only: the time that was left runs again */
+    RECORD_PURGE_HASTENED = 108,        /* keeper_only: due at once */
     RECORD_KEY_PUT = 200,               /* keeper_only: version 1 */
     RECORD_KEY_ROTATED = 201,           /* keeper_only: a later version */
     RECORD_KEY_REVOKED = 202,           /* all versions; each destruction is its own record */
@@ -56,7 +67,10 @@ enum record_type {
     RECORD_REQUEST_REFUSED = 406,
     RECORD_REQUESTS_REFUSED = 407, /* aggregate with a count */
     RECORD_AUDIT_EXPORTED = 408,
-    RECORD_OPERATION_FAILED = 409 /* keeper_only: an entry the keeper could not carry out */
+    RECORD_OPERATION_FAILED = 409,   /* keeper_only: an entry the keeper could not carry out */
+    RECORD_OPERATION_APPROVED = 410, /* keeper_only: by one operator, see wire/operation.h */
+    RECORD_OPERATION_PROPOSED = 411,
+    RECORD_OPERATION_WITHDRAWN = 412
 };
 
 /* "lease.issued"; NULL for an unknown code. */

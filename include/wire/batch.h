@@ -5,6 +5,7 @@
 #define WIRE_BATCH_H
 
 #include "wire/frame.h"
+#include "wire/operation.h"
 
 /* HEADS: request u8 last (1: this is the last page), u16 count, count * span16 head (see
  * ledger/tree.h). The reply is empty. The vault's log must be among them unless its size is 0, and
@@ -18,6 +19,8 @@
  * reply. RECOVER: request empty; the reply of the unacknowledged batch without data and lease
  * tokens, or one without results.
  */
+#define DUE_HELD (UINT64_MAX / 4) /* an engagement's due date while its purge is on hold */
+
 enum entry_kind {
     ENTRY_RECORD = 1,           /* a plain record */
     ENTRY_TENANT_NEW = 2,       /* log of a tenant; tenant.created is its record 0 */
@@ -27,10 +30,13 @@ enum entry_kind {
     ENTRY_KEY_OPEN = 6,         /* lease: open a provider key */
     ENTRY_LEASE_RENEW = 7,      /* check the lease token, record */
     ENTRY_LEASE_RELEASE = 8,
-    ENTRY_KEY_DESTROY = 9,    /* destroy the data key of one version */
-    ENTRY_FOLD = 10,          /* journal entries become records, tombstones are proven */
-    ENTRY_CLOCK_CONFIRM = 11, /* an operator accepts the clock after a jump */
-    ENTRY_VAULT_CREATED = 12  /* first record of the vault's log, once, right after INIT */
+    ENTRY_KEY_DESTROY = 9,      /* destroy the data key of one version */
+    ENTRY_FOLD = 10,            /* journal entries become records, tombstones are proven */
+    ENTRY_CLOCK_CONFIRM = 11,   /* an operator accepts the clock after a jump */
+    ENTRY_VAULT_CREATED = 12,   /* first records of the vault's log, once, right after INIT */
+    ENTRY_APPROVE = 13,         /* an operator's touch, for one operation; data: sealed secrets */
+    ENTRY_OPERATION = 14,       /* carry out an operation that has its approvals */
+    ENTRY_DATABASE_REKEYED = 15 /* the database is under its next key: forget the old one */
 };
 
 /* One shape for all kinds; unused members are zero. Sent are only those that the kind uses. */
@@ -50,6 +56,9 @@ struct wire_entry {
     uint64_t expires_us;     /* leases */
     struct id lease;         /* RENEW, RELEASE */
     uint8_t lease_mac[16];
+    struct id session;               /* APPROVE */
+    struct id slot;                  /* APPROVE */
+    struct wire_operation operation; /* APPROVE, OPERATION */
     struct span data;   /* KEY_PUT: delivery sealed to the intake key; KEY_OPEN: sealed value */
     struct span fields; /* engine-built fragment, see ledger/record.h */
 };
@@ -77,7 +86,9 @@ struct wire_result {
     uint8_t lease_mac[16]; /* KEY_OPEN: token = lease | mac */
     uint64_t due_us;       /* ENGAGEMENT_END: when the keys die */
     struct span hint;      /* KEY_PUT: redacted hint, printable ASCII */
-    struct span data;      /* KEY_PUT: sealed value; KEY_OPEN: the provider key (secret) */
+    /* KEY_PUT: sealed value; KEY_OPEN: the provider key (secret); APPROVE: u8 have, u8 need;
+     * OPERATION card.renew: box_seal(recovery_key, (slot id 16 | code 32)*) */
+    struct span data;
     struct span reason;    /* literal text of a failure */
     uint16_t record_count; /* records follow */
 };

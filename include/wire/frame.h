@@ -35,7 +35,8 @@ enum wire_op {
     WIRE_RECOVER = 11,      /* the last batch reply again, if it was not acknowledged */
     WIRE_CELLS = 12,        /* list of live cells, by page */
     WIRE_CHECK_MACS = 13,   /* verify record MACs */
-    WIRE_CHECKPOINT = 14    /* signed note over the current tree of a log */
+    WIRE_CHECKPOINT = 14,   /* signed note over the current tree of a log */
+    WIRE_ENROL = 15         /* make the slot of a new hardware key; an operation may then add it */
 };
 
 struct wire_header {
@@ -64,6 +65,13 @@ struct wire_hello {
     uint64_t next_due_us;      /* earliest purge, 0 if none */
     uint64_t time_us;          /* the keeper's time */
     struct span broken_reason; /* literal text when broken */
+    uint8_t need;              /* shares that open the vault */
+    uint8_t have;              /* shares given so far by an unlock under way */
+    uint8_t holders;           /* operators and recovery cards with a share */
+    uint8_t cards_used;        /* recovery cards whose code has been used: renew them */
+    uint8_t lock_due;          /* unlocked or idle for longer than the settings allow */
+    uint32_t rekey_done;       /* cells that the root rotation under way has copied */
+    uint32_t rekey_total;      /* 0: none is under way */
 };
 void wire_put_hello(struct out *o, const struct wire_hello *m);
 void wire_get_hello(struct in *i, struct wire_hello *m);
@@ -71,6 +79,7 @@ void wire_get_hello(struct in *i, struct wire_hello *m);
 /* SYSTEM_KEYS: request empty; LOCKED unless unlocked. */
 struct wire_system_keys {
     struct span database_key;  /* 32, secret */
+    struct span database_next; /* 32, secret: the database is to change to it; or empty */
     struct span ca_key;        /* 32, secret */
     uint8_t intake_public[32]; /* X25519: clients seal provider keys to it */
     uint8_t ledger_public[32]; /* Ed25519: signs checkpoints */

@@ -4,6 +4,7 @@
 
 #include "wire/batch.h"
 #include "wire/frame.h"
+#include "wire/operation.h"
 #include "wire/unlock.h"
 
 #endif

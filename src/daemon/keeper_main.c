@@ -111,6 +111,8 @@ static status serve(const struct conf *conf, int fd, struct err *e)
     struct keeper_settings settings = { .keyring_dir = dir,
                                         .allow_cow = conf->allow_copy_on_write != 0,
                                         .created = tighten,
+                                        .unlocked_max_s = conf->unlocked_max_s,
+                                        .idle_lock_s = conf->idle_lock_s,
                                         .stop = &stop };
 
     snprintf(dir, sizeof(dir), "%s/keyring", conf->data_dir);

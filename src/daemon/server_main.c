@@ -146,6 +146,7 @@ static status start_engine(struct server *s, struct err *e)
                                   .rotate_grace_s = s->conf.rotate_grace_s,
                                   .certificate_days = s->conf.certificate_days,
                                   .disk_reserve_mib = s->conf.disk_reserve_mib,
+                                  .grant_step_up = s->conf.grant_step_up != 0,
                                   .tls_ready = tls_ready,
                                   .tls_context = s };
 

@@ -12,10 +12,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "store/rekey.h"
 
 /* The keys that the server needs while the vault is open. */
 static status get_system_keys(struct engine *en, struct secret **ret_database,
-                              struct secret **ret_ca, struct err *e)
+                              struct secret **ret_next, struct secret **ret_ca, struct err *e)
 {
     struct wire_system_keys keys;
     struct in body;
@@ -33,6 +34,8 @@ static status get_system_keys(struct engine *en, struct secret **ret_database,
     memcpy(en->intake_public, keys.intake_public, sizeof en->intake_public);
     memcpy(en->ledger_public, keys.ledger_public, sizeof en->ledger_public);
     st = secret_copy(keys.database_key, ret_database, e);
+    if (st == OK && keys.database_next.n > 0)
+        st = secret_copy(keys.database_next, ret_next, e);
     if (st == OK)
         st = secret_copy(keys.ca_key, ret_ca, e);
     wire_client_wipe(en->client);
@@ -238,18 +241,21 @@ static status record_started(struct engine *en, struct err *e)
     return batch_single(en, &entry, NULL, e);
 }
 
-static status attach_database(struct engine *en, bool created, struct err *e)
+/* *ret_next: the database is under its next key already. */
+static status attach_database(struct engine *en, bool created, bool *ret_next, struct err *e)
 {
     AUTO(secret) *database_key = NULL;
+    AUTO(secret) *next_key = NULL;
     AUTO(secret) *ca_key = NULL;
-    status st = get_system_keys(en, &database_key, &ca_key, e);
+    status st = get_system_keys(en, &database_key, &next_key, &ca_key, e);
 
     if (st == OK)
         st = read_ca(en, e);
     if (st == OK)
         st = identity_ca_load(span_text(en->ca_pem), ca_key, &en->ca, e);
     if (st == OK)
-        st = store_open(en->settings.store_dir, database_key, &en->store, e);
+        st = store_open_either(en->settings.store_dir, database_key, next_key, &en->store, ret_next,
+                               e);
     return st == OK ? check_vault(en, created, e) : st;
 }
 
@@ -257,7 +263,8 @@ status engine_attach(struct engine *en, bool created, struct err *e)
 {
     struct unanswered unanswered = { .en = en };
     struct cells cells = { 0 };
-    status st = attach_database(en, created, e);
+    bool rekeyed = false;
+    status st = attach_database(en, created, &rekeyed, e);
 
     /* Before the heads: those of the recovered batch belong to them. */
     if (st == OK)
@@ -266,6 +273,8 @@ status engine_attach(struct engine *en, bool created, struct err *e)
         st = load_heads(en, e);
     if (st == OK)
         st = record_unanswered(en, &unanswered, e);
+    if (st == OK && rekeyed)
+        st = database_rekeyed(en, e);
     if (st == OK)
         st = cells_list(en, &cells, e);
     if (st == OK)
@@ -290,6 +299,7 @@ status engine_attach(struct engine *en, bool created, struct err *e)
 
 void engine_detach(struct engine *en)
 {
+    en->database.phase = DATABASE_REST;
     store_cleanup(&en->store);
     policy_free(en->policy);
     leases_free(en->leases);

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "session.h"
 #include "tls_files.h"
 
 #define EXIT_RESTART 70 /* EX_SOFTWARE: the supervisor starts a new server */
@@ -145,19 +146,21 @@ status engine_lock_keeper(struct engine *en, struct err *e)
     wire_client_begin(en->client, WIRE_LOCK);
     st = engine_call(en, &body, e);
     engine_detach(en);
-    en->session = (struct wire_session){ 0 };
+    sessions_forget(en);
+    operations_forget(en->operations);
     en->acked = 0;
     return st == OK ? find_state(en, e) : st;
 }
 
-/* Waits for work or the next tick. false: stopping, and nothing is left. */
-static bool take(struct engine *en, struct request **ret_queue)
+/* Waits for work or the next tick, not at all if there is a slice of something to do. false:
+ * stopping, and nothing is left. */
+static bool take(struct engine *en, bool busy, struct request **ret_queue)
 {
     struct timespec until;
 
     pthread_mutex_lock(&en->lock);
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += 1;
+    until.tv_sec += busy ? 0 : 1;
     while (en->first == NULL && !en->stopping) {
         if (pthread_cond_timedwait(&en->wake, &en->lock, &until) == ETIMEDOUT)
             break;
@@ -189,8 +192,9 @@ static void *run(void *context)
 {
     struct engine *en = context;
     struct request *queue;
+    bool busy = false;
 
-    while (take(en, &queue)) {
+    while (take(en, busy, &queue)) {
         while (queue != NULL) {
             if ((verb_row(queue->verb)->flags & FLAG_DIRECT) != 0 || en->state != VAULT_UNLOCKED) {
                 struct request *rq = queue;
@@ -202,6 +206,7 @@ static void *run(void *context)
             }
         }
         schedule_run(en);
+        busy = database_rekey(en);
     }
     return NULL;
 }
@@ -233,6 +238,8 @@ status engine_new(const struct engine_settings *settings, struct wire_client *cl
     en->client = client;
     st = refusals_new(&en->refusals, e);
     if (st == OK)
+        st = operations_new(&en->operations, e);
+    if (st == OK)
         st = find_state(en, e);
     *ret_engine = en; /* tls_ready may be called from now on */
     if (st == OK)
@@ -240,6 +247,7 @@ status engine_new(const struct engine_settings *settings, struct wire_client *cl
     if (st != OK) {
         *ret_engine = NULL;
         engine_detach(en);
+        operations_free(en->operations);
         refusals_free(en->refusals);
         free(en);
     }
@@ -269,6 +277,7 @@ void engine_free(struct engine *en)
 {
     if (en == NULL)
         return;
+    operations_free(en->operations);
     refusals_free(en->refusals);
     pthread_cond_destroy(&en->wake);
     pthread_mutex_destroy(&en->lock);

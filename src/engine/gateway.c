@@ -59,7 +59,7 @@ static json_t *grant_json(const struct store_grant *g)
                      g->max_ttl_s == 0 ? json_null() : json_integer((json_int_t)g->max_ttl_s));
 }
 
-static status grant_keep(struct engine *en, const struct store_grant *g, struct err *e)
+status grant_keep(struct engine *en, const struct store_grant *g, struct err *e)
 {
     struct policy_grant held = { .gateway = g->gateway,
                                  .tenant = g->tenant,
@@ -139,6 +139,13 @@ struct plan {
     char pem[LIMIT_CERTIFICATE];
 };
 
+static status check_step_up(const struct engine *en, struct err *e)
+{
+    return en->settings.grant_step_up
+               ? fail(e, DENIED, "a grant takes an operator's touch: propose grant.add", 0)
+               : OK;
+}
+
 static status read_grants(struct engine *en, struct request *rq, struct plan *plan, struct err *e)
 {
     const json_t *list = json_object_get(rq->body, "grants");
@@ -146,6 +153,8 @@ static status read_grants(struct engine *en, struct request *rq, struct plan *pl
 
     if (list != NULL && (!json_is_array(list) || json_array_size(list) > GRANTS_MAX))
         return fail(e, BAD_INPUT, "grants is a list of at most 60", 0);
+    if (json_array_size(list) > 0)
+        st = check_step_up(en, e);
     for (size_t i = 0; st == OK && i < json_array_size(list); i++) {
         struct store_grant *g = &plan->grants[plan->grant_count++];
 
@@ -293,19 +302,27 @@ static status grant_plan(struct engine *en, struct request *rq, struct store_gra
     return OK;
 }
 
+status grant_room(struct engine *en, const struct id *gateway, struct err *e)
+{
+    size_t cursor = 0, count = 0;
+
+    while (policy_grant_next(en->policy, gateway, &cursor) != NULL)
+        count++;
+    return count < GRANTS_HELD
+               ? OK
+               : fail(e, LIMIT, "a gateway has at most 256 grants: use patterns", 0);
+}
+
 APPLY(grant_add)
 {
     struct store_grant *g;
-    size_t cursor = 0, count = 0;
-    status st = grant_plan(en, rq, &g, e);
+    status st = check_step_up(en, e);
 
-    if (st != OK)
-        return st;
-    while (policy_grant_next(en->policy, &g->gateway, &cursor) != NULL)
-        count++;
-    if (count >= GRANTS_HELD)
-        return fail(e, LIMIT, "a gateway has at most 256 grants: use patterns", 0);
-    return grant_entry(en, rq, g, RECORD_GRANT_ADDED, e);
+    if (st == OK)
+        st = grant_plan(en, rq, &g, e);
+    if (st == OK)
+        st = grant_room(en, &g->gateway, e);
+    return st == OK ? grant_entry(en, rq, g, RECORD_GRANT_ADDED, e) : st;
 }
 
 COMPLETE(grant_added)

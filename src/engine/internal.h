@@ -14,8 +14,17 @@
 
 enum vault_state { VAULT_EMPTY = 1, VAULT_LOCKED = 2, VAULT_UNLOCKED = 4, VAULT_BROKEN = 8 };
 #define VAULT_ANY 15
+const char *vault_state_name(enum vault_state state); /* vault.c */
 
 struct refusals;
+struct operations;
+
+/* One that the keeper opened, and what it was opened for. */
+struct session {
+    struct wire_session_request request;
+    struct wire_session opened;
+};
+#define SESSIONS 16
 
 struct engine {
     struct engine_settings settings;
@@ -52,8 +61,13 @@ struct engine {
     /* What is to be destroyed before the batch is answered: */
     bool grace_over;  /* a version that was replaced without grace */
     bool revoke_more; /* versions of a revoked key, more than its batch could take */
-    struct wire_session_request session_request; /* of the unlock or init under way */
-    struct wire_session session;
+    struct session sessions[SESSIONS]; /* the newest replace the oldest */
+    size_t session_next;
+    struct operations *operations;
+    struct {
+        enum { DATABASE_REST, DATABASE_COPY, DATABASE_ERASE } phase;
+        uint32_t left, total; /* pages */
+    } database;               /* its change to another key */
 
     /* the batch under construction */
     struct out *batch;
@@ -127,6 +141,19 @@ void schedule_run(struct engine *en);
 status schedule_fold(struct engine *en, struct err *e);
 status engagement_purge(struct engine *en, struct store_engagement *g, struct err *e);
 bool schedule_disk_low(const struct engine *en);
+
+/* operation.c: privileged operations and their approvals */
+status operations_new(struct operations **ret_operations, struct err *e);
+void operations_free(struct operations *o);
+void operations_forget(struct operations *o);
+/* Carries out what its last approval made ready, before that approval is answered. */
+status operation_run(struct engine *en, struct err *e);
+bool operation_ready(const struct engine *en);
+
+/* rekey.c: another database key */
+status database_watch(struct engine *en, struct err *e);   /* begins it if the keeper has one */
+bool database_rekey(struct engine *en);                    /* a slice; true if there is more */
+status database_rekeyed(struct engine *en, struct err *e); /* tells the keeper that it is done */
 
 /* refusal.c: refusals are records; floods of one actor are counted instead of written */
 status refusals_new(struct refusals **ret_refusals, struct err *e);

@@ -61,6 +61,27 @@ static status follow_versions(struct engine *en, struct cells *cells, struct err
     return st;
 }
 
+/* An end, a hold, a lift or a hastened purge that was not stored. */
+static status follow_due(struct engine *en, struct store_engagement *g, uint64_t due_us,
+                         struct err *e)
+{
+    if (due_us == 0 || g->state == ENGAGEMENT_PURGED)
+        return OK;
+    if (due_us == DUE_HELD)
+        return g->state == ENGAGEMENT_HELD
+                   ? OK
+                   : store_engagement_hold(en->store, &g->tenant, &g->id, engine_now_us(en), e);
+    if (g->state == ENGAGEMENT_HELD)
+        return store_engagement_lift(en->store, &g->tenant, &g->id, due_us, e);
+    if (g->state == ENGAGEMENT_ENDED && g->due_us == due_us)
+        return OK;
+    if (g->state == ENGAGEMENT_ACTIVE)
+        g->ended_us = due_us - PURGE_DELAY_S * (uint64_t)1000000;
+    g->state = ENGAGEMENT_ENDED;
+    g->due_us = due_us;
+    return store_engagement_set(en->store, g, e);
+}
+
 static status follow_engagement(struct engine *en, struct cells *cells, size_t at, struct err *e)
 {
     const struct wire_cell *cell = &cells->list[at];
@@ -71,12 +92,7 @@ static status follow_engagement(struct engine *en, struct cells *cells, size_t a
     if (st != OK && st != NOT_FOUND)
         return err_note(e, st, absent.where, absent.why, absent.detail);
     cells->stored[at] = st == OK || cell->due_us != 0; /* one that ends is no orphan */
-    if (st == NOT_FOUND || g.state != ENGAGEMENT_ACTIVE || cell->due_us == 0)
-        return OK;
-    g.state = ENGAGEMENT_ENDED;
-    g.due_us = cell->due_us;
-    g.ended_us = cell->due_us - PURGE_DELAY_S * (uint64_t)1000000;
-    return store_engagement_set(en->store, &g, e);
+    return st == NOT_FOUND ? OK : follow_due(en, &g, cell->due_us, e);
 }
 
 /* A start that nobody was told of holds no keys, but as the tenant's last engagement it would keep

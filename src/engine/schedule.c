@@ -61,6 +61,8 @@ static status watch_keeper(struct engine *en, struct err *e)
 {
     status st = engine_hello(en, e);
 
+    if (st == OK && (en->hello.lock_due || en->hello.state != KEEPER_UNLOCKED))
+        return vault_lock_itself(en, e);
     if (st != OK || en->hello.journal_count == 0)
         return st;
     st = schedule_fold(en, e);
@@ -112,8 +114,9 @@ static const struct job {
     uint64_t period_s;
     status (*run)(struct engine *en, struct err *e);
 } jobs[] = {
-    { 1, watch_keeper },   { 1, destroy_grace_over }, { 1, watch_disk },
-    { 5, flush_refusals }, { 10, expire_leases },     { 3600, renew_certificate },
+    { 1, watch_keeper },         { 1, destroy_grace_over }, { 1, watch_disk },
+    { 2, database_watch },       { 5, flush_refusals },     { 10, expire_leases },
+    { 3600, renew_certificate },
 };
 
 #define JOB_COUNT (sizeof jobs / sizeof jobs[0])
@@ -140,5 +143,7 @@ void schedule_run(struct engine *en)
         next_run_us[i] = now + jobs[i].period_s * SECOND_US;
         if (jobs[i].run(en, &e) != OK)
             engine_die(__func__, &e);
+        if (en->state != VAULT_UNLOCKED) /* it locked itself */
+            return;
     }
 }

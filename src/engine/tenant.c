@@ -89,11 +89,12 @@ APPLY(tenant_show)
 
 static const char *state_name(uint8_t state)
 {
-    static const char *const names[] = {
-        [ENGAGEMENT_ACTIVE] = "active", [ENGAGEMENT_ENDED] = "ended", [ENGAGEMENT_PURGED] = "purged"
-    };
+    static const char *const names[] = { [ENGAGEMENT_ACTIVE] = "active",
+                                         [ENGAGEMENT_ENDED] = "ended",
+                                         [ENGAGEMENT_PURGED] = "purged",
+                                         [ENGAGEMENT_HELD] = "held" };
 
-    return state >= ENGAGEMENT_ACTIVE && state <= ENGAGEMENT_PURGED ? names[state] : "unknown";
+    return state >= ENGAGEMENT_ACTIVE && state <= ENGAGEMENT_HELD ? names[state] : "unknown";
 }
 
 static json_t *engagement_json(const struct store_engagement *g)

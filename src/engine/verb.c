@@ -34,9 +34,7 @@ static const struct verb_row rows[VERB_COUNT] = {
     [VERB_STATUS] = { "vault.status", L | O | A | T | G | U, ANY, DIRECT, "", vault_status, NULL },
     [VERB_INIT_SESSION] = { "vault.init-session", L, EMPTY, DIRECT, "", vault_init_session, NULL },
     [VERB_INIT] = { "vault.init", L, EMPTY, DIRECT,
-                    "session operator credential_id public_key aaguid auth_data signature "
-                    "sealed_secret recovery_key csr",
-                    vault_init, NULL },
+                    "session quorum cards operators recovery_key csr", vault_init, NULL },
     [VERB_SLOTS] = { "vault.slots", O | L, LOCKED_ | OPEN, DIRECT, "", vault_slots, NULL },
     [VERB_UNLOCK_SESSION] = { "vault.unlock-session", O | L, LOCKED_, DIRECT, "slot",
                               vault_unlock_session, NULL },
@@ -48,6 +46,28 @@ static const struct verb_row rows[VERB_COUNT] = {
                              vault_clock_confirmed },
     [VERB_PUBLIC_KEYS] = { "vault.public-keys", O | A | T, OPEN, READ, "", vault_public_keys,
                            NULL },
+
+    [VERB_OPERATOR_SESSION] = { "operator.session", O | A | L, OPEN, DIRECT, "", operator_session,
+                                NULL },
+    [VERB_OPERATOR_ENROL] = { "operator.enrol", O | A | L, OPEN, DIRECT,
+                              "session operator credential_id public_key aaguid auth_data "
+                              "signature sealed_secret",
+                              operator_enrol, NULL },
+    [VERB_OPERATION_PROPOSE] = { "operation.propose", O | A | L, OPEN, CHANGE,
+                                 "operation operator slot public_key number recovery_key tenant "
+                                 "engagement gateway key max_ttl_s",
+                                 operation_propose, operation_proposed },
+    [VERB_OPERATION_LIST] = { "operation.list", O | A | U | L, OPEN, READ, "", operation_list,
+                              NULL },
+    [VERB_OPERATION_SHOW] = { "operation.show", O | A | U | L, OPEN, READ, "", operation_show,
+                              NULL },
+    [VERB_OPERATION_WITHDRAW] = { "operation.withdraw", O | A | L, OPEN, CHANGE, "",
+                                  operation_withdraw, operation_withdrawn },
+    [VERB_OPERATION_SESSION] = { "operation.session", O | L, OPEN, DIRECT, "slot",
+                                 operation_session, NULL },
+    [VERB_OPERATION_APPROVE] = { "operation.approve", O | L, OPEN, CHANGE,
+                                 "session slot auth_data signature sealed_secret",
+                                 operation_approve, operation_approved },
 
     [VERB_TENANT_LIST] = { "tenant.list", O | A | U, OPEN, READ, "", tenant_list, NULL },
     [VERB_TENANT_CREATE] = { "tenant.create", O | A, OPEN, CHANGE | STORES, "name region",
@@ -161,7 +181,7 @@ status verb_tenant(struct engine *en, struct request *rq, struct err *e)
     return OK;
 }
 
-static bool listed(const char *members, const char *name)
+bool member_listed(const char *members, const char *name)
 {
     size_t n = strlen(name);
 
@@ -185,7 +205,7 @@ static status permit_body(const struct request *rq, const struct verb_row *row, 
         return OK;
     json_object_foreach(rq->body, name, value)
     {
-        if (!listed(row->members, name))
+        if (!member_listed(row->members, name))
             return fail(e, BAD_INPUT, "the body has a member that is not known here", 0);
     }
     return OK;

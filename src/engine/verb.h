@@ -27,6 +27,8 @@ enum verb_flag {
 const struct verb_row *verb_row(enum verb verb);
 /* Role, state, tenant and body members. */
 status verb_permit(struct engine *en, struct request *rq, struct err *e);
+/* Is name one of the words in members? */
+bool member_listed(const char *members, const char *name);
 /* The tenant that the path names, into rq->log: NOT_FOUND if it is none of this peer's business. */
 status verb_tenant(struct engine *en, struct request *rq, struct err *e);
 
@@ -35,7 +37,7 @@ status verb_tenant(struct engine *en, struct request *rq, struct err *e);
 #define COMPLETE(name)                                                                   \
     status name(struct engine *en, struct request *rq, const struct wire_result *result, \
                 struct err *e)
-/* vault.c */
+/* vault.c, init.c, unlock.c, session.c */
 APPLY(vault_status);
 APPLY(vault_init_session);
 APPLY(vault_init);
@@ -46,6 +48,20 @@ APPLY(vault_lock);
 APPLY(vault_clock_confirm);
 COMPLETE(vault_clock_confirmed);
 APPLY(vault_public_keys);
+status vault_lock_itself(struct engine *en, struct err *e);
+/* operator.c */
+APPLY(operator_session);
+APPLY(operator_enrol);
+/* operation.c */
+APPLY(operation_propose);
+COMPLETE(operation_proposed);
+APPLY(operation_list);
+APPLY(operation_show);
+APPLY(operation_withdraw);
+COMPLETE(operation_withdrawn);
+APPLY(operation_session);
+APPLY(operation_approve);
+COMPLETE(operation_approved);
 /* tenant.c */
 APPLY(tenant_list);
 APPLY(tenant_create);
@@ -72,6 +88,10 @@ APPLY(gateway_remove);
 COMPLETE(gateway_removed);
 APPLY(grant_add);
 COMPLETE(grant_added);
+/* Into database and policy. */
+status grant_keep(struct engine *en, const struct store_grant *g, struct err *e);
+/* LIMIT if the gateway has as many as one may. */
+status grant_room(struct engine *en, const struct id *gateway, struct err *e);
 APPLY(grant_remove);
 COMPLETE(grant_removed);
 /* certificate.c */

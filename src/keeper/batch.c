@@ -92,7 +92,8 @@ status keeper_pending_check(const struct keeper *k, struct err *e)
         return OK;
     skip_results(&body);
     for (size_t count = in_u16(&body); count > 0; count--) {
-        status st = ledger_head_decode(in_span16(&body), secret_view(k->keys.head_mac), &tree, e);
+        status st = ledger_head_decode(in_span16(&body), secret_view(k->keys.system[SYSTEM_HEAD]),
+                                       &tree, e);
         if (st != OK)
             return st;
         const struct log_head *head = heads_find(&k->heads, &tree.log);
@@ -181,7 +182,7 @@ static void put_head(struct keeper *k, struct writers *w, const struct log_head 
     struct out o;
 
     out_init(&o, bytes, sizeof(bytes));
-    if (ledger_head_encode(&head->tree, secret_view(k->keys.head_mac), &o, e) != OK)
+    if (ledger_head_encode(&head->tree, secret_view(k->keys.system[SYSTEM_HEAD]), &o, e) != OK)
         o.overflow = true;
     if (o.overflow)
         w->reply->overflow = true;
@@ -264,6 +265,33 @@ static status run(struct keeper *k, struct writers *w, struct err *e)
     return OK;
 }
 
+/* Slots change with the batch's cells already durable. What is cut short here is a slot too many or
+ * too few, never a vault that does not open: the root is dealt anew to whatever slots there are. */
+static void change_slots(struct keeper *k, const struct slot_change *c)
+{
+    struct err e = { 0 };
+
+    for (size_t i = 0; i < c->gone_count; i++) {
+        struct journal_entry entry = { .type = RECORD_SLOT_DESTROYED, .subject = c->gone[i] };
+        keeper_journal(k, &entry, 1);
+        keeper_insist(keyring_destroy_slot(k->ring, &c->gone[i], &e), &e);
+    }
+    for (size_t i = 0; i < c->put_count; i++) {
+        keeper_insist(keyring_put_slot(k->ring, &c->put[i], &e), &e);
+        if (c->put[i].used) {
+            struct journal_entry entry = { .type = RECORD_CARD_USED,
+                                           .outcome = OUTCOME_FAILED,
+                                           .subject = c->put[i].id,
+                                           .number = 1 };
+            keeper_journal(k, &entry, 1);
+        }
+    }
+    if (c->approved_x != 0)
+        approvals_note(k, c->operation, c->approved_x);
+    if (c->consumes)
+        approvals_consume(k, c->operation);
+}
+
 /* Everything that the batch does beside its reply. */
 static void settle(struct keeper *k, const struct writers *w)
 {
@@ -271,6 +299,12 @@ static void settle(struct keeper *k, const struct writers *w)
     struct err e = { 0 };
 
     keeper_insist(keyring_commit(k->ring, &e), &e);
+    change_slots(k, &b->change);
+    if (b->system)
+        keeper_insist(keys_open_system(&k->keys, k->ring, &e), &e);
+    rekey_look(k);
+    if (b->entry_count > 0)
+        k->active_us = keeper_monotonic(k);
     if (b->destroyed)
         keeper_anchor(k);
     heads_settle(&k->heads);
@@ -314,6 +348,8 @@ status keeper_batch(struct keeper *k, struct in *body, struct out *reply, struct
     b->time_us = keeper_now(k);
     b->confirm = false;
     b->destroyed = false;
+    b->system = false;
+    b->change = (struct slot_change){ 0 };
     b->folded = 0;
     b->due_us = 0;
     out_init(&w.copy, k->pending.body, LIMIT_FRAME);

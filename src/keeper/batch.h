@@ -15,10 +15,23 @@ struct made {
     struct fields fields; /* the keeper's */
 };
 
+/* What happens to slots, and to approvals, once the batch holds. */
+struct slot_change {
+    struct slot put[CARDS_MAX]; /* new, or the next generation */
+    size_t put_count;
+    struct id gone[SLOTS_ROOM];
+    size_t gone_count;
+    uint8_t operation[32];
+    uint8_t approved_x; /* the operation has one approval more: of this share's holder */
+    bool consumes;      /* the operation is carried out */
+};
+
 struct batch {
     uint64_t time_us;
     bool confirm;   /* accept the clock once the batch holds */
     bool destroyed; /* a data key died: anchor, so that its old cell cannot come back */
+    bool system;    /* system keys changed: open them again */
+    struct slot_change change;
     size_t folded;
     uint64_t due_us; /* earliest purge date that the batch sets, 0 if none */
 
@@ -43,6 +56,20 @@ MUST_CHECK status entry_perform(struct keeper *k, struct batch *b, struct err *e
 void entry_failed(struct keeper *k, struct batch *b, const struct err *why);
 struct made *entry_make(struct batch *b, const struct id *log, uint16_t type);
 MUST_CHECK status entry_fold(struct keeper *k, struct batch *b, struct err *e); /* fold.c */
+/* approval.c */
+MUST_CHECK status entry_approve(struct keeper *k, struct batch *b, struct err *e);
+void approvals_note(struct keeper *k, const uint8_t operation[static 32], uint8_t x);
+/* operation.c */
+MUST_CHECK status entry_operation(struct keeper *k, struct batch *b, struct err *e);
+MUST_CHECK status entry_database_rekeyed(struct keeper *k, struct batch *b, struct err *e);
+/* Stages a cell; a keyring that cannot be written ends the process. */
+MUST_CHECK status entry_stage(struct keeper *k, struct batch *b, const struct cell *cell,
+                              struct err *e);
+/* An engagement of the tenant, ended or not. */
+MUST_CHECK status entry_engagement(const struct keeper *k, const struct id *tenant,
+                                   const struct id *engagement, struct cell *ret_cell,
+                                   struct err *e);
+void entry_put_enrolled(struct batch *b, const struct slot *slot); /* the record of a new slot */
 /* "revoked"; NULL for an unknown code. */
 const char *destroy_reason_name(uint8_t reason);
 

@@ -44,7 +44,7 @@ static status find_cell(const struct keeper *k, enum cell_type type, const struc
     return st;
 }
 
-static status stage_put(struct keeper *k, struct batch *b, const struct cell *cell, struct err *e)
+status entry_stage(struct keeper *k, struct batch *b, const struct cell *cell, struct err *e)
 {
     status st = keyring_put(k->ring, cell, e);
 
@@ -62,9 +62,8 @@ static status check_tenant(const struct keeper *k, const struct wire_entry *m, s
     return OK;
 }
 
-/* An engagement of the tenant, ended or not. */
-static status find_engagement(const struct keeper *k, const struct id *tenant,
-                              const struct id *engagement, struct cell *ret_cell, struct err *e)
+status entry_engagement(const struct keeper *k, const struct id *tenant,
+                        const struct id *engagement, struct cell *ret_cell, struct err *e)
 {
     status st = find_cell(k, CELL_ENGAGEMENT, engagement, 0, ret_cell, e);
 
@@ -77,7 +76,7 @@ static status check_active(const struct keeper *k, const struct id *tenant,
                            const struct id *engagement, struct err *e)
 {
     struct cell cell;
-    status st = find_engagement(k, tenant, engagement, &cell, e);
+    status st = entry_engagement(k, tenant, engagement, &cell, e);
 
     if (st == OK && cell.due_us != 0)
         return fail(e, DENIED, "the engagement has ended", 0);
@@ -95,14 +94,16 @@ static status find_key(const struct keeper *k, const struct wire_entry *m, struc
     return st;
 }
 
-static status tenant_key(const struct keeper *k, const struct id *tenant, struct secret **ret_key,
-                         struct err *e)
+/* The tenant key of an epoch, or with *epoch 0 the newest; *epoch says which. */
+static status tenant_key(const struct keeper *k, const struct id *tenant, uint32_t *epoch,
+                         struct secret **ret_key, struct err *e)
 {
     struct cell seed;
-    status st = find_cell(k, CELL_TENANT_SEED, tenant, 0, &seed, e);
+    status st = seed_find(k, tenant, *epoch, &seed, e);
 
     if (st == NOT_FOUND)
         return fail(e, NOT_FOUND, "the tenant has no seed", 0);
+    *epoch = (uint32_t)seed.due_us;
     return st == OK ? keys_tenant(&k->keys, &seed, ret_key, e) : st;
 }
 
@@ -154,11 +155,9 @@ static status do_engagement_start(struct keeper *k, struct batch *b, struct err 
 {
     const struct wire_entry *m = b->entry;
     struct cell seed = { .created_us = b->time_us };
-    struct cell cell = { .type = CELL_ENGAGEMENT,
-                         .epoch = k->keys.epoch,
-                         .id = m->engagement,
-                         .parent = m->tenant,
-                         .created_us = b->time_us };
+    struct cell cell = {
+        .type = CELL_ENGAGEMENT, .id = m->engagement, .parent = m->tenant, .created_us = b->time_us
+    };
     struct cell found;
 
     status st = check_tenant(k, m, e);
@@ -169,14 +168,14 @@ static status do_engagement_start(struct keeper *k, struct batch *b, struct err 
     st = find_cell(k, CELL_ENGAGEMENT, &m->engagement, 0, &found, e);
     if (st != NOT_FOUND)
         return st == OK ? fail(e, CONFLICT, "the engagement exists already", 0) : st;
-    st = find_cell(k, CELL_TENANT_SEED, &m->tenant, 0, &found, e);
+    st = seed_find(k, &m->tenant, 0, &found, e);
     if (st == NOT_FOUND) {
-        st = keys_new_seed(&k->keys, &m->tenant, &seed, e);
+        st = keys_new_seed(&k->keys, &m->tenant, 1, &seed, e);
         if (st == OK)
-            st = stage_put(k, b, &seed, e);
+            st = entry_stage(k, b, &seed, e);
     }
     if (st == OK)
-        st = stage_put(k, b, &cell, e);
+        st = entry_stage(k, b, &cell, e);
     if (st != OK)
         return st;
     fields_id(&entry_make(b, &m->tenant, RECORD_ENGAGEMENT_STARTED)->fields, "engagement_id",
@@ -191,15 +190,15 @@ static status do_engagement_end(struct keeper *k, struct batch *b, struct err *e
 
     status st = check_tenant(k, m, e);
     if (st == OK)
-        st = find_engagement(k, &m->tenant, &m->engagement, &cell, e);
+        st = entry_engagement(k, &m->tenant, &m->engagement, &cell, e);
     if (st != OK)
         return st;
     if (cell.due_us != 0) {
-        b->result.due_us = cell.due_us;
+        b->result.due_us = cell.due_us; /* may be DUE_HELD */
         return fail(e, CONFLICT, "the engagement has ended already", 0);
     }
     cell.due_us = b->time_us + PURGE_DELAY_S * SECOND_US;
-    st = stage_put(k, b, &cell, e);
+    st = entry_stage(k, b, &cell, e);
     if (st != OK)
         return st;
     b->result.due_us = cell.due_us;
@@ -286,7 +285,6 @@ static status do_key_put(struct keeper *k, struct batch *b, struct err *e)
     const struct wire_entry *m = b->entry;
     struct key_name name = name_of(m);
     struct cell cell = { .type = CELL_DATA_KEY,
-                         .epoch = k->keys.epoch,
                          .id = m->key,
                          .parent = m->tenant,
                          .engagement = m->engagement,
@@ -298,16 +296,16 @@ static status do_key_put(struct keeper *k, struct batch *b, struct err *e)
     if (st == OK)
         st = open_delivery(k, m->data, &value, e);
     if (st == OK)
-        st = tenant_key(k, &m->tenant, &wrap, e);
+        st = tenant_key(k, &m->tenant, &cell.epoch, &wrap, e);
     if (st == OK)
         st = secret_random(KEY_SIZE, &data_key, e);
     if (st == OK)
         st =
             keys_seal_value(&k->keys, data_key, &name, secret_view(value), b->sealed, &sealed_n, e);
     if (st == OK)
-        st = keys_seal_data_key(&k->keys, wrap, &name, data_key, cell.sealed, e);
+        st = keys_seal_data_key(&k->keys, wrap, &name, data_key, &cell, e);
     if (st == OK)
-        st = stage_put(k, b, &cell, e);
+        st = entry_stage(k, b, &cell, e);
     if (st != OK)
         return st;
     b->result.data = span_of(b->sealed, sealed_n);
@@ -395,8 +393,9 @@ static status open_value(const struct keeper *k, const struct wire_entry *m,
     AUTO(secret) *data_key = NULL;
     struct key_name name = name_of(m);
     struct err inner = { 0 };
+    uint32_t epoch = cell->epoch;
 
-    status st = tenant_key(k, &m->tenant, &wrap, e);
+    status st = tenant_key(k, &m->tenant, &epoch, &wrap, e);
     if (st == OK)
         st = keys_open_data_key(&k->keys, wrap, &name, cell, &data_key, e);
     if (st != OK)
@@ -476,15 +475,34 @@ static status do_clock_confirm(struct keeper *k, struct batch *b, struct err *e)
     return OK;
 }
 
+void entry_put_enrolled(struct batch *b, const struct slot *slot)
+{
+    const struct id vault_log = { { 0 } };
+    struct made *made = entry_make(b, &vault_log, RECORD_OPERATOR_ENROLLED);
+
+    fields_text(&made->fields, "operator", slot->label);
+    fields_id(&made->fields, "slot_id", &slot->id);
+    fields_number(&made->fields, "share", slot->x);
+    fields_hex(&made->fields, "public_key", SPAN(slot->cose_public));
+    fields_hex(&made->fields, "aaguid", SPAN(slot->aaguid));
+}
+
 static status do_vault_created(struct keeper *k, struct batch *b, struct err *e)
 {
     const struct id vault_log = { { 0 } };
+    struct slot slot;
+    size_t cursor = 0;
 
     if (heads_find(&k->heads, &vault_log)->tree.size != 0)
         return fail(e, CONFLICT, "the vault's log has begun already", 0);
     struct made *made = entry_make(b, &vault_log, RECORD_VAULT_CREATED);
     fields_id(&made->fields, "vault_id", &k->keys.vault);
     fields_text(&made->fields, "region", k->keys.region);
+    fields_number(&made->fields, "quorum", keyring_info(k->ring)->k);
+    while (keyring_next_slot(k->ring, &cursor, &slot)) {
+        if (slot.kind == SLOT_FIDO2)
+            entry_put_enrolled(b, &slot);
+    }
     return OK;
 }
 
@@ -506,6 +524,9 @@ static const struct {
     [ENTRY_FOLD] = { entry_fold, 0 },
     [ENTRY_CLOCK_CONFIRM] = { do_clock_confirm, RECORD_CLOCK_CONFIRMED },
     [ENTRY_VAULT_CREATED] = { do_vault_created, RECORD_VAULT_CREATED },
+    [ENTRY_APPROVE] = { entry_approve, RECORD_OPERATION_APPROVED },
+    [ENTRY_OPERATION] = { entry_operation, 0 },
+    [ENTRY_DATABASE_REKEYED] = { entry_database_rekeyed, RECORD_REKEY_DONE },
 };
 
 status entry_perform(struct keeper *k, struct batch *b, struct err *e)
@@ -543,7 +564,9 @@ void entry_failed(struct keeper *k, struct batch *b, const struct err *why)
     b->made_count = 0;
     struct made *made = entry_make(b, &m->log, RECORD_OPERATION_FAILED);
     made->outcome = OUTCOME_FAILED;
-    fields_text(&made->fields, "attempt", record_type_name(attempted_type(m)));
+    fields_text(&made->fields, "attempt",
+                m->kind == ENTRY_OPERATION ? operation_name(m->operation.code)
+                                           : record_type_name(attempted_type(m)));
     if (heads_find(&k->heads, &m->log) == NULL)
         put_id(made, "tenant_id", &m->log);
     put_id(made, "engagement_id", &m->engagement);

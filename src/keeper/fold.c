@@ -22,6 +22,9 @@ static void put_subject(struct fields *f, const struct journal_entry *entry)
     switch (entry->type) {
     case RECORD_VAULT_UNLOCKED:
     case RECORD_VAULT_UNLOCK_FAILED:
+    case RECORD_UNLOCK_SHARE:
+    case RECORD_CARD_USED:
+    case RECORD_SLOT_DESTROYED:
         fields_id(f, "slot_id", &entry->subject);
         if (entry->number == 1)
             out_text(&f->out, ",\"recovery\":true");
@@ -36,6 +39,11 @@ static void put_subject(struct fields *f, const struct journal_entry *entry)
         fields_number(f, "number", entry->number);
         return;
     case RECORD_TENANT_SEED_DESTROYED: fields_id(f, "tenant_id", &entry->subject); return;
+    case RECORD_VAULT_LOCKED: fields_text(f, "reason", keeper_lock_reason(entry->number)); return;
+    case RECORD_REKEY_DONE:
+        fields_text(f, "what", id_is_zero(&entry->tenant) ? "root" : "tenant");
+        fields_number(f, "epoch", entry->number);
+        return;
     case RECORD_TOMBSTONE_ALARM:
         if (entry->number == CELL_EMPTY) {
             fields_number(f, "scars", entry->version);

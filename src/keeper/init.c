@@ -1,6 +1,6 @@
 /*
- * The birth of a vault: root key, system keys, the first operator's slot and the recovery card,
- * made together and durable together. What fails before the keyring exists leaves nothing.
+ * The birth of a vault: root key, system keys, the operators' slots and the recovery cards, made
+ * together and durable together. What fails before the keyring exists leaves nothing.
  */
 #include <string.h>
 
@@ -10,17 +10,20 @@ struct birth {
     struct wire_init_request request;
     struct session session;
     struct keyring_info info;
-    struct slot slots[2]; /* the operator's, the recovery card's */
-    struct cell cells[SYSTEM_COUNT - 1];
+    size_t slot_count; /* the operators' first, then the cards' */
+    struct slot slots[INIT_OPERATORS_MAX + CARDS_MAX];
+    struct cell cells[SYSTEM_COUNT];
+    size_t cell_count;
     struct secret *root;
-    struct secret *code; /* slot id | code of the recovery card */
+    struct secret *codes; /* (slot id | code)* of the cards */
+    struct wire_init made;
 };
 
 static void birth_clear(struct birth *b)
 {
     session_clear(&b->session);
     secret_cleanup(&b->root);
-    secret_cleanup(&b->code);
+    secret_cleanup(&b->codes);
 }
 
 static bool region_valid(struct span region)
@@ -34,76 +37,62 @@ static bool region_valid(struct span region)
     return valid;
 }
 
-/* As NUL-terminated text; false if it does not fit. */
-static bool copy_text(struct span from, char *to, size_t size)
-{
-    if (from.n >= size || (from.n > 0 && memchr(from.p, 0, from.n) != NULL))
-        return false;
-    memcpy(to, from.p, from.n);
-    to[from.n] = '\0';
-    return true;
-}
-
 static status describe(struct keeper *k, struct birth *b, struct err *e)
 {
     const struct wire_init_request *r = &b->request;
-    struct slot *operator_slot = &b->slots[0];
-    struct slot *card = &b->slots[1];
-    uint64_t now = keeper_now(k);
 
-    if (!region_valid(r->region) || !copy_text(r->region, b->info.region, sizeof(b->info.region)))
+    if (!region_valid(r->region))
         return fail(e, BAD_INPUT, "region is not 1 to 15 of a-z 0-9 -", 0);
-    if (!copy_text(r->label, operator_slot->label, sizeof(operator_slot->label)) ||
-        !name_valid(operator_slot->label))
-        return fail(e, BAD_INPUT, "operator name is not valid", 0);
-    if (r->credential_id.n == 0 || r->credential_id.n > LIMIT_CREDENTIAL_ID)
-        return fail(e, BAD_INPUT, "credential id has a bad length", 0);
+    memcpy(b->info.region, r->region.p, r->region.n);
     b->info.vault = b->session.opened.vault;
     b->info.epoch = b->session.opened.epoch;
-    b->info.k = 1;
-    b->info.n = 2;
-    b->info.created_us = now;
-
-    for (size_t i = 0; i < 2; i++) {
-        struct slot *slot = &b->slots[i];
-        random_bytes((struct mspan){ slot->id.b, sizeof(slot->id.b) });
-        slot->x = (uint8_t)(i + 1);
-        slot->generation = 1;
-        slot->epoch = b->info.epoch;
-        slot->created_us = now;
-    }
-    operator_slot->kind = SLOT_FIDO2;
-    operator_slot->user_verification = 1;
-    operator_slot->credential_id_length = (uint16_t)r->credential_id.n;
-    memcpy(operator_slot->credential_id, r->credential_id.p, r->credential_id.n);
-    memcpy(operator_slot->cose_public, r->cose_public, sizeof(r->cose_public));
-    memcpy(operator_slot->aaguid, r->aaguid, sizeof(r->aaguid));
-    memcpy(operator_slot->salt, b->session.opened.salt, sizeof(operator_slot->salt));
-    memcpy(operator_slot->salt_next, b->session.opened.salt_next, sizeof(operator_slot->salt_next));
-    card->kind = SLOT_RECOVERY;
-    random_bytes((struct mspan){ card->salt, sizeof(card->salt) });
-    return copy_text(span_text("recovery"), card->label, sizeof(card->label))
-               ? OK
-               : fail(e, BUG, "the card's label does not fit", 0);
+    b->info.k = r->quorum;
+    b->info.created_us = keeper_now(k);
+    return OK;
 }
 
-static status make_slots(struct birth *b, struct err *e)
+static status add_operators(struct birth *b, struct err *e)
 {
-    AUTO(secret) *secrets = NULL;
+    for (size_t i = 0; i < b->request.operator_count; i++) {
+        struct slot *slot = &b->slots[b->slot_count];
+        status st = enrol_slot(&b->info.vault, &b->session, &b->request.operators[i],
+                               b->info.created_us, slot, e);
+        if (st != OK)
+            return st;
+        for (size_t j = 0; j < b->slot_count; j++) {
+            if (span_same(SPAN(slot->cose_public), SPAN(b->slots[j].cose_public)))
+                return fail(e, BAD_INPUT, "one hardware key was enrolled twice", 0);
+        }
+        slot->x = slots_x(b->slots, b->slot_count, SLOT_FIDO2, slot->label);
+        b->made.slots[i] = slot->id;
+        b->slot_count++;
+    }
+    b->made.slot_count = b->request.operator_count;
+    if (b->info.k == 0 || b->info.k > slots_operators(b->slots, b->slot_count))
+        return fail(e, BAD_INPUT, "the quorum is not between 1 and the number of operators", 0);
+    return OK;
+}
 
-    status st = session_open(&b->session, b->request.sealed_secret, 2, &secrets, e);
-    if (st == OK)
-        st = secret_random(KEY_SIZE, &b->root, e);
-    if (st == OK)
-        st = secret_random(sizeof(struct id) + KEY_SIZE, &b->code, e);
+/* All cards are worth one share each. */
+static status add_cards(struct birth *b, struct err *e)
+{
+    struct out o;
+
+    status st = secret_new((size_t)b->request.cards * (sizeof(struct id) + KEY_SIZE), &b->codes, e);
     if (st != OK)
         return st;
-    memcpy(secret_fill(b->code).p, b->slots[1].id.b, sizeof(struct id));
-    struct span code = span_of(secret_view(b->code).p + sizeof(struct id), KEY_SIZE);
-    st = slot_make(&b->info.vault, span_of(secret_view(secrets).p, KEY_SIZE), 1, b->root,
-                   &b->slots[0], e);
-    if (st == OK)
-        st = slot_make(&b->info.vault, code, 2, b->root, &b->slots[1], e);
+    out_init(&o, secret_fill(b->codes).p, secret_fill(b->codes).n);
+    for (size_t i = 0; st == OK && i < b->request.cards; i++) {
+        AUTO(secret) *code = NULL;
+        struct slot *slot = &b->slots[b->slot_count];
+        st = enrol_card(&b->info.vault, b->info.created_us, slot, &code, e);
+        if (st != OK)
+            return st;
+        slot->x = slots_x(b->slots, b->slot_count, SLOT_RECOVERY, slot->label);
+        b->slot_count++;
+        out_id(&o, &slot->id);
+        out_raw(&o, secret_view(code));
+    }
     return st;
 }
 
@@ -113,12 +102,15 @@ static status make_system_keys(struct keeper *k, struct birth *b, struct err *e)
     if (st == OK)
         st = keys_derive(&b->info, b->root, &k->keys, e);
     for (enum system_key purpose = SYSTEM_DATABASE; st == OK && purpose < SYSTEM_COUNT; purpose++) {
-        struct cell *cell = &b->cells[purpose - 1];
+        struct cell *cell = &b->cells[b->cell_count];
+        if (purpose == SYSTEM_DATABASE_NEXT)
+            continue;
         cell->created_us = b->info.created_us;
         st = purpose == SYSTEM_CA ? secret_copy(b->request.ca_key, &k->keys.system[purpose], e)
                                   : secret_random(KEY_SIZE, &k->keys.system[purpose], e);
         if (st == OK)
             st = keys_seal_system(&k->keys, purpose, cell, e);
+        b->cell_count++;
     }
     return st;
 }
@@ -129,14 +121,15 @@ static status make_keyring(struct keeper *k, struct birth *b, struct err *e)
     struct ledger_tree tree;
     const struct id vault_log = { { 0 } };
 
-    status st = keyring_create(k->dir, k->settings.allow_cow, &b->info, b->slots, 2, b->cells,
-                               SYSTEM_COUNT - 1, k->keys.keyring_mac, &k->ring, e);
+    status st = keyring_create(k->dir, k->settings.allow_cow, &b->info, b->slots, b->slot_count,
+                               b->cells, b->cell_count, k->keys.keyring_mac, &k->ring, e);
     if (st != OK)
         return st;
     keeper_insist(journal_open(k->dir, &k->journal, e), e);
     /* A journal that was there before belongs to a keyring that is no more. */
     keeper_insist(journal_drop(k->journal, journal_count(k->journal), e), e);
     k->state = KEEPER_UNLOCKED;
+    k->unlocked_us = k->active_us = keeper_monotonic(k);
     keeper_time_raise(k, journal_time(k->journal));
     keeper_time_write(k);
     ledger_genesis(&b->info.vault, &vault_log, &tree);
@@ -148,13 +141,19 @@ static status make_keyring(struct keeper *k, struct birth *b, struct err *e)
 
 static status give_birth(struct keeper *k, struct birth *b, struct out *reply, struct err *e)
 {
-    uint8_t sealed[sizeof(struct id) + KEY_SIZE + BOX_OVERHEAD];
+    uint8_t sealed[CARDS_MAX * (sizeof(struct id) + KEY_SIZE) + BOX_OVERHEAD];
 
     status st = describe(k, b, e);
     if (st == OK)
-        st = make_slots(b, e);
+        st = add_operators(b, e);
     if (st == OK)
-        st = box_seal(SPAN(b->request.recovery_key), secret_view(b->code), sealed, e);
+        st = add_cards(b, e);
+    if (st == OK)
+        st = box_seal(SPAN(b->request.recovery_key), secret_view(b->codes), sealed, e);
+    if (st == OK)
+        st = secret_random(KEY_SIZE, &b->root, e);
+    if (st == OK)
+        st = slots_deal(b->slots, b->slot_count, b->root, b->info.k, b->info.epoch, &b->info.n, e);
     if (st == OK)
         st = make_system_keys(k, b, e);
     if (st == OK)
@@ -165,9 +164,9 @@ static status give_birth(struct keeper *k, struct birth *b, struct out *reply, s
     }
     if (k->settings.created != NULL)
         keeper_insist(k->settings.created(e), e);
-    wire_put_init(reply, &(struct wire_init){ .vault = b->info.vault,
-                                              .slot = b->slots[0].id,
-                                              .sealed_recovery = SPAN(sealed) });
+    b->made.vault = b->info.vault;
+    b->made.sealed_cards = span_of(sealed, secret_view(b->codes).n + BOX_OVERHEAD);
+    wire_put_init(reply, &b->made);
     return OK;
 }
 

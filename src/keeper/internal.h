@@ -10,6 +10,7 @@
 #include "keyring/journal.h"
 #include "keys.h"
 #include "ledger/record.h"
+#include "operators.h"
 #include "wire/message.h"
 
 struct session {
@@ -48,7 +49,16 @@ struct keeper {
     struct keyring *ring;
     struct journal *journal;
     struct keys keys;
-    struct session sessions[2]; /* init, unlock */
+    struct session sessions[SESSIONS];
+    struct quorum quorum;
+    struct candidate candidates[CANDIDATES];
+    struct approval approvals[APPROVALS];
+    struct rekey *rekey; /* a rotation of the root under way */
+    struct tenant_work tenant_work;
+    bool rekey_ready;     /* there may be something to rotate */
+    uint64_t unlocked_us; /* monotonic */
+    uint64_t active_us;   /* monotonic: of the last batch with an entry */
+    uint64_t selftest_us; /* monotonic: of the last self-test */
     struct keeper_clock clock;
     struct heads heads;
     bool heads_loaded;
@@ -102,6 +112,9 @@ uint8_t keeper_destroyed_type(const struct journal_entry *entry);
 
 /* unlock.c, session.c */
 void keeper_lock(struct keeper *k);
+void keeper_forget_shares(struct keeper *k);
+void keeper_expire_shares(struct keeper *k);
+size_t session_secrets(uint8_t slot_kind); /* 32 bytes each, that a client seals */
 /* Moves the live session out of the keeper: whatever comes of it, it cannot be used again. */
 MUST_CHECK status session_take(struct keeper *k, enum session_purpose purpose, const struct id *id,
                                const struct id *slot, struct session *ret_session, struct err *e);
@@ -111,6 +124,11 @@ void session_clear(struct session *s);
 MUST_CHECK status session_open(const struct session *s, struct span sealed, size_t count,
                                struct secret **ret_secrets, struct err *e);
 
+/* watch.c: self-test, automatic lock, what is to be forgotten. */
+void keeper_watch(struct keeper *k);
+bool keeper_lock_due(const struct keeper *k);
+const char *keeper_lock_reason(uint64_t code); /* NULL for an unknown code */
+
 /* Operations: read the body, write the reply, or fail without having changed anything. */
 typedef status keeper_operation(struct keeper *k, struct in *body, struct out *reply,
                                 struct err *e);
@@ -118,7 +136,8 @@ typedef status keeper_operation(struct keeper *k, struct in *body, struct out *r
 keeper_operation keeper_hello, keeper_slots, keeper_system_keys, keeper_load_heads, keeper_cells,
     keeper_check_macs, keeper_checkpoint;
 /* session.c, unlock.c, init.c */
-keeper_operation keeper_session, keeper_unlock, keeper_unlock_failed, keeper_lock_now, keeper_init;
+keeper_operation keeper_session, keeper_unlock, keeper_unlock_failed, keeper_lock_now, keeper_init,
+    keeper_enrol;
 /* batch.c */
 keeper_operation keeper_batch, keeper_recover;
 

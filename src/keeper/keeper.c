@@ -89,10 +89,12 @@ void keeper_free(struct keeper *k)
 {
     if (k == NULL)
         return;
+    rekey_abandon(k);
     if (k->ring != NULL)
         keyring_forget(k->ring);
     keys_clear(&k->keys);
-    for (size_t i = 0; i < sizeof(k->sessions) / sizeof(k->sessions[0]); i++)
+    keeper_forget_shares(k);
+    for (size_t i = 0; i < SESSIONS; i++)
         session_clear(&k->sessions[i]);
     if (k->batch != NULL)
         secret_free(k->batch->plain);
@@ -125,7 +127,7 @@ static const struct {
     keeper_operation *perform;
 } operations[] = {
     { WIRE_HELLO, IN_ANY, keeper_hello },
-    { WIRE_SESSION, IN_EMPTY | IN_LOCKED, keeper_session },
+    { WIRE_SESSION, IN_EMPTY | IN_LOCKED | IN_UNLOCKED, keeper_session },
     { WIRE_SLOTS, IN_LOCKED | IN_UNLOCKED, keeper_slots },
     { WIRE_INIT, IN_EMPTY, keeper_init },
     { WIRE_UNLOCK, IN_LOCKED, keeper_unlock },
@@ -138,6 +140,7 @@ static const struct {
     { WIRE_CELLS, IN_UNLOCKED, keeper_cells },
     { WIRE_CHECK_MACS, IN_UNLOCKED, keeper_check_macs },
     { WIRE_CHECKPOINT, IN_UNLOCKED, keeper_checkpoint },
+    { WIRE_ENROL, IN_UNLOCKED, keeper_enrol },
 };
 
 static status wrong_state(const struct keeper *k, struct err *e)

@@ -3,7 +3,7 @@
  *
  *   root --+-- tenant-root --+              data keys, system keys and tenant seeds are random;
  *          +-- seed-wrap     +-- tenant key  what is derived here only wraps or authenticates.
- *          +-- system-wrap, keyring-mac, lease-mac, head-mac
+ *          +-- system-wrap, keyring-mac
  *
  * A context names ids, never names: a rename needs no new seal. A value moved to another vault,
  * region, tenant, key, version or provider does not open.
@@ -47,8 +47,6 @@ static const struct {
     { "seed-wrap", offsetof(struct keys, seed_wrap), true },
     { "system-wrap", offsetof(struct keys, system_wrap), false },
     { "keyring-mac", offsetof(struct keys, keyring_mac), false },
-    { "lease-mac", offsetof(struct keys, lease_mac), false },
-    { "head-mac", offsetof(struct keys, head_mac), false },
 };
 #define DERIVED_COUNT (sizeof(derived) / sizeof(derived[0]))
 
@@ -89,6 +87,15 @@ void keys_clear(struct keys *keys)
         secret_cleanup(&keys->system[i]);
 }
 
+void keys_take_system(struct keys *to, struct keys *from)
+{
+    for (size_t i = 0; i < SYSTEM_COUNT; i++) {
+        secret_cleanup(&to->system[i]);
+        to->system[i] = from->system[i];
+        from->system[i] = NULL;
+    }
+}
+
 /* --- system keys ----------------------------------------------------------------------------- */
 
 static void system_context(const struct keys *keys, enum system_key purpose, struct label *l)
@@ -127,13 +134,16 @@ status keys_open_system(struct keys *keys, const struct keyring *ring, struct er
 
     for (enum system_key purpose = SYSTEM_DATABASE; purpose < SYSTEM_COUNT; purpose++) {
         struct id id = system_id(purpose);
-        status st = keyring_cell(ring, CELL_SYSTEM, &id, 0, &cell, e);
+        status st = keyring_cell(ring, CELL_SYSTEM, &id, 0, &cell,
+                                 purpose == SYSTEM_DATABASE_NEXT ? NULL : e);
+        secret_cleanup(&keys->system[purpose]);
+        if (st == NOT_FOUND && purpose == SYSTEM_DATABASE_NEXT)
+            continue;
         if (st == NOT_FOUND)
             return fail(e, CORRUPT, "a system key is missing", purpose);
         if (st != OK)
             return st;
         system_context(keys, purpose, &aad);
-        secret_cleanup(&keys->system[purpose]);
         st = crypto_open(secret_view(keys->system_wrap), label_view(&aad), SPAN(cell.sealed),
                          &keys->system[purpose], e);
         if (st != OK)
@@ -144,30 +154,58 @@ status keys_open_system(struct keys *keys, const struct keyring *ring, struct er
 
 /* --- tenants --------------------------------------------------------------------------------- */
 
-static void seed_context(const struct keys *keys, const struct id *tenant, struct label *l)
+static void seed_context(const struct keys *keys, const struct cell *seed, struct label *l)
 {
     label_init(l, "aad.seed");
     label_id(l, &keys->vault);
     label_field(l, region_of(keys));
-    label_id(l, tenant);
+    label_id(l, &seed->id);
     label_u32(l, keys->epoch);
+    label_u64(l, seed->due_us);
 }
 
-status keys_new_seed(const struct keys *keys, const struct id *tenant, struct cell *ret_cell,
-                     struct err *e)
+static status seal_seed(const struct keys *keys, struct span seed, struct cell *cell, struct err *e)
+{
+    struct label aad;
+
+    cell->epoch = keys->epoch;
+    seed_context(keys, cell, &aad);
+    return crypto_seal(secret_view(keys->seed_wrap), keys->epoch, label_view(&aad), seed,
+                       cell->sealed, e);
+}
+
+static status open_seed(const struct keys *keys, const struct cell *cell, struct secret **ret_seed,
+                        struct err *e)
+{
+    struct label aad;
+
+    seed_context(keys, cell, &aad);
+    return crypto_open(secret_view(keys->seed_wrap), label_view(&aad), SPAN(cell->sealed), ret_seed,
+                       e);
+}
+
+status keys_new_seed(const struct keys *keys, const struct id *tenant, uint32_t epoch,
+                     struct cell *ret_cell, struct err *e)
 {
     AUTO(secret) *seed = NULL;
-    struct label aad;
 
     status st = secret_random(KEY_SIZE, &seed, e);
     if (st != OK)
         return st;
-    seed_context(keys, tenant, &aad);
     ret_cell->type = CELL_TENANT_SEED;
-    ret_cell->epoch = keys->epoch;
     ret_cell->id = *tenant;
-    return crypto_seal(secret_view(keys->seed_wrap), keys->epoch, label_view(&aad),
-                       secret_view(seed), ret_cell->sealed, e);
+    ret_cell->version = epoch % 2;
+    ret_cell->due_us = epoch;
+    return seal_seed(keys, secret_view(seed), ret_cell, e);
+}
+
+status keys_rewrap_seed(const struct keys *from, const struct keys *to, struct cell *seed,
+                        struct err *e)
+{
+    AUTO(secret) *opened = NULL;
+
+    status st = open_seed(from, seed, &opened, e);
+    return st == OK ? seal_seed(to, secret_view(opened), seed, e) : st;
 }
 
 status keys_tenant(const struct keys *keys, const struct cell *seed, struct secret **ret_tenant_key,
@@ -177,9 +215,7 @@ status keys_tenant(const struct keys *keys, const struct cell *seed, struct secr
     AUTO(secret) *extracted = NULL;
     struct label l;
 
-    seed_context(keys, &seed->id, &l);
-    status st =
-        crypto_open(secret_view(keys->seed_wrap), label_view(&l), SPAN(seed->sealed), &opened, e);
+    status st = open_seed(keys, seed, &opened, e);
     if (st == OK)
         st = secret_new(KEY_SIZE, &extracted, e);
     if (st != OK)
@@ -191,6 +227,7 @@ status keys_tenant(const struct keys *keys, const struct cell *seed, struct secr
     label_field(&l, region_of(keys));
     label_id(&l, &seed->id);
     label_u32(&l, keys->epoch);
+    label_u64(&l, seed->due_us);
     return crypto_derive(secret_view(extracted), &l, KEY_SIZE, ret_tenant_key, e);
 }
 
@@ -209,14 +246,14 @@ static void value_context(const struct keys *keys, const char *purpose, const st
 
 status keys_seal_data_key(const struct keys *keys, const struct secret *tenant_key,
                           const struct key_name *name, const struct secret *data_key,
-                          uint8_t ret_sealed[static SEALED_KEY_SIZE], struct err *e)
+                          struct cell *cell, struct err *e)
 {
     struct label aad;
 
     value_context(keys, "aad.data-key", name, &aad);
-    label_u32(&aad, keys->epoch);
-    return crypto_seal(secret_view(tenant_key), keys->epoch, label_view(&aad),
-                       secret_view(data_key), ret_sealed, e);
+    label_u32(&aad, cell->epoch);
+    return crypto_seal(secret_view(tenant_key), cell->epoch, label_view(&aad),
+                       secret_view(data_key), cell->sealed, e);
 }
 
 status keys_open_data_key(const struct keys *keys, const struct secret *tenant_key,
@@ -226,7 +263,7 @@ status keys_open_data_key(const struct keys *keys, const struct secret *tenant_k
     struct label aad;
 
     value_context(keys, "aad.data-key", name, &aad);
-    label_u32(&aad, keys->epoch);
+    label_u32(&aad, cell->epoch);
     return crypto_open(secret_view(tenant_key), label_view(&aad), SPAN(cell->sealed), ret_data_key,
                        e);
 }
@@ -288,7 +325,7 @@ status keys_lease_mac(const struct keys *keys, const struct lease_name *name,
     label_field(&l, name->certificate);
     label_id(&l, &name->key);
     label_u32(&l, name->version);
-    status st = crypto_mac(secret_view(keys->lease_mac), &l, span_of(NULL, 0), mac, e);
+    status st = crypto_mac(secret_view(keys->system[SYSTEM_LEASE]), &l, span_of(NULL, 0), mac, e);
     if (st != OK)
         return st;
     memcpy(out, mac, LEASE_MAC_SIZE);

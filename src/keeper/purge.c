@@ -47,7 +47,7 @@ void keeper_due_refresh(struct keeper *k)
     if (k->ring == NULL)
         return;
     while (keyring_next(k->ring, &cursor, &cell)) {
-        if (cell.type == CELL_ENGAGEMENT && cell.due_us != 0 &&
+        if (cell.type == CELL_ENGAGEMENT && cell.due_us != 0 && cell.due_us != DUE_HELD &&
             (k->next_due_us == 0 || cell.due_us < k->next_due_us))
             k->next_due_us = cell.due_us;
     }
@@ -152,14 +152,14 @@ static void count_keys(const struct keeper *k, const struct purge *p)
     }
 }
 
-/* The seed of the engagement's tenant, if this was the last; each seed once. */
+/* A seed of the engagement's tenant, if this was the last; each seed once. */
 static bool last_seed(struct keeper *k, struct purge *p, const struct due *d, struct cell *ret_seed)
 {
     struct err e = { 0 };
 
     if (table_find(&p->keeps_by_tenant, d->cell.parent.b) != NULL)
         return false;
-    status st = keyring_cell(k->ring, CELL_TENANT_SEED, &d->cell.parent, 0, ret_seed, &e);
+    status st = seed_find(k, &d->cell.parent, 0, ret_seed, &e);
     if (st != OK && st != NOT_FOUND)
         keeper_fatal(&e);
     return st == OK;
@@ -168,7 +168,7 @@ static bool last_seed(struct keeper *k, struct purge *p, const struct due *d, st
 /* Up to END_AT_ONCE engagements from the first one on: their keys are gone. */
 static void purge_end(struct keeper *k, struct purge *p, size_t first)
 {
-    struct journal_entry entries[2 * END_AT_ONCE];
+    struct journal_entry entries[3 * END_AT_ONCE];
     size_t count = 0;
     size_t end = first + END_AT_ONCE < p->due_count ? first + END_AT_ONCE : p->due_count;
 
@@ -182,15 +182,17 @@ static void purge_end(struct keeper *k, struct purge *p, size_t first)
                                                        .tenant = g->parent,
                                                        .engagement = g->id,
                                                        .number = p->due[i].keys };
-        if (!last_seed(k, p, &p->due[i], &seed))
-            continue;
-        if (!keeper_told(p->told, CELL_TENANT_SEED, &seed.id, 0))
-            entries[count++] = (struct journal_entry){ .type = RECORD_TENANT_SEED_DESTROYED,
-                                                       .reason = DESTROY_PURGED,
-                                                       .subject = seed.id,
-                                                       .tenant = seed.id,
-                                                       .engagement = g->id };
-        destroy(k, &seed, p); /* staged: the next of this tenant does not find it any more */
+        /* Two seeds while the tenant is rekeyed. Staged: the next of this tenant finds none. */
+        while (last_seed(k, p, &p->due[i], &seed)) {
+            if (!keeper_told(p->told, CELL_TENANT_SEED, &seed.id, seed.version))
+                entries[count++] = (struct journal_entry){ .type = RECORD_TENANT_SEED_DESTROYED,
+                                                           .reason = DESTROY_PURGED,
+                                                           .subject = seed.id,
+                                                           .tenant = seed.id,
+                                                           .engagement = g->id,
+                                                           .version = seed.version };
+            destroy(k, &seed, p);
+        }
     }
     if (count > 0)
         keeper_journal(k, entries, count);
@@ -227,6 +229,7 @@ void keeper_tick(struct keeper *k)
     if (k->ring == NULL)
         return;
     uint64_t now = keeper_now(k);
+    keeper_watch(k);
     if (k->clock.jump_s != 0) {
         struct journal_entry jump = { .type = RECORD_CLOCK_JUMPED,
                                       .outcome = OUTCOME_FAILED,
@@ -245,6 +248,8 @@ void keeper_tick(struct keeper *k)
 
 int keeper_wait_ms(const struct keeper *k)
 {
+    if (rekey_ready(k))
+        return 0;
     if (k->ring == NULL || k->next_due_us == 0 || k->clock.held)
         return WAIT_MAX_MS;
     if (k->next_due_us <= k->clock.last_us)

@@ -13,6 +13,17 @@ static bool asks_nothing(const struct in *body)
     return in_end(body);
 }
 
+static uint8_t cards_used(const struct keeper *k)
+{
+    struct slot slot;
+    size_t cursor = 0;
+    uint8_t used = 0;
+
+    while (keyring_next_slot(k->ring, &cursor, &slot))
+        used = (uint8_t)(used + slot.used);
+    return used;
+}
+
 status keeper_hello(struct keeper *k, struct in *body, struct out *reply, struct err *e)
 {
     struct wire_hello hello = { .version = WIRE_VERSION,
@@ -31,6 +42,13 @@ status keeper_hello(struct keeper *k, struct in *body, struct out *reply, struct
         hello.region = span_text(info->region);
         hello.epoch = info->epoch;
         hello.anchor_size = info->anchor_size;
+        hello.need = info->k;
+        hello.holders = info->n;
+        hello.cards_used = cards_used(k);
+        keeper_expire_shares(k);
+        hello.have = (uint8_t)k->quorum.count;
+        hello.lock_due = keeper_lock_due(k);
+        rekey_progress(k, &hello.rekey_done, &hello.rekey_total);
     }
     if (k->journal != NULL)
         hello.journal_count = (uint32_t)journal_count(k->journal);
@@ -70,7 +88,11 @@ status keeper_slots(struct keeper *k, struct in *body, struct out *reply, struct
                                .kind = slot.kind,
                                .user_verification = slot.user_verification,
                                .generation = slot.generation,
-                               .label = span_text(slot.label) };
+                               .label = span_text(slot.label),
+                               .x = slot.x,
+                               .used = slot.used,
+                               .pending = slot.epoch != keyring_info(k->ring)->epoch,
+                               .created_us = slot.created_us };
         m.credential_id = span_of(slot.credential_id, slot.credential_id_length);
         memcpy(m.cose_public, slot.cose_public, sizeof(m.cose_public));
         memcpy(m.aaguid, slot.aaguid, sizeof(m.aaguid));
@@ -88,6 +110,9 @@ status keeper_system_keys(struct keeper *k, struct in *body, struct out *reply, 
     if (!asks_nothing(body))
         return fail(e, BAD_INPUT, "malformed request", 0);
     m.database_key = secret_view(k->keys.system[SYSTEM_DATABASE]);
+    m.database_next = k->keys.system[SYSTEM_DATABASE_NEXT] != NULL
+                          ? secret_view(k->keys.system[SYSTEM_DATABASE_NEXT])
+                          : span_of(NULL, 0);
     m.ca_key = secret_view(k->keys.system[SYSTEM_CA]);
     box_public(secret_view(k->keys.system[SYSTEM_INTAKE]), m.intake_public);
     ed25519_public(secret_view(k->keys.system[SYSTEM_LEDGER]), m.ledger_public);
@@ -102,7 +127,8 @@ static status load_page(struct keeper *k, struct in *heads, size_t count, struct
     struct ledger_tree tree;
 
     for (size_t i = 0; i < count; i++) {
-        status st = ledger_head_decode(in_span16(heads), secret_view(k->keys.head_mac), &tree, e);
+        status st = ledger_head_decode(in_span16(heads), secret_view(k->keys.system[SYSTEM_HEAD]),
+                                       &tree, e);
         if (st == OK)
             st = heads_add(&k->heads, &tree, HEADS_LOADED, e);
         if (st != OK)

@@ -106,6 +106,8 @@ status keeper_serve(struct keeper *k, int fd, struct err *e)
         st = wait_for_frame(k, fd, &ready, e);
         if (st == OK && ready && !stopped(k))
             st = serve_one(k, fd, secret_fill(request), secret_fill(answer), &open, e);
+        else if (st == OK)
+            keeper_work(k);
     }
     keeper_lock(k);
     return st;

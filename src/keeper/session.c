@@ -1,15 +1,31 @@
 /*
- * Sessions of init and unlock: a one-time key and a nonce, good for one attempt within
- * UNLOCK_SESSION_S seconds. One of each purpose exists at a time; a new one replaces the old, so
- * nobody can hold the place.
+ * Sessions: a one-time key and a nonce, good for one attempt within UNLOCK_SESSION_S seconds.
+ * Several operators may be under way at once; when all places are taken the oldest gives way, so
+ * nobody can hold them.
  */
+#include <string.h>
+
 #include "base/clock.h"
 #include "internal.h"
 
-/* Names one purpose's place. */
-static struct session *place_of(struct keeper *k, enum session_purpose purpose)
+static struct session *find(struct keeper *k, const struct id *id)
 {
-    return &k->sessions[purpose == SESSION_INIT ? 0 : 1];
+    for (size_t i = 0; i < SESSIONS; i++) {
+        if (k->sessions[i].live && id_same(&k->sessions[i].opened.session, id))
+            return &k->sessions[i];
+    }
+    return NULL;
+}
+
+static struct session *place_for_new(struct keeper *k)
+{
+    struct session *place = &k->sessions[0];
+
+    for (size_t i = 1; i < SESSIONS && place->live; i++) {
+        if (!k->sessions[i].live || k->sessions[i].since_us < place->since_us)
+            place = &k->sessions[i];
+    }
+    return place;
 }
 
 void session_clear(struct session *s)
@@ -18,39 +34,47 @@ void session_clear(struct session *s)
     *s = (struct session){ 0 };
 }
 
-/* What the client needs to know beside nonce and key. */
+static status describe_init(struct keeper *k, struct wire_session *opened, struct err *e)
+{
+    if (k->state != KEEPER_EMPTY)
+        return fail(e, CONFLICT, "there is a vault already", 0);
+    random_bytes((struct mspan){ opened->vault.b, sizeof(opened->vault.b) });
+    opened->epoch = 1;
+    return OK;
+}
+
+/* A slot that is there is asked for its own salts, a new one gets fresh ones. */
 static status describe(struct keeper *k, const struct wire_session_request *request,
                        struct wire_session *opened, struct err *e)
 {
-    static const uint8_t zeros[32];
+    static const struct wire_session_request none;
+    enum session_purpose purpose = (enum session_purpose)request->purpose;
+    bool fresh = purpose == SESSION_INIT || purpose == SESSION_ENROL;
     struct slot slot;
 
-    if (request->purpose == SESSION_INIT) {
-        if (k->state != KEEPER_EMPTY)
-            return fail(e, CONFLICT, "there is a vault already", 0);
-        if (!id_is_zero(&request->slot) ||
-            !span_same(SPAN(request->server_certificate), SPAN(zeros)))
-            return fail(e, BAD_INPUT, "init names neither slot nor certificate", 0);
-        random_bytes((struct mspan){ opened->vault.b, sizeof(opened->vault.b) });
-        opened->epoch = 1;
-        random_bytes((struct mspan){ opened->salt, sizeof(opened->salt) });
-        random_bytes((struct mspan){ opened->salt_next, sizeof(opened->salt_next) });
-        return OK;
-    }
-    if (k->state != KEEPER_LOCKED)
+    if (fresh == !id_is_zero(&request->slot) ||
+        (purpose != SESSION_APPROVE && !span_same(SPAN(request->operation), SPAN(none.operation))))
+        return fail(e, BAD_INPUT, "this session does not name a slot or an operation so", 0);
+    random_bytes((struct mspan){ opened->salt, sizeof(opened->salt) });
+    random_bytes((struct mspan){ opened->salt_next, sizeof(opened->salt_next) });
+    if (purpose == SESSION_INIT)
+        return describe_init(k, opened, e);
+    if (k->state == KEEPER_EMPTY)
         return fail(e, CONFLICT, "there is no vault yet", 0);
+    if ((purpose == SESSION_UNLOCK) != (k->state == KEEPER_LOCKED))
+        return purpose == SESSION_UNLOCK ? fail(e, CONFLICT, "the vault is unlocked already", 0)
+                                         : fail(e, LOCKED, "the vault is locked", 0);
+    opened->vault = keyring_info(k->ring)->vault;
+    opened->epoch = keyring_info(k->ring)->epoch;
+    if (fresh)
+        return OK;
     status st = keyring_slot(k->ring, &request->slot, &slot, NULL);
     if (st == NOT_FOUND)
         return fail(e, NOT_FOUND, "no such slot", 0);
     if (st != OK)
         return fail(e, st, "cannot read the slot", 0);
-    opened->vault = keyring_info(k->ring)->vault;
-    opened->epoch = keyring_info(k->ring)->epoch;
-    struct out o;
-    out_init(&o, opened->salt, sizeof(opened->salt));
-    out_raw(&o, SPAN(slot.salt));
-    out_init(&o, opened->salt_next, sizeof(opened->salt_next));
-    out_raw(&o, SPAN(slot.salt_next));
+    memcpy(opened->salt, slot.salt, sizeof(opened->salt));
+    memcpy(opened->salt_next, slot.salt_next, sizeof(opened->salt_next));
     return OK;
 }
 
@@ -73,7 +97,7 @@ status keeper_session(struct keeper *k, struct in *body, struct out *reply, stru
     made.since_us = keeper_monotonic(k);
     made.live = true;
 
-    struct session *place = place_of(k, (enum session_purpose)made.request.purpose);
+    struct session *place = place_for_new(k);
     session_clear(place);
     *place = made;
     wire_put_session(reply, &place->opened);
@@ -83,9 +107,9 @@ status keeper_session(struct keeper *k, struct in *body, struct out *reply, stru
 status session_take(struct keeper *k, enum session_purpose purpose, const struct id *id,
                     const struct id *slot, struct session *ret_session, struct err *e)
 {
-    struct session *place = place_of(k, purpose);
+    struct session *place = find(k, id);
 
-    if (!place->live || !id_same(&place->opened.session, id))
+    if (place == NULL || place->request.purpose != purpose)
         return fail(e, CONFLICT, "no such session", 0);
     if (keeper_monotonic(k) - place->since_us > UNLOCK_SESSION_S * SECOND_US) {
         session_clear(place);

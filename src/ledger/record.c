@@ -33,7 +33,9 @@ static const char *const keeper_names[] = {
     "v",        "log",     "seq",      "prev",       "time",          "type",      "outcome",
     "key_id",   "version", "lease_id", "gateway_id", "engagement_id", "tenant_id", "slot_id",
     "expires",  "due",     "reason",   "attempt",    "number",        "happened",  "journal",
-    "recovery", "region",  "scars",    "vault_id",
+    "recovery", "region",  "scars",    "vault_id",   "operation",     "operator",  "public_key",
+    "aaguid",   "context", "text",     "have",       "need",          "what",      "epoch",
+    "quorum",   "cards",   "share",
 };
 
 #define KEEPER_NAME_COUNT (sizeof(keeper_names) / sizeof(keeper_names[0]))

@@ -15,6 +15,8 @@ enum {
     HAS_LEASE = 1 << 7, /* with its MAC */
     HAS_REASON = 1 << 8,
     HAS_DATA = 1 << 9,
+    HAS_APPROVER = 1 << 10, /* session and slot */
+    HAS_OPERATION = 1 << 11,
     KNOWN = 1 << 15
 };
 
@@ -32,6 +34,9 @@ static const uint16_t members[] = {
     [ENTRY_FOLD] = KNOWN,
     [ENTRY_CLOCK_CONFIRM] = KNOWN,
     [ENTRY_VAULT_CREATED] = KNOWN,
+    [ENTRY_APPROVE] = KNOWN | HAS_APPROVER | HAS_OPERATION | HAS_DATA,
+    [ENTRY_OPERATION] = KNOWN | HAS_OPERATION,
+    [ENTRY_DATABASE_REKEYED] = KNOWN,
 };
 
 /* 0 for a kind that does not exist. */
@@ -73,6 +78,12 @@ void wire_put_entry(struct out *o, const struct wire_entry *m)
     }
     if (has & HAS_REASON)
         out_u8(o, m->reason);
+    if (has & HAS_APPROVER) {
+        out_id(o, &m->session);
+        out_id(o, &m->slot);
+    }
+    if (has & HAS_OPERATION)
+        wire_put_operation(o, &m->operation);
     if (has & HAS_DATA)
         out_span16(o, m->data);
     out_span16(o, m->fields);
@@ -113,6 +124,17 @@ void wire_get_entry(struct in *i, struct wire_entry *m)
     }
     if (has & HAS_REASON)
         m->reason = in_u8(i);
+    if (has & HAS_APPROVER) {
+        m->session = in_id(i);
+        m->slot = in_id(i);
+    }
+    if (has & HAS_OPERATION) {
+        wire_get_operation(i, &m->operation);
+        if (operation_of_tenant(m->operation.code)) {
+            m->tenant = m->operation.tenant;
+            m->log = m->tenant;
+        }
+    }
     if (has & HAS_DATA)
         m->data = in_span16(i);
     m->fields = in_span16(i);

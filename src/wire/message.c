@@ -62,6 +62,13 @@ void wire_put_hello(struct out *o, const struct wire_hello *m)
     out_u64(o, m->next_due_us);
     out_u64(o, m->time_us);
     out_span16(o, m->broken_reason);
+    out_u8(o, m->need);
+    out_u8(o, m->have);
+    out_u8(o, m->holders);
+    out_u8(o, m->cards_used);
+    out_u8(o, m->lock_due);
+    out_u32(o, m->rekey_done);
+    out_u32(o, m->rekey_total);
 }
 
 void wire_get_hello(struct in *i, struct wire_hello *m)
@@ -79,14 +86,22 @@ void wire_get_hello(struct in *i, struct wire_hello *m)
     m->next_due_us = in_u64(i);
     m->time_us = in_u64(i);
     m->broken_reason = in_span16(i);
+    m->need = in_u8(i);
+    m->have = in_u8(i);
+    m->holders = in_u8(i);
+    m->cards_used = in_u8(i);
+    m->lock_due = in_u8(i);
+    m->rekey_done = in_u32(i);
+    m->rekey_total = in_u32(i);
     if (m->state > KEEPER_BROKEN || m->heads_loaded > 1 || m->batch_pending > 1 ||
-        m->clock_held > 1)
+        m->clock_held > 1 || m->lock_due > 1)
         i->bad = true;
 }
 
 void wire_put_system_keys(struct out *o, const struct wire_system_keys *m)
 {
     out_span16(o, m->database_key);
+    out_span16(o, m->database_next);
     out_span16(o, m->ca_key);
     out_raw(o, SPAN(m->intake_public));
     out_raw(o, SPAN(m->ledger_public));
@@ -95,10 +110,12 @@ void wire_put_system_keys(struct out *o, const struct wire_system_keys *m)
 void wire_get_system_keys(struct in *i, struct wire_system_keys *m)
 {
     m->database_key = in_span16(i);
+    m->database_next = in_span16(i);
     m->ca_key = in_span16(i);
     in_copy(i, m->intake_public, sizeof(m->intake_public));
     in_copy(i, m->ledger_public, sizeof(m->ledger_public));
-    if (m->database_key.n != 32 || m->ca_key.n != 32)
+    if (m->database_key.n != 32 || m->ca_key.n != 32 ||
+        (m->database_next.n != 0 && m->database_next.n != 32))
         i->bad = true;
 }
 

@@ -38,12 +38,15 @@ START_US = 1795251633123456  # 2026-11-21T09:00:33.123456Z
 TYPES = """
 1 vault.created K; 2 vault.unlocked K; 3 vault.unlock_failed K; 4 vault.locked; 5 server.started;
 6 recovery.unanswered; 7 clock.jumped K; 8 clock.confirmed K; 9 tombstone.alarm K; 10 operator.enrolled K;
+11 unlock.share K; 12 card.used K; 13 operator.removed K; 14 quorum.changed K; 15 cards.renewed K;
+16 rekey.begun K; 17 rekey.done K; 18 slot.destroyed K;
 100 tenant.created K; 101 engagement.started K; 102 engagement.ended K; 103 purge.keys_destroyed K;
-104 purge.done; 105 tenant.seed_destroyed K;
+104 purge.done; 105 tenant.seed_destroyed K; 106 engagement.held K; 107 engagement.lifted K; 108 purge.hastened K;
 200 key.put K; 201 key.rotated K; 202 key.revoked; 203 key.destroyed K;
 300 lease.issued K; 301 lease.renewed K; 302 lease.released K; 303 lease.refused;
 400 gateway.added; 401 gateway.removed; 402 grant.added; 403 grant.removed; 404 certificate.issued;
-405 certificate.revoked; 406 request.refused; 407 requests.refused; 408 audit.exported; 409 operation.failed K
+405 certificate.revoked; 406 request.refused; 407 requests.refused; 408 audit.exported; 409 operation.failed K;
+410 operation.approved K; 411 operation.proposed; 412 operation.withdrawn
 """
 
 

@@ -355,18 +355,24 @@ static inline void rig_touch(const struct rig *r, const uint8_t transcript[32], 
     gnutls_free(signature.data);
 }
 
-/* From the reply of a session to the members that prove the touch and carry the secrets. */
-static inline json_t *rig_prove(const struct rig *r, const json_t *opened, uint8_t purpose)
+/* From the reply of a session to the members that prove the touch and carry the secrets. text: of
+ * the operation that is approved, else NULL. */
+static inline json_t *rig_prove(const struct rig *r, const json_t *opened, uint8_t purpose,
+                                const char *text)
 {
     struct wire_session_request request = { .purpose = purpose };
-    struct wire_session s = { .epoch = 1 };
+    struct wire_session s = {
+        .epoch = (uint32_t)json_integer_value(json_object_get(opened, "epoch"))
+    };
     uint8_t plain[96], sealed[96 + BOX_OVERHEAD];
     json_t *body = json_object();
 
-    if (purpose == SESSION_UNLOCK) {
+    if (purpose != SESSION_INIT)
         request.server_certificate[0] = 7;
+    if (purpose == SESSION_UNLOCK || purpose == SESSION_APPROVE)
         request.slot = r->slot;
-    }
+    if (text != NULL)
+        operation_hash(span_text(text), request.operation);
     rig_hex(opened, "session", s.session.b, 16);
     rig_hex(opened, "nonce", s.nonce, 32);
     rig_hex(opened, "keeper_key", s.keeper_key, 32);
@@ -417,15 +423,19 @@ static inline json_t *rig_init_body(struct rig *r, const char *csr)
 {
     static const uint8_t card_private[32] = { 5 }, aaguid[16] = { 3 };
     json_t *opened = rig_get(r, VERB_INIT_SESSION, &r->local, NULL, NULL, NULL);
-    json_t *body = rig_prove(r, opened, SESSION_INIT);
+    json_t *alice = rig_prove(r, opened, SESSION_INIT, NULL);
+    json_t *body = json_object();
     char *good = rig_csr();
     uint8_t card[32];
 
     box_public(SPAN(card_private), card);
-    json_object_set_new(body, "operator", json_string("alice"));
-    json_object_set_new(body, "credential_id", rig_as_hex(span_text("credential")));
-    json_object_set_new(body, "public_key", rig_as_hex(SPAN(r->cose)));
-    json_object_set_new(body, "aaguid", rig_as_hex(SPAN(aaguid)));
+    json_object_set(body, "session", json_object_get(alice, "session"));
+    json_object_del(alice, "session");
+    json_object_set_new(alice, "operator", json_string("alice"));
+    json_object_set_new(alice, "credential_id", rig_as_hex(span_text("credential")));
+    json_object_set_new(alice, "public_key", rig_as_hex(SPAN(r->cose)));
+    json_object_set_new(alice, "aaguid", rig_as_hex(SPAN(aaguid)));
+    json_object_set_new(body, "operators", json_pack("[o]", alice));
     json_object_set_new(body, "recovery_key", rig_as_hex(SPAN(card)));
     json_object_set_new(body, "csr", json_string(csr == NULL ? good : csr));
     free(good);
@@ -438,7 +448,9 @@ static inline void rig_init(struct rig *r)
     json_t *made = rig_get(r, VERB_INIT, &r->local, NULL, NULL, rig_init_body(r, NULL));
 
     rig_hex(made, "vault", r->vault.b, 16);
-    rig_hex(made, "slot", r->slot.b, 16);
+    rig_must(hex_parse(json_string_value(json_array_get(json_object_get(made, "slots"), 0)), 32,
+                       r->slot.b, 16),
+             "slot");
     rig_hex(made, "intake_key", r->intake, 32);
     snprintf(r->ca, sizeof r->ca, "%s", rig_text(made, "ca"));
     r->alice = rig_holder(r, rig_text(made, "certificate"));
@@ -449,7 +461,7 @@ static inline struct request *rig_try_unlock(struct rig *r)
 {
     json_t *slot = json_pack("{s:o}", "slot", rig_as_hex(SPAN(r->slot.b)));
     json_t *opened = rig_get(r, VERB_UNLOCK_SESSION, &r->alice, NULL, NULL, slot);
-    json_t *body = rig_prove(r, opened, SESSION_UNLOCK);
+    json_t *body = rig_prove(r, opened, SESSION_UNLOCK, NULL);
 
     json_object_set_new(body, "slot", rig_as_hex(SPAN(r->slot.b)));
     json_decref(opened);

@@ -29,6 +29,7 @@
 #define RIG_START_US ((uint64_t)1793000000 * SECOND_US)
 #define RIG_HEADS    64
 #define RIG_RECORDS  128
+#define RIG_KEYS     8
 
 /* A record with a line of its own. */
 struct rig_record {
@@ -49,11 +50,12 @@ struct rig {
     uint64_t number;
     uint64_t ack;
 
-    uint8_t secrets[64]; /* what the hardware key answers */
     struct id vault;
-    struct id slot;
-    struct id card;
-    uint8_t code[32];
+    uint8_t key_seeds[RIG_KEYS][32]; /* a hardware key: its secret for a salt is HMAC(seed, salt) */
+    struct id slots[RIG_KEYS];       /* where each is enrolled */
+    struct id cards[CARDS_MAX];
+    uint8_t codes[CARDS_MAX][32];
+    size_t card_count;
     uint8_t intake[32];
 
     struct wire_result result; /* of the last entry, data copied below */
@@ -168,7 +170,7 @@ static inline struct rig *rig_new(void)
              access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     assert_non_null(mkdtemp(r->dir));
     snprintf(r->keyring, sizeof(r->keyring), "%s/keyring", r->dir);
-    random_bytes((struct mspan){ r->secrets, sizeof(r->secrets) });
+    random_bytes((struct mspan){ r->key_seeds[0], sizeof(r->key_seeds) });
     rig_open(r);
     return r;
 }
@@ -197,10 +199,11 @@ static inline void rig_free(struct rig *r)
     free(r);
 }
 
-/* --- init and unlock ------------------------------------------------------------------------- */
+/* --- sessions -------------------------------------------------------------------------------- */
 
-static inline status rig_session(struct rig *r, uint8_t purpose, const struct id *slot,
-                                 struct wire_session *ret)
+/* operation: of SESSION_APPROVE, else NULL. */
+static inline status rig_session_for(struct rig *r, uint8_t purpose, const struct id *slot,
+                                     const uint8_t *operation, struct wire_session *ret)
 {
     struct wire_session_request request = { .purpose = purpose };
 
@@ -208,6 +211,8 @@ static inline status rig_session(struct rig *r, uint8_t purpose, const struct id
         request.slot = *slot;
         request.server_certificate[0] = 7;
     }
+    if (operation != NULL)
+        memcpy(request.operation, operation, 32);
     wire_put_session_request(rig_begin(r, WIRE_SESSION), &request);
     status st = rig_call(r);
     if (st != OK)
@@ -218,6 +223,23 @@ static inline status rig_session(struct rig *r, uint8_t purpose, const struct id
     wire_transcript(&request, ret, transcript);
     assert_memory_equal(transcript, ret->transcript, 32);
     return OK;
+}
+
+static inline status rig_session(struct rig *r, uint8_t purpose, const struct id *slot,
+                                 struct wire_session *ret)
+{
+    return rig_session_for(r, purpose, slot, NULL, ret);
+}
+
+/* What hardware key number key answers to the salts of a session: two secrets, good until the next
+ * answer. */
+static inline struct span rig_touch(const struct rig *r, size_t key, const struct wire_session *s)
+{
+    static uint8_t secrets[64];
+
+    hmac_sha256(SPAN(r->key_seeds[key]), SPAN(s->salt), secrets);
+    hmac_sha256(SPAN(r->key_seeds[key]), SPAN(s->salt_next), secrets + 32);
+    return SPAN(secrets);
 }
 
 /* T | secrets, sealed to the session; returns its length. */
@@ -231,6 +253,22 @@ static inline size_t rig_seal(const struct wire_session *s, struct span secrets,
     return 32 + secrets.n + BOX_OVERHEAD;
 }
 
+#define RIG_SEALED 160
+
+/* Hardware key number key as an enrolment under that operator's name. */
+static inline struct wire_enrolment rig_enrolment(struct rig *r, size_t key, const char *name,
+                                                  const struct wire_session *s, uint8_t *sealed)
+{
+    struct wire_enrolment m = { .label = span_text(name),
+                                .credential_id = span_of(r->key_seeds[key], 16) };
+
+    memcpy(m.cose_public, r->key_seeds[key], 32);
+    m.sealed_secret = span_of(sealed, rig_seal(s, rig_touch(r, key, s), sealed));
+    return m;
+}
+
+/* --- init and unlock ------------------------------------------------------------------------- */
+
 static inline void rig_take_system_keys(struct rig *r)
 {
     struct wire_system_keys keys;
@@ -242,55 +280,114 @@ static inline void rig_take_system_keys(struct rig *r)
     memcpy(r->intake, keys.intake_public, 32);
 }
 
-static inline status rig_try_init(struct rig *r, const struct wire_session *s, const char *region)
+static const uint8_t rig_card_private[32] = { 5 };
+static const char *const rig_names[RIG_KEYS] = { "alice", "bob",  "carol", "dave",
+                                                 "erin",  "fred", "gina",  "hugo" };
+
+static inline void rig_take_cards(struct rig *r, struct span sealed)
+{
+    AUTO(secret) *opened = NULL;
+
+    assert_int_equal(box_open(SPAN(rig_card_private), sealed, &opened, NULL), OK);
+    struct in i = in_of(secret_view(opened));
+    r->card_count = 0;
+    while (i.n > 0) {
+        r->cards[r->card_count] = in_id(&i);
+        in_copy(&i, r->codes[r->card_count++], 32);
+    }
+    assert_true(in_end(&i));
+}
+
+/* A vault of that many operators, each with a key of the same number, and of as many cards. */
+struct rig_plan {
+    const char *region;
+    uint8_t operators;
+    uint8_t quorum;
+    uint8_t cards;
+};
+static inline status rig_try_init(struct rig *r, const struct wire_session *s,
+                                  struct rig_plan plan)
 {
     static const uint8_t ca_key[32] = { 9 };
-    static const uint8_t card_private[32] = { 5 };
-    AUTO(secret) *opened = NULL;
-    uint8_t sealed[160];
+    uint8_t sealed[RIG_KEYS][RIG_SEALED];
     struct wire_init_request request = { .session = s->session,
-                                         .region = span_text(region),
-                                         .label = span_text("alice"),
-                                         .credential_id = span_text("credential"),
-                                         .ca_key = SPAN(ca_key) };
+                                         .region = span_text(plan.region),
+                                         .quorum = plan.quorum,
+                                         .cards = plan.cards,
+                                         .ca_key = SPAN(ca_key),
+                                         .operator_count = plan.operators };
     struct wire_init made;
 
-    request.sealed_secret = span_of(sealed, rig_seal(s, SPAN(r->secrets), sealed));
-    box_public(SPAN(card_private), request.recovery_key);
+    for (size_t i = 0; i < plan.operators; i++)
+        request.operators[i] = rig_enrolment(r, i, rig_names[i], s, sealed[i]);
+    box_public(SPAN(rig_card_private), request.recovery_key);
     wire_put_init_request(rig_begin(r, WIRE_INIT), &request);
     status st = rig_call(r);
     if (st != OK)
         return st;
     wire_get_init(&r->body, &made);
     assert_true(in_end(&r->body));
+    assert_int_equal(made.slot_count, plan.operators);
     r->vault = made.vault;
-    r->slot = made.slot;
-    assert_int_equal(box_open(SPAN(card_private), made.sealed_recovery, &opened, NULL), OK);
-    struct in i = in_of(secret_view(opened));
-    r->card = in_id(&i);
-    in_copy(&i, r->code, 32);
-    assert_true(in_end(&i));
+    memcpy(r->slots, made.slots, plan.operators * sizeof(r->slots[0]));
+    rig_take_cards(r, made.sealed_cards);
+    assert_int_equal(r->card_count, plan.cards);
     return OK;
 }
 
-static inline void rig_init(struct rig *r)
+static inline void rig_init_plan(struct rig *r, struct rig_plan plan)
 {
     struct wire_session s;
 
     assert_int_equal(rig_session(r, SESSION_INIT, NULL, &s), OK);
-    assert_int_equal(rig_try_init(r, &s, "eu-central"), OK);
+    assert_int_equal(rig_try_init(r, &s, plan), OK);
     rig_take_system_keys(r);
+}
+
+#define RIG_SIMPLE(where) \
+    ((struct rig_plan){ .region = (where), .operators = 1, .quorum = 1, .cards = 1 })
+
+static inline void rig_init(struct rig *r)
+{
+    rig_init_plan(r, RIG_SIMPLE("eu-central"));
 }
 
 static inline status rig_try_unlock(struct rig *r, const struct wire_session *s,
                                     const struct id *slot, struct span secrets)
 {
-    uint8_t sealed[160];
+    uint8_t sealed[RIG_SEALED];
     struct wire_unlock_request request = { .session = s->session, .slot = *slot };
 
     request.sealed_secret = span_of(sealed, rig_seal(s, secrets, sealed));
     wire_put_unlock_request(rig_begin(r, WIRE_UNLOCK), &request);
     return rig_call(r);
+}
+
+/* Hardware key number key gives its share; *ret_have may be NULL. */
+static inline status rig_share(struct rig *r, size_t key, uint8_t *ret_have)
+{
+    struct wire_session s;
+    struct wire_unlock answer;
+    status st = rig_session(r, SESSION_UNLOCK, &r->slots[key], &s);
+
+    if (st != OK)
+        return st;
+    st = rig_try_unlock(r, &s, &r->slots[key], rig_touch(r, key, &s));
+    if (st != OK)
+        return st;
+    wire_get_unlock(&r->body, &answer);
+    assert_true(in_end(&r->body));
+    if (ret_have != NULL)
+        *ret_have = answer.have;
+    return OK;
+}
+
+static inline status rig_card_share(struct rig *r, size_t card)
+{
+    struct wire_session s;
+    status st = rig_session(r, SESSION_UNLOCK, &r->cards[card], &s);
+
+    return st == OK ? rig_try_unlock(r, &s, &r->cards[card], SPAN(r->codes[card])) : st;
 }
 
 static inline status rig_load_heads(struct rig *r)
@@ -306,10 +403,7 @@ static inline status rig_load_heads(struct rig *r)
 
 static inline void rig_unlock(struct rig *r)
 {
-    struct wire_session s;
-
-    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slot, &s), OK);
-    assert_int_equal(rig_try_unlock(r, &s, &r->slot, SPAN(r->secrets)), OK);
+    assert_int_equal(rig_share(r, 0, NULL), OK);
     assert_int_equal(rig_load_heads(r), OK);
 }
 

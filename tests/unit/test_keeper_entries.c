@@ -206,8 +206,8 @@ static void the_cell_of_a_destroyed_key_cannot_be_copied_back(void **state)
     assert_int_equal(put_old_cells_back(r, old, old_n), 1);
     free(old);
     rig_open(r);
-    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slot, &s), OK);
-    assert_int_equal(rig_try_unlock(r, &s, &r->slot, SPAN(r->secrets)), CORRUPT);
+    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slots[0], &s), OK);
+    assert_int_equal(rig_try_unlock(r, &s, &r->slots[0], rig_touch(r, 0, &s)), CORRUPT);
 }
 
 static void a_delivery_must_hold_a_usable_provider_key(void **state)

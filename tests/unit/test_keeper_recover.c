@@ -123,8 +123,8 @@ static void an_unacknowledged_batch_survives_a_lock(void **state)
 
     rig_lock(r);
     assert_int_equal(rig_hello(r).batch_pending, 1);
-    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slot, &s), OK);
-    assert_int_equal(rig_try_unlock(r, &s, &r->slot, SPAN(r->secrets)), OK);
+    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slots[0], &s), OK);
+    assert_int_equal(rig_try_unlock(r, &s, &r->slots[0], rig_touch(r, 0, &s)), OK);
     assert_int_equal(rig_load_heads(r), CONFLICT);
     assert_string_equal(r->reason, "recover first");
     rig_begin(r, WIRE_RECOVER);
@@ -238,8 +238,8 @@ static void no_batch_before_the_heads_are_loaded(void **state)
     rig_tenant(r, TENANT, ENGAGEMENT);
     acknowledge(r);
     rig_lock(r);
-    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slot, &s), OK);
-    assert_int_equal(rig_try_unlock(r, &s, &r->slot, SPAN(r->secrets)), OK);
+    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slots[0], &s), OK);
+    assert_int_equal(rig_try_unlock(r, &s, &r->slots[0], rig_touch(r, 0, &s)), OK);
     assert_int_equal(rig_hello(r).heads_loaded, 0);
     rig_put_batch(r, NULL, 0);
     assert_int_equal(rig_call(r), CONFLICT);
@@ -274,8 +274,8 @@ static void a_tenants_log_that_was_put_back_is_noticed(void **state)
     assert_int_equal(rig_put(r, tenant, rig_id(41), rig_id(42), 1, "a provider key"), OK);
     acknowledge(r);
     rig_lock(r);
-    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slot, &s), OK);
-    assert_int_equal(rig_try_unlock(r, &s, &r->slot, SPAN(r->secrets)), OK);
+    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slots[0], &s), OK);
+    assert_int_equal(rig_try_unlock(r, &s, &r->slots[0], rig_touch(r, 0, &s)), OK);
     memcpy(r->heads[which].bytes, old, old_n);
     r->heads[which].n = old_n;
     assert_int_equal(rig_load_heads(r), CORRUPT);
@@ -296,8 +296,8 @@ static void a_vault_log_that_was_put_back_is_noticed(void **state)
     acknowledge(r);
     rig_lock(r);
     assert_int_equal(rig_hello(r).anchor_size, 2);
-    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slot, &s), OK);
-    assert_int_equal(rig_try_unlock(r, &s, &r->slot, SPAN(r->secrets)), OK);
+    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slots[0], &s), OK);
+    assert_int_equal(rig_try_unlock(r, &s, &r->slots[0], rig_touch(r, 0, &s)), OK);
     memcpy(r->heads[0].bytes, old, old_n);
     r->heads[0].n = old_n;
     assert_int_equal(rig_load_heads(r), CORRUPT);

@@ -43,12 +43,12 @@ static void init_makes_an_unlocked_vault_with_two_slots(void **state)
     assert_int_equal(in_u16(&r->body), 2);
     wire_get_slot(&r->body, &slot);
     assert_int_equal(slot.kind, SLOT_FIDO2);
-    assert_true(id_same(&slot.id, &r->slot));
+    assert_true(id_same(&slot.id, &r->slots[0]));
     assert_true(span_same(slot.label, span_text("alice")));
-    assert_true(span_same(slot.credential_id, span_text("credential")));
+    assert_true(span_same(slot.credential_id, span_of(r->key_seeds[0], 16)));
     wire_get_slot(&r->body, &slot);
     assert_int_equal(slot.kind, SLOT_RECOVERY);
-    assert_true(id_same(&slot.id, &r->card));
+    assert_true(id_same(&slot.id, &r->cards[0]));
     assert_true(in_end(&r->body));
 }
 
@@ -58,8 +58,8 @@ static void init_refuses_a_bad_region_and_spends_the_session(void **state)
     struct wire_session s;
 
     assert_int_equal(rig_session(r, SESSION_INIT, NULL, &s), OK);
-    assert_int_equal(rig_try_init(r, &s, "EU"), BAD_INPUT);
-    assert_int_equal(rig_try_init(r, &s, "eu"), CONFLICT);
+    assert_int_equal(rig_try_init(r, &s, RIG_SIMPLE("EU")), BAD_INPUT);
+    assert_int_equal(rig_try_init(r, &s, RIG_SIMPLE("eu")), CONFLICT);
     assert_int_equal(rig_hello(r).state, KEEPER_EMPTY);
     rig_init(r);
 }
@@ -70,8 +70,8 @@ static void a_vault_is_made_only_once(void **state)
     struct wire_session s;
 
     assert_int_equal(rig_session(r, SESSION_INIT, NULL, &s), OK);
-    assert_int_equal(rig_try_init(r, &s, "eu"), OK);
-    assert_int_equal(rig_try_init(r, &s, "eu"), CONFLICT);
+    assert_int_equal(rig_try_init(r, &s, RIG_SIMPLE("eu")), OK);
+    assert_int_equal(rig_try_init(r, &s, RIG_SIMPLE("eu")), CONFLICT);
     assert_string_equal(r->reason, "there is a vault already");
 }
 
@@ -116,8 +116,8 @@ static void the_recovery_card_opens_the_vault(void **state)
 
     rig_init(r);
     rig_lock(r);
-    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->card, &s), OK);
-    assert_int_equal(rig_try_unlock(r, &s, &r->card, SPAN(r->code)), OK);
+    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->cards[0], &s), OK);
+    assert_int_equal(rig_try_unlock(r, &s, &r->cards[0], SPAN(r->codes[0])), OK);
     assert_int_equal(rig_load_heads(r), OK);
     assert_int_equal(rig_entry(r, (struct wire_entry){ .kind = ENTRY_FOLD }), OK);
     assert_int_equal(r->record_count, 1);
@@ -134,8 +134,8 @@ static void a_wrong_secret_is_denied_and_recorded(void **state)
     rig_init(r);
     rig_lock(r);
     uint32_t before = rig_hello(r).journal_count;
-    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slot, &s), OK);
-    assert_int_equal(rig_try_unlock(r, &s, &r->slot, SPAN(wrong)), DENIED);
+    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slots[0], &s), OK);
+    assert_int_equal(rig_try_unlock(r, &s, &r->slots[0], SPAN(wrong)), DENIED);
     assert_string_equal(r->reason, "the slot did not open");
     assert_int_equal(rig_hello(r).state, KEEPER_LOCKED);
     assert_int_equal(rig_hello(r).journal_count, before + 1);
@@ -156,14 +156,14 @@ static void a_session_serves_one_attempt(void **state)
 
     rig_init(r);
     rig_lock(r);
-    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slot, &s), OK);
-    assert_int_equal(rig_try_unlock(r, &s, &r->slot, SPAN(wrong)), DENIED);
-    assert_int_equal(rig_try_unlock(r, &s, &r->slot, SPAN(r->secrets)), CONFLICT);
+    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slots[0], &s), OK);
+    assert_int_equal(rig_try_unlock(r, &s, &r->slots[0], SPAN(wrong)), DENIED);
+    assert_int_equal(rig_try_unlock(r, &s, &r->slots[0], rig_touch(r, 0, &s)), CONFLICT);
     assert_string_equal(r->reason, "no such session");
-    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slot, &s), OK);
-    assert_int_equal(rig_try_unlock(r, &s, &r->slot, SPAN(r->secrets)), OK);
+    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slots[0], &s), OK);
+    assert_int_equal(rig_try_unlock(r, &s, &r->slots[0], rig_touch(r, 0, &s)), OK);
     rig_lock(r);
-    assert_int_equal(rig_try_unlock(r, &s, &r->slot, SPAN(r->secrets)), CONFLICT);
+    assert_int_equal(rig_try_unlock(r, &s, &r->slots[0], rig_touch(r, 0, &s)), CONFLICT);
 }
 
 static void a_new_session_replaces_the_old(void **state)
@@ -174,10 +174,10 @@ static void a_new_session_replaces_the_old(void **state)
 
     rig_init(r);
     rig_lock(r);
-    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slot, &old), OK);
-    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slot, &s), OK);
-    assert_int_equal(rig_try_unlock(r, &old, &r->slot, SPAN(r->secrets)), CONFLICT);
-    assert_int_equal(rig_try_unlock(r, &s, &r->slot, SPAN(r->secrets)), OK);
+    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slots[0], &old), OK);
+    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slots[0], &s), OK);
+    assert_int_equal(rig_try_unlock(r, &old, &r->slots[0], rig_touch(r, 0, &old)), CONFLICT);
+    assert_int_equal(rig_try_unlock(r, &s, &r->slots[0], rig_touch(r, 0, &s)), OK);
 }
 
 static void a_session_ends_after_two_minutes(void **state)
@@ -187,9 +187,9 @@ static void a_session_ends_after_two_minutes(void **state)
 
     rig_init(r);
     rig_lock(r);
-    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slot, &s), OK);
+    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slots[0], &s), OK);
     rig_mono_us += (UNLOCK_SESSION_S + 1) * SECOND_US;
-    assert_int_equal(rig_try_unlock(r, &s, &r->slot, SPAN(r->secrets)), CONFLICT);
+    assert_int_equal(rig_try_unlock(r, &s, &r->slots[0], rig_touch(r, 0, &s)), CONFLICT);
     assert_string_equal(r->reason, "the session is over");
 }
 
@@ -202,8 +202,8 @@ static void a_session_is_for_one_slot(void **state)
     rig_init(r);
     rig_lock(r);
     assert_int_equal(rig_session(r, SESSION_UNLOCK, &nobody, &s), NOT_FOUND);
-    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->card, &s), OK);
-    assert_int_equal(rig_try_unlock(r, &s, &r->slot, SPAN(r->secrets)), CONFLICT);
+    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->cards[0], &s), OK);
+    assert_int_equal(rig_try_unlock(r, &s, &r->slots[0], rig_touch(r, 0, &s)), CONFLICT);
 }
 
 static void a_secret_sealed_under_another_transcript_is_denied(void **state)
@@ -213,12 +213,12 @@ static void a_secret_sealed_under_another_transcript_is_denied(void **state)
 
     rig_init(r);
     rig_lock(r);
-    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slot, &s), OK);
+    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slots[0], &s), OK);
     s.transcript[5] ^= 1;
-    assert_int_equal(rig_try_unlock(r, &s, &r->slot, SPAN(r->secrets)), DENIED);
-    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slot, &s), OK);
+    assert_int_equal(rig_try_unlock(r, &s, &r->slots[0], rig_touch(r, 0, &s)), DENIED);
+    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slots[0], &s), OK);
     /* One secret instead of two. */
-    assert_int_equal(rig_try_unlock(r, &s, &r->slot, span_of(r->secrets, 32)), DENIED);
+    assert_int_equal(rig_try_unlock(r, &s, &r->slots[0], span_of(rig_touch(r, 0, &s).p, 32)), DENIED);
     assert_int_equal(rig_hello(r).state, KEEPER_LOCKED);
 }
 
@@ -229,13 +229,13 @@ static void a_refused_assertion_ends_the_session_and_is_recorded(void **state)
 
     rig_init(r);
     rig_lock(r);
-    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slot, &s), OK);
+    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slots[0], &s), OK);
     struct out *o = rig_begin(r, WIRE_UNLOCK_FAILED);
     out_id(o, &s.session);
-    out_id(o, &r->slot);
+    out_id(o, &r->slots[0]);
     assert_int_equal(rig_call(r), OK);
     assert_true(in_end(&r->body));
-    assert_int_equal(rig_try_unlock(r, &s, &r->slot, SPAN(r->secrets)), CONFLICT);
+    assert_int_equal(rig_try_unlock(r, &s, &r->slots[0], rig_touch(r, 0, &s)), CONFLICT);
     assert_int_equal(rig_hello(r).journal_count, 1);
 }
 

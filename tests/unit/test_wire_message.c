@@ -144,9 +144,10 @@ static void every_cut_of_every_message_is_refused(void **state)
          .purpose = SESSION_UNLOCK);
     CUTS(wire_put_session, wire_get_session, wire_session, .epoch = 1);
     CUTS(wire_put_slot, wire_get_slot, wire_slot, .kind = 1, .label = span_text("a"));
+    CUTS(wire_put_enrolment, wire_get_enrolment, wire_enrolment, .label = span_text("a"));
     CUTS(wire_put_init_request, wire_get_init_request, wire_init_request, .region = span_text("eu"),
-         .ca_key = span_of(bytes, 32));
-    CUTS(wire_put_init, wire_get_init, wire_init, .sealed_recovery = SPAN(bytes));
+         .ca_key = span_of(bytes, 32), .operator_count = 2);
+    CUTS(wire_put_init, wire_get_init, wire_init, .slot_count = 2, .sealed_cards = SPAN(bytes));
     CUTS(wire_put_unlock_request, wire_get_unlock_request, wire_unlock_request,
          .sealed_secret = SPAN(bytes));
     CUTS(wire_put_unlock, wire_get_unlock, wire_unlock, .state = KEEPER_UNLOCKED);
@@ -155,9 +156,12 @@ static void every_cut_of_every_message_is_refused(void **state)
     CUTS(wire_put_record, wire_get_record, wire_record, .line = span_text("{}"));
     CUTS(wire_put_result, wire_get_result, wire_result, .data = span_text("x"));
     CUTS(wire_put_cell, wire_get_cell, wire_cell, .type = 2);
-    for (uint8_t kind = ENTRY_RECORD; kind <= ENTRY_VAULT_CREATED; kind++)
+    for (uint8_t code = OPERATION_OPERATOR_ADD; code <= OPERATION_GRANT_ADD; code++)
+        CUTS(wire_put_operation, wire_get_operation, wire_operation, .code = code,
+             .operator_name = span_text("a"), .key = span_text("a*"));
+    for (uint8_t kind = ENTRY_RECORD; kind <= ENTRY_DATABASE_REKEYED; kind++)
         CUTS(wire_put_entry, wire_get_entry, wire_entry, .kind = kind,
-             .fields = span_text(",\"a\":1"));
+             .operation = { .code = OPERATION_REKEY_ROOT }, .fields = span_text(",\"a\":1"));
 }
 
 static void an_entry_carries_only_what_its_kind_uses(void **state)

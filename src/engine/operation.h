@@ -1,0 +1,49 @@
+/*
+ * Privileged operations: proposed by whoever may, approved by operators' touches, carried out with
+ * the last approval they need. They live in memory for APPROVAL_S; the records of proposal,
+ * approvals and effect are what stays.
+ */
+#ifndef ENGINE_OPERATION_H
+#define ENGINE_OPERATION_H
+
+#include "session.h"
+
+enum operation_state { OPERATION_FREE, OPERATION_PENDING, OPERATION_DONE, OPERATION_FAILED };
+
+struct operation {
+    enum operation_state state;
+    struct wire_operation op; /* its spans point into what follows */
+    char operator_name[STORE_NAME];
+    char pattern[STORE_PATTERN];
+    char tenant_name[STORE_NAME];
+    char engagement_name[STORE_NAME];
+    char gateway_name[STORE_NAME];
+    char text[OPERATION_TEXT_MAX + 1];
+    uint8_t hash[32];
+    char proposer[2 * STORE_NAME];
+    uint64_t since_us; /* monotonic */
+    uint8_t have, need;
+    json_t *result;  /* owned: once it is done */
+    char reason[96]; /* once it has failed */
+};
+
+#define OPERATIONS 32
+struct operations {
+    struct operation list[OPERATIONS];
+    struct operation *ready; /* has its last approval; carried out before that is answered */
+    struct request *ready_request;
+};
+
+/* operation_kind.c: what each kind reads from a body, and what follows when the keeper did it. */
+struct operation_kind {
+    const char *members; /* of the body, beside "operation" */
+    status (*read)(struct engine *en, struct request *rq, struct operation *o, struct err *e);
+    /* May be NULL. In the transaction that holds the record. */
+    status (*store)(struct engine *en, struct operation *o, const struct wire_result *result,
+                    struct err *e);
+};
+const struct operation_kind *operation_kind(uint8_t code); /* never NULL for a known code */
+/* Is every member of the body one of this kind's? */
+bool operation_members(const struct operation_kind *kind, const json_t *body);
+
+#endif
