@@ -112,6 +112,14 @@ static status serve(struct store *s, struct err *e)
     return st;
 }
 
+static status await_backup(struct store *s, struct err *e)
+{
+    status st = setting_apply_for_copy(s, e);
+
+    s->phase = PHASE_SERVE;
+    return st;
+}
+
 static status connect(const char *path, struct store *s, struct err *e)
 {
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
@@ -160,7 +168,7 @@ status open_database(const char *path, const struct secret *key, struct store **
 status open_copy(const char *path, const struct secret *key, struct store **ret_store,
                  struct err *e)
 {
-    return open_file(path, key, setting_apply_for_copy, ret_store, e);
+    return open_file(path, key, await_backup, ret_store, e);
 }
 
 #define NAME "/strongroom.db"

@@ -186,9 +186,10 @@ static status complete(struct store *s, const char *next, const struct secret *n
     code = end_copy(s);
     st = code == SQLITE_OK ? open_database(next, new_key, &proof, e)
                            : fail(e, db_status(code), "copy cannot be completed", code);
-    store_close(proof);
-    if (st == OK)
+    if (st == OK) {
+        open_free(proof); /* it has only read */
         return remove_wal(next, e);
+    }
     (void)!rekey_remove_rest(s, NULL);
     return st;
 }

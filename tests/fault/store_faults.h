@@ -6,12 +6,14 @@
 #define STORE_FAULTS_H
 
 #include <limits.h>
+#include <signal.h>
 
 #include "unit/test_store_rig.h"
 
 struct faulty_file {
     sqlite3_file base;
     sqlite3_file *real; /* follows in the same memory */
+    bool counts;
 };
 
 static struct {
@@ -21,17 +23,23 @@ static struct {
     long last;
     long operations;
     int code;
+    const char *only; /* of files with this in the name; NULL: of all */
 } faulty;
+
+#define FAULT_KILL (-1) /* a code for fail_from: the process dies of it */
 
 static bool fails_now(void)
 {
     faulty.operations++;
+    if (faulty.code == FAULT_KILL && faulty.operations == faulty.first)
+        (void)raise(SIGKILL);
     return faulty.operations >= faulty.first && faulty.operations <= faulty.last;
 }
 
 static void fail_never(void)
 {
     faulty.first = faulty.last = faulty.operations = 0;
+    faulty.code = SQLITE_OK;
 }
 
 /* A disk that breaks. */
@@ -60,6 +68,11 @@ static sqlite3_file *real_of(sqlite3_file *file)
     return ((struct faulty_file *)file)->real;
 }
 
+static bool file_fails_now(sqlite3_file *file)
+{
+    return ((struct faulty_file *)file)->counts && fails_now();
+}
+
 static int faulty_close(sqlite3_file *file)
 {
     sqlite3_file *real = real_of(file);
@@ -77,7 +90,7 @@ static int faulty_write(sqlite3_file *file, const void *from, int n, sqlite3_int
 {
     sqlite3_file *real = real_of(file);
 
-    if (!fails_now())
+    if (!file_fails_now(file))
         return real->pMethods->xWrite(real, from, n, at);
     (void)real->pMethods->xWrite(real, from, n / 2, at);
     return faulty.code;
@@ -85,14 +98,14 @@ static int faulty_write(sqlite3_file *file, const void *from, int n, sqlite3_int
 
 static int faulty_truncate(sqlite3_file *file, sqlite3_int64 size)
 {
-    if (fails_now())
+    if (file_fails_now(file))
         return SQLITE_IOERR_TRUNCATE;
     return real_of(file)->pMethods->xTruncate(real_of(file), size);
 }
 
 static int faulty_sync(sqlite3_file *file, int flags)
 {
-    if (fails_now())
+    if (file_fails_now(file))
         return SQLITE_IOERR_FSYNC;
     return real_of(file)->pMethods->xSync(real_of(file), flags);
 }
@@ -156,6 +169,7 @@ static int faulty_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, i
     int code;
 
     (void)vfs;
+    f->counts = faulty.only == NULL || (name != NULL && strstr(name, faulty.only) != NULL);
     f->real = (sqlite3_file *)(f + 1);
     code = faulty.real->xOpen(faulty.real, name, f->real, flags, ret_flags);
     file->pMethods = code == SQLITE_OK ? &faulty_methods : NULL;
