@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "file.h"
@@ -53,6 +54,13 @@ int cli_confirm(const struct cli *c, const char *question)
     if (prompt_confirm(question, &yes, NULL) != OK)
         return report(EXIT_USAGE, "this asks for confirmation and there is no terminal: add --yes");
     return yes ? EXIT_DONE : report(EXIT_USAGE, "not confirmed; nothing was changed");
+}
+
+void cli_pause(void)
+{
+    const struct timespec half = { .tv_nsec = 500000000 };
+
+    nanosleep(&half, NULL);
 }
 
 int cli_csr(const struct cli *c, char out[static PEM_MAX])

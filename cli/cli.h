@@ -50,6 +50,9 @@ int cli_pair(const struct cli *c, size_t n, struct pair *ret_pair);
 /* Asks for "yes" on the terminal; without one the user is told of --yes. */
 int cli_confirm(const struct cli *c, const char *question);
 
+/* The time between two looks at something that others bring about. */
+void cli_pause(void);
+
 /* The --csr file as text. */
 #define PEM_MAX 16384
 int cli_csr(const struct cli *c, char out[static PEM_MAX]);

@@ -12,6 +12,18 @@ int status_run(struct cli *c);
 int slot_list(struct cli *c);
 int clock_confirm(struct cli *c);
 
+int operator_add(struct cli *c);
+int operator_list(struct cli *c);
+int operator_remove(struct cli *c);
+int quorum_set(struct cli *c);
+int card_renew(struct cli *c);
+int operation_list(struct cli *c);
+int operation_approve(struct cli *c);
+int operation_withdraw(struct cli *c);
+int rekey_root(struct cli *c);
+int rekey_tenant(struct cli *c);
+int rekey_database(struct cli *c);
+
 int tenant_create(struct cli *c);
 int tenant_list(struct cli *c);
 int tenant_show(struct cli *c);
@@ -19,6 +31,9 @@ int tenant_show(struct cli *c);
 int engagement_start(struct cli *c);
 int engagement_end(struct cli *c);
 int engagement_list(struct cli *c);
+int engagement_hold(struct cli *c);
+int engagement_lift(struct cli *c);
+int engagement_purge(struct cli *c);
 
 int key_put(struct cli *c);
 int key_rotate(struct cli *c);

@@ -4,6 +4,7 @@
 
 #include "cli.h"
 #include "commands.h"
+#include "operation.h"
 #include "reply.h"
 #include "table.h"
 
@@ -64,27 +65,87 @@ static json_t *parse_grant(const char *text)
     return json_pack("{s:s, s:I}", "key", key, "max_ttl_s", (json_int_t)ttl);
 }
 
+/* A grant takes an operator's touch unless the vault is set not to ask for it; grant (taken) is as the
+ * API has it. */
+static int propose_grant(struct cli *c, const char *name, const struct id *gateway, json_t *taken)
+{
+    AUTO(json_t) *grant = taken;
+    AUTO(json_t) *done = NULL;
+    struct wire_operation meant = { .code = OPERATION_GRANT_ADD, .gateway = *gateway };
+    const char *path = reply_text(grant, "key");
+    const char *slash = strchr(path, '/');
+    char tenant[NAME_MAX_LENGTH + 1];
+    char text[2 * NAME_MAX_LENGTH + 128];
+    uint64_t ttl = 0;
+
+    snprintf(tenant, sizeof(tenant), "%.*s", (int)(slash - path), path);
+    (void)reply_number(grant, "max_ttl_s", TTL_MAX_S, &ttl);
+    meant.key = span_text(slash + 1);
+    meant.max_ttl_s = (uint32_t)ttl;
+    int code = operation_tenant(c, tenant, &meant.tenant);
+
+    if (code != EXIT_DONE)
+        return code;
+    json_object_set_new(grant, "operation", json_string("grant.add"));
+    json_object_set_new(grant, "gateway", json_string(name));
+    code = operation_perform(c, json_incref(grant), &meant, NULL, &done);
+    if (code == EXIT_DONE && operation_is_done(done) && !cli_json(c)) {
+        snprintf(text, sizeof(text), "%s may now lease %s.", name, path);
+        say("%s", text);
+    }
+    return code;
+}
+
+/* Whether the vault wants a touch for grants; it says so in its status. */
+static int grants_step_up(struct cli *c, bool *ret_step_up)
+{
+    AUTO(json_t) *reply = NULL;
+    int code = https_call(c, METHOD_GET, "/v1/status", NULL, &reply);
+
+    *ret_step_up = json_is_true(json_object_get(reply, "grant_step_up"));
+    return code;
+}
+
+static int post_gateway(struct cli *c, const char *name, json_t *grants, json_t **ret_reply)
+{
+    char csr[PEM_MAX];
+    int code = cli_csr(c, csr);
+
+    if (code != EXIT_DONE)
+        return code;
+    return https_call(c, METHOD_POST, "/v1/gateways",
+                      json_pack("{s:s, s:s, s:O}", "name", name, "csr", csr, "grants", grants),
+                      ret_reply);
+}
+
 int gateway_add(struct cli *c)
 {
     AUTO(json_t) *grants = json_array();
+    AUTO(json_t) *none = json_array();
     AUTO(json_t) *reply = NULL;
-    char csr[PEM_MAX];
     const char *name = NULL;
+    bool step_up = false;
+    struct id gateway;
     int code = cli_name(c, 0, "a gateway", &name);
 
     if (code != EXIT_DONE)
         return code;
-    for (size_t i = 0; i < c->options.grant_count; i++) {
-        if (json_array_append_new(grants, parse_grant(c->options.grants[i])) != 0)
+    for (size_t i = 0; i < c->options.grants.count; i++) {
+        if (json_array_append_new(grants, parse_grant(c->options.grants.value[i])) != 0)
             return report_grant();
     }
-    code = cli_csr(c, csr);
-    if (code != EXIT_DONE)
-        return code;
-    code = https_call(c, METHOD_POST, "/v1/gateways",
-                      json_pack("{s:s, s:s, s:O}", "name", name, "csr", csr, "grants", grants),
-                      &reply);
-    return code == EXIT_DONE ? cli_certificate_out(c, reply) : code;
+    if (c->options.grants.count > 0)
+        code = grants_step_up(c, &step_up);
+    if (code == EXIT_DONE)
+        code = post_gateway(c, name, step_up ? none : grants, &reply);
+    if (code == EXIT_DONE)
+        code = cli_certificate_out(c, reply);
+    if (code == EXIT_DONE && step_up && !reply_id(reply, "id", &gateway))
+        code = reply_report("id");
+    /* The gateway is there; each grant is an operation of its own. */
+    for (size_t i = 0; code == EXIT_DONE && step_up && i < json_array_size(grants); i++)
+        code = propose_grant(c, name, &gateway, json_incref(json_array_get(grants, i)));
+    return code;
 }
 
 int gateway_remove(struct cli *c)
@@ -153,18 +214,29 @@ static int change_grant(struct cli *c, const char *action, json_t *taken, const 
 int gateway_grant(struct cli *c)
 {
     const char *key = cli_argument(c, 1);
+    const char *name = NULL;
     uint64_t ttl = 0;
+    bool step_up = false;
+    struct id gateway;
     struct bounds bounds = { .min = 1, .max = TTL_MAX_S };
     int code = option_number(&c->options, OPT_MAX_TTL, bounds, &ttl);
 
+    if (code == EXIT_DONE)
+        code = cli_name(c, 0, "a gateway", &name);
     if (code != EXIT_DONE)
         return code;
     if (!grant_key_valid(key))
         return report_grant();
+    code = grants_step_up(c, &step_up);
+    if (code == EXIT_DONE && step_up)
+        code = operation_gateway(c, name, &gateway);
+    if (code != EXIT_DONE)
+        return code;
     json_t *body = ttl > 0 ? json_pack("{s:s, s:I}", "key", key, "max_ttl_s", (json_int_t)ttl)
                            : json_pack("{s:s}", "key", key);
 
-    return change_grant(c, "", body, "may now lease");
+    return step_up ? propose_grant(c, name, &gateway, body)
+                   : change_grant(c, "", body, "may now lease");
 }
 
 int gateway_ungrant(struct cli *c)

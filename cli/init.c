@@ -1,11 +1,11 @@
 /*
- * Makes a vault: enrols the first operator's hardware key, asks it once more for the secret of its
- * slot, and keeps what the vault answers: a certificate, the keys to pin, and the recovery card,
- * which is shown once and kept nowhere.
+ * Makes a vault: enrols the operators' hardware keys one after the other, asks each once more for
+ * the secret of its slot, and keeps what the vault answers: a certificate for the first of them, the
+ * keys to pin, and the recovery cards, which are shown once and kept nowhere.
  *
  * Must:
  *  1. Whatever can fail on this machine fails before the vault is made.
- *  2. Once the vault is made, the card is shown, whatever else goes wrong.
+ *  2. Once the vault is made, the cards are shown, whatever else goes wrong.
  */
 #include <stdio.h>
 #include <string.h>
@@ -14,11 +14,13 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "card.h"
+#include "card_list.h"
 #include "cli.h"
 #include "commands.h"
 #include "crypto/crypto.h"
 #include "file.h"
 #include "identity/identity.h"
+#include "prompt.h"
 #include "reply.h"
 #include "table.h"
 #include "touch.h"
@@ -28,33 +30,88 @@
 
 struct birth {
     struct wire_session session;
-    struct fido_credential credential;
-    struct fido_assertion assertion;
-    char sealed[SESSION_SEALED_HEX];
+    uint64_t quorum;
+    uint64_t cards;
+    json_t *operators; /* as the API has them */
+    struct fido_credential enrolled[INIT_OPERATORS_MAX];
+    size_t enrolled_count;
     struct secret *client_key;
     char csr[LIMIT_CSR];
     struct secret *recovery_private;
     uint8_t recovery_public[32];
     /* of the answer */
-    struct id slot;
     uint8_t intake_key[32];
     uint8_t ledger_key[32];
-    struct secret *card; /* as text */
+    struct card_list list;
 };
 
 static void birth_clear(struct birth *b)
 {
+    json_decref(b->operators);
     secret_free(b->client_key);
     secret_free(b->recovery_private);
-    secret_free(b->card);
+    card_list_clear(&b->list);
     *b = (struct birth){ 0 };
 }
 
-static int check_arguments(struct cli *c)
+static const char *operator_at(const struct cli *c, size_t i)
 {
-    if (!name_valid(cli_option(c, OPT_OPERATOR)))
-        return report(EXIT_USAGE, "--operator must be 1 to 63 of a-z 0-9 - _ . , beginning with a "
-                                  "letter or digit");
+    return c->options.operators.value[i];
+}
+
+/* "2" or "2/3"; the second number only says again how many operators there are. */
+static int check_quorum(struct cli *c, struct birth *b)
+{
+    const char *text = cli_option(c, OPT_QUORUM);
+    const char *slash = text != NULL ? strchr(text, '/') : NULL;
+    size_t operators = c->options.operators.count;
+    char first[8];
+    uint64_t n = operators;
+
+    b->quorum = 1;
+    if (text != NULL) {
+        snprintf(first, sizeof(first), "%.*s", (int)strcspn(text, "/"), text);
+        if (!number_parse(first, 1, INIT_OPERATORS_MAX, &b->quorum) ||
+            (slash != NULL && !number_parse(slash + 1, 1, INIT_OPERATORS_MAX, &n)))
+            return report(EXIT_USAGE, "--quorum is a number such as 2, or 2/3 for two of three");
+    }
+    if (n != operators)
+        return report(EXIT_USAGE,
+                      "--quorum %s needs %llu operators: give --operator once for each; their "
+                      "hardware keys are enrolled here, one after the other",
+                      text, (unsigned long long)n);
+    if (b->quorum > operators)
+        return report(EXIT_USAGE, "the quorum cannot be larger than the number of operators");
+    struct bounds bounds = { .min = 0, .max = CARDS_MAX, .fallback = b->quorum };
+
+    return option_number(&c->options, OPT_CARDS, bounds, &b->cards);
+}
+
+static int check_operators(struct cli *c)
+{
+    size_t count = c->options.operators.count;
+
+    if (count > INIT_OPERATORS_MAX)
+        return report(EXIT_USAGE, "at most %d operators can be enrolled at once",
+                      INIT_OPERATORS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        if (!name_valid(operator_at(c, i)))
+            return report(EXIT_USAGE, "--operator must be 1 to 63 of a-z 0-9 - _ . , beginning "
+                                      "with a letter or digit");
+    }
+    if (c->options.devices.count > 1 && c->options.devices.count != count)
+        return report(EXIT_USAGE, "give --device once, or once for each operator, in their order");
+    return EXIT_DONE;
+}
+
+static int check_arguments(struct cli *c, struct birth *b)
+{
+    int code = check_operators(c);
+
+    if (code == EXIT_DONE)
+        code = check_quorum(c, b);
+    if (code != EXIT_DONE)
+        return code;
     if (cli_option(c, OPT_URL) == NULL)
         c->options.value[OPT_URL] = DEFAULT_URL;
     if (!https_url_valid(cli_option(c, OPT_URL)))
@@ -105,8 +162,7 @@ static int make_keys(struct cli *c, struct birth *b)
     if (file_make_directory(c->profile.directory, &e) != OK)
         return report_file(c->profile.directory, &e);
     if (identity_key_new(&b->client_key, &e) != OK ||
-        identity_csr_new(b->client_key, cli_option(c, OPT_OPERATOR), b->csr, sizeof(b->csr), &e) !=
-            OK ||
+        identity_csr_new(b->client_key, operator_at(c, 0), b->csr, sizeof(b->csr), &e) != OK ||
         secret_random(32, &b->recovery_private, &e) != OK)
         return report_err("making keys", &e);
     box_public(secret_view(b->recovery_private), b->recovery_public);
@@ -116,70 +172,98 @@ static int make_keys(struct cli *c, struct birth *b)
     return EXIT_DONE;
 }
 
-static int use_key(struct cli *c, struct birth *b)
+/* The key of each operator but the first has to be plugged in first, unless it has a path of its
+ * own. */
+static int open_key(struct cli *c, size_t i, struct touch *t)
+{
+    const struct repeated *devices = &c->options.devices;
+    char text[160];
+    struct err e = { 0 };
+
+    *t = (struct touch){ .device = NULL };
+    if (i < devices->count)
+        return touch_open_path(c, t, devices->value[i]);
+    if (i > 0) {
+        snprintf(text, sizeof(text), "Unplug that key and plug in the hardware key of %s.",
+                 operator_at(c, i));
+        status st = prompt_enter(text, &e);
+        if (st == NOT_FOUND)
+            return report(EXIT_USAGE, "there is no terminal to ask for the next hardware key: give "
+                                      "--device for each operator");
+        if (st != OK)
+            return report(EXIT_AUTHENTICATOR, "cancelled; nothing was changed");
+    }
+    return touch_open(c, t);
+}
+
+static json_t *operator_json(const char *name, const struct fido_credential *credential,
+                             const char *sealed)
+{
+    char aaguid[33];
+    char credential_id[2 * LIMIT_CREDENTIAL_ID + 1];
+    char public_key[129];
+
+    hex_format(SPAN(credential->aaguid), aaguid);
+    hex_format(span_of(credential->id, credential->id_length), credential_id);
+    hex_format(SPAN(credential->cose_public), public_key);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s}", "operator", name, "credential_id", credential_id,
+                     "public_key", public_key, "aaguid", aaguid, "sealed_secret", sealed);
+}
+
+static int use_key(struct cli *c, struct birth *b, size_t i, struct touch *t)
 {
     AUTO(secret) *secrets = NULL;
-    struct wire_session_request request = { .purpose = SESSION_INIT };
-    struct touch t;
-    int code = touch_open(c, &t);
+    AUTO(json_t) *one = NULL;
+    struct fido_credential *credential = &b->enrolled[b->enrolled_count];
+    struct fido_assertion assertion;
+    char sealed[SESSION_SEALED_HEX];
 
-    if (code == EXIT_DONE) {
-        say("The hardware key asks for its PIN and for two touches: one enrols it, one opens.");
-        code = touch_enrol(&t, cli_option(c, OPT_OPERATOR), &b->credential);
+    say("The hardware key of %s asks for its PIN and for two touches: one enrols it, one opens.",
+        operator_at(c, i));
+    int code = touch_enrol(t, operator_at(c, i), b->enrolled, b->enrolled_count, credential);
+
+    if (code == EXIT_DONE)
+        code = touch_assert(t, credential, &b->session, &assertion, &secrets);
+    if (code == EXIT_DONE)
+        code = session_seal(&b->session, secret_view(secrets), sealed);
+    if (code != EXIT_DONE)
+        return code;
+    one = operator_json(operator_at(c, i), credential, sealed);
+    code = session_add_assertion(one, &assertion);
+    json_array_append(b->operators, one);
+    b->enrolled_count++;
+    return code;
+}
+
+static int use_keys(struct cli *c, struct birth *b)
+{
+    struct wire_session_request request = { .purpose = SESSION_INIT };
+    int code = session_begin(c, "/v1/init/session", json_object(), &request, &b->session);
+
+    b->operators = json_array();
+    for (size_t i = 0; code == EXIT_DONE && i < c->options.operators.count; i++) {
+        struct touch t;
+
+        code = open_key(c, i, &t);
+        if (code == EXIT_DONE)
+            code = use_key(c, b, i, &t);
+        touch_clear(&t);
     }
-    /* Only now: a session does not wait for a slow first touch. */
-    if (code == EXIT_DONE)
-        code = session_begin(c, "/v1/init/session", json_object(), &request, &b->session);
-    if (code == EXIT_DONE)
-        code = touch_assert(&t, &b->credential, &b->session, &b->assertion, &secrets);
-    if (code == EXIT_DONE)
-        code = session_seal(&b->session, secret_view(secrets), b->sealed);
-    touch_clear(&t);
     return code;
 }
 
 static int post_init(struct cli *c, const struct birth *b, json_t **ret_reply)
 {
     char session[ID_HEX_LENGTH + 1];
-    char aaguid[33];
-    char credential_id[2 * LIMIT_CREDENTIAL_ID + 1];
-    char public_key[129];
     char recovery_key[65];
 
     hex_format(SPAN(b->session.session.b), session);
-    hex_format(SPAN(b->credential.aaguid), aaguid);
-    hex_format(span_of(b->credential.id, b->credential.id_length), credential_id);
-    hex_format(SPAN(b->credential.cose_public), public_key);
     hex_format(SPAN(b->recovery_public), recovery_key);
-    AUTO(json_t) *request = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "session", session, "operator",
-        cli_option(c, OPT_OPERATOR), "credential_id", credential_id, "public_key", public_key,
-        "aaguid", aaguid, "sealed_secret", b->sealed, "recovery_key", recovery_key, "csr", b->csr);
-    int code = session_add_assertion(request, &b->assertion);
-
-    if (code != EXIT_DONE)
-        return code;
-    return https_call(c, METHOD_POST, "/v1/init", json_incref(request), ret_reply);
-}
-
-/* slot id | code, sealed to our one-time key. */
-static int open_card(struct birth *b, const json_t *reply)
-{
-    AUTO(secret) *plain = NULL;
-    uint8_t sealed[16 + CARD_CODE + BOX_OVERHEAD];
-    struct err e = { 0 };
-
-    if (!reply_hex(reply, "sealed_recovery", sealed, sizeof(sealed)))
-        return reply_report("recovery card");
-    status st = box_open(secret_view(b->recovery_private), SPAN(sealed), &plain, &e);
-
-    if (st == OK) {
-        struct span all = secret_view(plain);
-
-        memcpy(b->slot.b, all.p, sizeof(b->slot.b));
-        st = card_format(span_of(all.p + 16, CARD_CODE), &b->card, &e);
-    }
-    return st == OK ? EXIT_DONE : report_err("the sealed recovery card", &e);
+    return https_call(c, METHOD_POST, "/v1/init",
+                      json_pack("{s:s, s:I, s:I, s:O, s:s, s:s}", "session", session, "quorum",
+                                (json_int_t)b->quorum, "cards", (json_int_t)b->cards, "operators",
+                                b->operators, "recovery_key", recovery_key, "csr", b->csr),
+                      ret_reply);
 }
 
 /* Is the certificate what was asked for: this vault, this CA, this operator? */
@@ -205,7 +289,7 @@ static int check_certificate(struct cli *c, const struct birth *b, const json_t 
     identity_verifier_free(verifier);
     if (st != OK)
         return report_err("the new certificate", &e);
-    if (holder.role != ROLE_OPERATOR || strcmp(holder.name, cli_option(c, OPT_OPERATOR)) != 0)
+    if (holder.role != ROLE_OPERATOR || strcmp(holder.name, operator_at(c, 0)) != 0)
         return report(EXIT_OTHER, "the new certificate names somebody else");
     return EXIT_DONE;
 }
@@ -229,7 +313,7 @@ static int write_profile(struct cli *c, const struct birth *b, const json_t *rep
                                             { PROFILE_CA, "ca" } };
     char path[PATH_MAX];
     struct err e = { 0 };
-    const char *operator= cli_option(c, OPT_OPERATOR);
+    const char *operator= operator_at(c, 0);
 
     for (size_t i = 0; i < 2; i++) {
         profile_path(&c->profile, files[i][0], path);
@@ -245,35 +329,14 @@ static int write_profile(struct cli *c, const struct birth *b, const json_t *rep
                      "checkpoints"));
 }
 
-static void show_card(const struct birth *b, const json_t *reply)
-{
-    char slot[ID_HEX_LENGTH + 1];
-    struct span text = secret_view(b->card);
-
-    hex_format(SPAN(b->slot.b), slot);
-    print("\nRECOVERY CARD of vault %.32s\n\n", reply_text(reply, "vault"));
-    print("    slot   %s\n    code   ", slot);
-    /* Two lines of seven groups; each group has a space behind it but the last. */
-    print_span(span_of(text.p, CARD_TEXT / 2));
-    print("\n           ");
-    print_span(span_of(text.p + CARD_TEXT / 2 + 1, CARD_TEXT / 2));
-    print(
-        "\n\nWrite it on paper, now, and lock it away. It opens the vault when every hardware key "
-        "is\nlost ('strongroom unlock --recovery'). It is shown this once and stored nowhere.\n\n");
-}
-
-/* The reply's public part and the card, for programs. */
+/* The reply's public part and the cards, for programs. */
 static int show_json(struct cli *c, const struct birth *b, const json_t *reply, const char *region)
 {
-    char slot[ID_HEX_LENGTH + 1];
-    struct span text = secret_view(b->card);
-
-    hex_format(SPAN(b->slot.b), slot);
     AUTO(json_t) *summary = json_pack(
-        "{s:O, s:O, s:s, s:s, s:s, s:s, s:{s:s, s:s%}}", "vault", json_object_get(reply, "vault"),
-        "slot", json_object_get(reply, "slot"), "operator", cli_option(c, OPT_OPERATOR), "region",
-        region, "url", cli_option(c, OPT_URL), "profile", c->profile.directory, "recovery", "slot",
-        slot, "code", (const char *)text.p, text.n);
+        "{s:O, s:O, s:s, s:I, s:s, s:s, s:s, s:o}", "vault", json_object_get(reply, "vault"),
+        "slots", json_object_get(reply, "slots"), "operator", operator_at(c, 0), "quorum",
+        (json_int_t)b->quorum, "region", region, "url", cli_option(c, OPT_URL), "profile",
+        c->profile.directory, "cards", card_list_json(&b->list));
 
     if (summary == NULL)
         return reply_report("vault");
@@ -283,7 +346,7 @@ static int show_json(struct cli *c, const struct birth *b, const json_t *reply, 
 
 static int finish(struct cli *c, struct birth *b, const json_t *reply, const char *region)
 {
-    int code = open_card(b, reply);
+    int code = card_list_open(&b->list, b->recovery_private, reply);
     int other = check_reply(c, b, reply);
 
     if (other == EXIT_DONE)
@@ -291,7 +354,7 @@ static int finish(struct cli *c, struct birth *b, const json_t *reply, const cha
     if (code == EXIT_DONE && cli_json(c))
         code = show_json(c, b, reply, region);
     else if (code == EXIT_DONE && reply_text(reply, "vault") != NULL)
-        show_card(b, reply);
+        card_list_print(&b->list, reply_text(reply, "vault"));
     if (code != EXIT_DONE || other != EXIT_DONE) {
         say("The vault was made, but not all of it is usable here: see above. If nothing is in it "
             "yet, empty the daemon's data directory and begin again.");
@@ -308,25 +371,26 @@ int init_run(struct cli *c)
     struct birth b = { 0 };
     char region[LIMIT_REGION + 1] = "";
     char path[PATH_MAX];
-    int code = check_arguments(c);
+    int code = check_arguments(c, &b);
 
     if (code == EXIT_DONE)
         code = check_vault(c, region);
     if (code == EXIT_DONE && !option_given(&c->options, OPT_YES)) {
-        say("This makes a new vault in region %s with %s as its first operator.", region,
-            cli_option(c, OPT_OPERATOR));
-        code = cli_confirm(c, "A vault's region and its first operator stay.");
+        say("This makes a new vault in region %s. %llu of its %zu operators open it together; %s is "
+            "the first.",
+            region, (unsigned long long)b.quorum, c->options.operators.count, operator_at(c, 0));
+        code = cli_confirm(c, "A vault's region stays as it is.");
     }
     if (code == EXIT_DONE)
         code = make_keys(c, &b);
     if (code == EXIT_DONE)
-        code = use_key(c, &b);
+        code = use_keys(c, &b);
     if (code == EXIT_DONE)
         code = post_init(c, &b, &reply);
     if (code == EXIT_DONE) {
         code = finish(c, &b, reply, region);
     } else if (b.client_key != NULL) {
-        if (code == EXIT_UNREACHABLE && b.sealed[0] != '\0')
+        if (code == EXIT_UNREACHABLE && b.enrolled_count > 0)
             say("If 'strongroom status' shows a vault now, it was made without you: empty the "
                 "daemon's data directory and begin again.");
         profile_path(&c->profile, PROFILE_KEY, path);

@@ -18,18 +18,38 @@
 
 #define SLAB ((size_t)1024 * 1024)
 
+/* What an operation that takes a touch may be told. */
+#define STEP_UP (BIT(OPT_PIN_STDIN) | BIT(OPT_RECOVERY) | BIT(OPT_SLOT) | BIT(OPT_NO_WAIT))
+
 static int help_run(struct cli *c);
 static int completion_run(struct cli *c);
 static int version_run(struct cli *c);
 
 static const struct command commands[] = {
     { "init", NULL, init_run, "", BIT(OPT_OPERATOR),
-      BIT(OPT_REGION) | BIT(OPT_PIN_STDIN) | BIT(OPT_YES), "make a new vault with a hardware key" },
-    { "unlock", NULL, unlock_run, "", 0, BIT(OPT_RECOVERY) | BIT(OPT_SLOT) | BIT(OPT_PIN_STDIN),
+      BIT(OPT_REGION) | BIT(OPT_QUORUM) | BIT(OPT_CARDS) | BIT(OPT_PIN_STDIN) | BIT(OPT_YES),
+      "make a new vault with the hardware keys of its operators" },
+    { "unlock", NULL, unlock_run, "", 0,
+      BIT(OPT_RECOVERY) | BIT(OPT_SLOT) | BIT(OPT_PIN_STDIN) | BIT(OPT_WAIT),
       "open the vault with a hardware key or the recovery card" },
     { "lock", NULL, lock_run, "", 0, 0, "wipe the vault's keys from memory at once" },
     { "status", NULL, status_run, "", 0, BIT(OPT_EXIT_CODE), "show the state of the vault" },
     { "slot", "list", slot_list, "", 0, 0, "list the ways in: hardware keys, recovery cards" },
+    { "operator", "add", operator_add, "NAME", 0, STEP_UP | BIT(OPT_YES),
+      "enrol a hardware key: a new operator's, or a spare one" },
+    { "operator", "list", operator_list, "", 0, 0, "list operators and the quorum" },
+    { "operator", "remove", operator_remove, "NAME", 0, STEP_UP | BIT(OPT_YES),
+      "remove an operator, or with --slot one key; rotates the root key" },
+    { "operation", "list", operation_list, "", 0, 0, "list what waits for approval" },
+    { "operation", "approve", operation_approve, "ID", 0, STEP_UP | BIT(OPT_YES),
+      "approve an operation with your hardware key" },
+    { "operation", "withdraw", operation_withdraw, "ID", 0, 0, "take a proposal back" },
+    { "quorum", "set", quorum_set, "K", 0, STEP_UP, "how many operators open the vault together" },
+    { "card", "renew", card_renew, "", 0, STEP_UP | BIT(OPT_CARDS) | BIT(OPT_YES),
+      "make new recovery cards; the old ones become worthless" },
+    { "rekey", "tenant", rekey_tenant, "NAME", 0, STEP_UP, "rotate a tenant's key" },
+    { "rekey", "database", rekey_database, "", 0, STEP_UP, "rotate the database key" },
+    { "rekey", NULL, rekey_root, "", 0, STEP_UP, "rotate the root key, while leases flow" },
     { "clock", "confirm", clock_confirm, "", 0, BIT(OPT_YES),
       "accept the vault's clock after a jump" },
 
@@ -40,6 +60,12 @@ static const struct command commands[] = {
     { "engagement", "start", engagement_start, "TENANT/NAME", 0, 0, "start an engagement" },
     { "engagement", "end", engagement_end, "TENANT/NAME", 0, BIT(OPT_YES),
       "end it: no leases from now on, keys destroyed in 7 days" },
+    { "engagement", "hold", engagement_hold, "TENANT/NAME", 0, STEP_UP,
+      "stop the clock of its purge" },
+    { "engagement", "lift", engagement_lift, "TENANT/NAME", 0, STEP_UP,
+      "let the clock of its purge run again" },
+    { "engagement", "purge", engagement_purge, "TENANT/NAME", 0, STEP_UP | BIT(OPT_YES),
+      "destroy its keys now instead of when they are due" },
     { "engagement", "list", engagement_list, "TENANT", 0, 0, "list a tenant's engagements" },
 
     { "key", "put", key_put, "TENANT/NAME", BIT(OPT_PROVIDER), BIT(OPT_ENGAGEMENT),
@@ -51,11 +77,12 @@ static const struct command commands[] = {
     { "key", "show", key_show, "TENANT/NAME", 0, 0, "show one key and its versions" },
 
     { "gateway", "add", gateway_add, "NAME", BIT(OPT_CSR),
-      BIT(OPT_GRANT) | BIT(OPT_OUT) | BIT(OPT_CA_OUT), "admit a gateway and sign its certificate" },
+      STEP_UP | BIT(OPT_GRANT) | BIT(OPT_OUT) | BIT(OPT_CA_OUT),
+      "admit a gateway and sign its certificate" },
     { "gateway", "list", gateway_list, "", 0, 0, "list gateways and their grants" },
     { "gateway", "remove", gateway_remove, "NAME", 0, BIT(OPT_YES),
       "shut a gateway out; its leases end" },
-    { "gateway", "grant", gateway_grant, "NAME TENANT/PATTERN", 0, BIT(OPT_MAX_TTL),
+    { "gateway", "grant", gateway_grant, "NAME TENANT/PATTERN", 0, STEP_UP | BIT(OPT_MAX_TTL),
       "let it lease a key or a pattern" },
     { "gateway", "ungrant", gateway_ungrant, "NAME TENANT/PATTERN", 0, 0, "take a grant back" },
 

@@ -10,12 +10,13 @@ static const struct option_row rows[OPTION_COUNT] = {
     [OPT_PROFILE] = { "profile", "DIR", "profile to use (default: ~/.config/strongroom)" },
     [OPT_URL] = { "url", "URL", "https://host:port of the vault (default: the profile's)" },
     [OPT_SOCKET] = { "socket", "PATH", "speak to the daemon's local socket instead" },
-    [OPT_DEVICE] = { "device", "PATH", "hardware key to use (default: the one plugged in)" },
+    [OPT_DEVICE] = { "device", "PATH", "hardware key to use (default: found by looking)" },
     [OPT_JSON] = { "json", NULL, "print JSON for programs" },
     [OPT_HELP] = { "help", NULL, "print help on this noun" },
     [OPT_BUNDLE] = { "bundle", "FILE", "verify an exported trail, without a vault" },
     [OPT_CA] = { "ca", "FILE", "the vault's CA certificate" },
     [OPT_CA_OUT] = { "ca-out", "FILE", "write the vault's CA certificate there" },
+    [OPT_CARDS] = { "cards", "N", "recovery cards to make (default: as many as the quorum)" },
     [OPT_CERTIFICATE] = { "certificate", "FILE", "certificate of the new profile" },
     [OPT_CSR] = { "csr", "FILE", "certificate request (PEM)" },
     [OPT_ENGAGEMENT] = { "engagement", "NAME", "engagement the key belongs to" },
@@ -27,7 +28,8 @@ static const struct option_row rows[OPTION_COUNT] = {
     [OPT_LIMIT] = { "limit", "N", "at most so many records (default: 50)" },
     [OPT_MAX_TTL] = { "max-ttl", "SECONDS", "longest lease under this grant" },
     [OPT_NAME] = { "name", "NAME", "who holds it; for role tenant, the tenant" },
-    [OPT_OPERATOR] = { "operator", "NAME", "name of the first operator" },
+    [OPT_NO_WAIT] = { "no-wait", NULL, "do not wait for other operators, nor for a rotation" },
+    [OPT_OPERATOR] = { "operator", "NAME", "name of the first operator; again for each further" },
     [OPT_OUT] = { "out", "FILE", "write there" },
     [OPT_OUT_CSR] = { "out-csr", "FILE", "write the certificate request there" },
     [OPT_OUT_KEY] = { "out-key", "FILE", "write the private key there; never replaces a file" },
@@ -35,11 +37,13 @@ static const struct option_row rows[OPTION_COUNT] = {
     [OPT_PROVIDER] = { "provider", "NAME", "openai, anthropic, google, ..., generic" },
     [OPT_PUBLIC_KEY] = { "public-key", "KEY", "the vault's ledger key, from a trusted source" },
     [OPT_PURPOSE] = { "purpose", "TEXT", "note for the audit trail" },
+    [OPT_QUORUM] = { "quorum", "K/N", "operators that open the vault together, of how many" },
     [OPT_RECOVERY] = { "recovery", NULL, "use the recovery card instead of a hardware key" },
     [OPT_REGION] = { "region", "NAME", "region; refused if the vault serves another" },
     [OPT_ROLE] = { "role", "ROLE", "operator, admin, tenant or auditor" },
     [OPT_SLOT] = { "slot", "ID", "slot to open (default: found by looking)" },
     [OPT_TTL] = { "ttl", "SECONDS", "lease time to ask for" },
+    [OPT_WAIT] = { "wait", NULL, "wait until the other operators have given their shares" },
     [OPT_YES] = { "yes", NULL, "do not ask for confirmation" },
 };
 
@@ -57,19 +61,31 @@ static int report_option(const char *word, const char *problem)
                   problem);
 }
 
+/* The list of an option that may be repeated; NULL of any other. */
+static struct repeated *repeated(struct options *o, enum option_id option)
+{
+    switch (option) {
+    case OPT_GRANT: return &o->grants;
+    case OPT_OPERATOR: return &o->operators;
+    case OPT_DEVICE: return &o->devices;
+    default: return NULL;
+    }
+}
+
 static int take_option(struct options *o, enum option_id option, const char *value)
 {
-    if (option == OPT_GRANT) {
-        if (o->grant_count == GRANT_MAX)
-            return report(EXIT_USAGE,
-                          "--grant is given more than %d times; add the others with "
-                          "'strongroom gateway grant'",
-                          GRANT_MAX);
-        o->grants[o->grant_count++] = value;
-    } else if (option_given(o, option)) {
+    struct repeated *list = repeated(o, option);
+
+    if (list == NULL && option_given(o, option))
         return report(EXIT_USAGE, "--%s is given twice", rows[option].name);
-    }
-    o->value[option] = value != NULL ? value : "";
+    if (list != NULL && list->count == REPEAT_MAX)
+        return report(EXIT_USAGE, "--%s is given more than %d times", rows[option].name,
+                      REPEAT_MAX);
+    if (list != NULL)
+        list->value[list->count++] = value;
+    /* Of a repeated one the first counts where only one is asked for. */
+    if (!option_given(o, option))
+        o->value[option] = value != NULL ? value : "";
     o->given |= BIT(option);
     return EXIT_DONE;
 }

@@ -19,6 +19,7 @@ enum option_id {
     OPT_BUNDLE,
     OPT_CA,
     OPT_CA_OUT,
+    OPT_CARDS,
     OPT_CERTIFICATE,
     OPT_CSR,
     OPT_ENGAGEMENT,
@@ -30,6 +31,7 @@ enum option_id {
     OPT_LIMIT,
     OPT_MAX_TTL,
     OPT_NAME,
+    OPT_NO_WAIT,
     OPT_OPERATOR,
     OPT_OUT,
     OPT_OUT_CSR,
@@ -38,11 +40,13 @@ enum option_id {
     OPT_PROVIDER,
     OPT_PUBLIC_KEY,
     OPT_PURPOSE,
+    OPT_QUORUM,
     OPT_RECOVERY,
     OPT_REGION,
     OPT_ROLE,
     OPT_SLOT,
     OPT_TTL,
+    OPT_WAIT,
     OPT_YES,
     OPTION_COUNT
 };
@@ -58,13 +62,20 @@ struct option_row {
 const struct option_row *option_row(enum option_id option);
 
 #define ARGUMENT_MAX 4
-#define GRANT_MAX    64
+#define REPEAT_MAX   64
+
+/* An option that may be given more than once. */
+struct repeated {
+    const char *value[REPEAT_MAX];
+    size_t count;
+};
 
 struct options {
     uint64_t given;
     const char *value[OPTION_COUNT]; /* "" for a flag, NULL if not given */
-    const char *grants[GRANT_MAX];   /* the option that may be repeated */
-    size_t grant_count;
+    struct repeated grants;
+    struct repeated operators;
+    struct repeated devices;
     const char *argument[ARGUMENT_MAX]; /* noun and verb first */
     size_t argument_count;
 };

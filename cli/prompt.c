@@ -189,3 +189,19 @@ status prompt_confirm(const char *question, bool *ret_yes, struct err *e)
     *ret_yes = st == OK && span_same(span_of(answer, n), span_text("yes"));
     return OK;
 }
+
+status prompt_enter(const char *text, struct err *e)
+{
+    uint8_t answer[64];
+    size_t n = 0;
+    int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+    if (fd < 0)
+        return fail(e, NOT_FOUND, "there is no terminal to ask on", 0);
+    show(fd, text);
+    show(fd, " Then press Enter: ");
+    status st = read_line(fd, (struct mspan){ .p = answer, .n = sizeof(answer) }, &n, NULL);
+
+    close(fd);
+    return st == OK || st == LIMIT ? OK : fail(e, DENIED, "cancelled", 0);
+}

@@ -13,6 +13,8 @@ MUST_CHECK status prompt_secret(const char *text, size_t cap, struct secret **re
 MUST_CHECK status prompt_stdin_line(size_t cap, struct secret **ret_line, struct err *e);
 /* All of standard input without one newline at its end. LIMIT above cap. */
 MUST_CHECK status prompt_stdin_all(size_t cap, struct secret **ret_content, struct err *e);
+/* Waits for Enter on the terminal. NOT_FOUND without one. */
+MUST_CHECK status prompt_enter(const char *text, struct err *e);
 /* true for "yes". NOT_FOUND without a terminal. */
 MUST_CHECK status prompt_confirm(const char *question, bool *ret_yes, struct err *e);
 

@@ -85,16 +85,38 @@ static int report_key(const struct err *e)
     return report(EXIT_AUTHENTICATOR, "hardware key: %s", e->why);
 }
 
-int touch_open(const struct cli *c, struct touch *t)
+int touch_open_path(struct cli *c, struct touch *t, const char *path)
 {
     struct err e = { 0 };
 
     *t = (struct touch){ .pin_stdin = option_given(&c->options, OPT_PIN_STDIN) };
     t->ui = (struct fido_ui){ .say = on_say, .pin = on_pin, .context = t };
-    if (fido_open(cli_option(c, OPT_DEVICE), &t->device, &e) != OK)
+    if (fido_open(path, &t->device, &e) != OK)
         return report_key(&e);
     catch_signals(t->device);
     return EXIT_DONE;
+}
+
+int touch_open(struct cli *c, struct touch *t)
+{
+    return touch_open_path(c, t, cli_option(c, OPT_DEVICE));
+}
+
+int touch_find(struct cli *c, struct touch *t, const struct fido_credential *credentials,
+               size_t count, size_t *ret_index)
+{
+    int code = touch_open(c, t);
+
+    for (size_t i = 0; code == EXIT_DONE && i < count; i++) {
+        if (fido_has(t->device, &credentials[i])) {
+            *ret_index = i;
+            return EXIT_DONE;
+        }
+    }
+    *ret_index = 0;
+    if (code != EXIT_DONE || count == 1)
+        return code;
+    return report(EXIT_AUTHENTICATOR, "this hardware key does not belong to this vault");
 }
 
 void touch_clear(struct touch *t)
@@ -114,12 +136,17 @@ static bool may_retry(const struct touch *t, struct err *e)
     return true;
 }
 
-int touch_enrol(struct touch *t, const char *user, struct fido_credential *ret_credential)
+int touch_enrol(struct touch *t, const char *user, const struct fido_credential *exclude,
+                size_t exclude_count, struct fido_credential *ret_credential)
 {
     uint8_t fresh[32];
     struct err e = { 0 };
     status st;
 
+    for (size_t i = 0; i < exclude_count; i++) {
+        if (fido_has(t->device, &exclude[i]))
+            return report(EXIT_CONFLICT, "this hardware key is enrolled already");
+    }
     /* Nobody checks this signature later: the credential proves itself by the assertion. */
     random_bytes((struct mspan){ .p = fresh, .n = sizeof(fresh) });
     do
@@ -169,7 +196,7 @@ int session_begin(struct cli *c, const char *path, json_t *body,
         return report(EXIT_OTHER, "the vault asks the hardware key for another relying party");
     s.epoch = (uint32_t)epoch;
     /* Over the local socket there is no certificate, and nobody in between. */
-    if (request->purpose == SESSION_UNLOCK && cli_option(c, OPT_SOCKET) == NULL) {
+    if (request->purpose != SESSION_INIT && cli_option(c, OPT_SOCKET) == NULL) {
         code = https_server_certificate(c, request->server_certificate);
         if (code != EXIT_DONE)
             return code;

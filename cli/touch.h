@@ -21,9 +21,16 @@ struct touch {
     bool pin_read; /* standard input has been used up */
 };
 
-int touch_open(const struct cli *c, struct touch *t);
+/* --device PATH, or the only key plugged in, or the one that is touched among several. */
+int touch_open(struct cli *c, struct touch *t);
+int touch_open_path(struct cli *c, struct touch *t, const char *path_or_null);
+/* Opens the key that has one of the credentials. *ret_index: which. */
+int touch_find(struct cli *c, struct touch *t, const struct fido_credential *credentials,
+               size_t count, size_t *ret_index);
 void touch_clear(struct touch *t);
-int touch_enrol(struct touch *t, const char *user, struct fido_credential *ret_credential);
+/* exclude: what must not be on this key already. */
+int touch_enrol(struct touch *t, const char *user, const struct fido_credential *exclude,
+                size_t exclude_count, struct fido_credential *ret_credential);
 /* The assertion over transcript, and the two secrets (64 bytes). */
 int touch_assert(struct touch *t, const struct fido_credential *credential,
                  const struct wire_session *session, struct fido_assertion *ret_assertion,

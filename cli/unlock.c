@@ -9,92 +9,9 @@
 #include "commands.h"
 #include "prompt.h"
 #include "reply.h"
+#include "slots.h"
 #include "table.h"
 #include "touch.h"
-
-#define CARD_TRIES 3
-
-static const struct column slot_columns[] = {
-    { "SLOT", "id", COLUMN_TEXT },
-    { "KIND", "kind", COLUMN_TEXT },
-    { "LABEL", "label", COLUMN_TEXT },
-};
-
-/* The part of a slot that the hardware key is asked about. */
-static bool slot_credential(const json_t *slot, struct fido_credential *ret_credential)
-{
-    const char *id = reply_text(slot, "credential_id");
-    size_t n = id != NULL ? strlen(id) / 2 : 0;
-
-    *ret_credential = (struct fido_credential){ 0 };
-    if (n == 0 || n > sizeof(ret_credential->id) ||
-        !hex_parse(id, strlen(id), ret_credential->id, n) ||
-        !reply_hex(slot, "public_key", ret_credential->cose_public, 64) ||
-        !reply_hex(slot, "aaguid", ret_credential->aaguid, 16))
-        return false;
-    ret_credential->id_length = n;
-    return true;
-}
-
-/* The only slot of kind that --slot allows; NULL if there is none or more than one. */
-static const json_t *only_slot(const struct cli *c, const json_t *slots, const char *kind,
-                               size_t *ret_count)
-{
-    const char *wanted = cli_option(c, OPT_SLOT);
-    const json_t *found = NULL;
-    const json_t *slot = NULL;
-    size_t i = 0;
-
-    *ret_count = 0;
-    json_array_foreach(slots, i, slot)
-    {
-        const char *id = reply_text(slot, "id");
-        const char *its_kind = reply_text(slot, "kind");
-
-        if (id == NULL || its_kind == NULL || strcmp(its_kind, kind) != 0 ||
-            (wanted != NULL && strcmp(id, wanted) != 0))
-            continue;
-        found = slot;
-        (*ret_count)++;
-    }
-    return *ret_count == 1 ? found : NULL;
-}
-
-/* The slot whose credential is on the key. A key that does not answer silently is believed to have
- * the only slot there is: the assertion will tell. */
-static int find_slot(const struct cli *c, struct touch *t, const json_t *slots,
-                     const json_t **ret_slot, struct fido_credential *ret_credential)
-{
-    const char *wanted = cli_option(c, OPT_SLOT);
-    const json_t *slot = NULL;
-    size_t count = 0;
-    size_t i = 0;
-
-    json_array_foreach(slots, i, slot)
-    {
-        const char *id = reply_text(slot, "id");
-        const char *kind = reply_text(slot, "kind");
-
-        if (id == NULL || kind == NULL || strcmp(kind, "fido2") != 0 ||
-            (wanted != NULL && strcmp(id, wanted) != 0))
-            continue;
-        if (!slot_credential(slot, ret_credential))
-            return reply_report("slot");
-        if (fido_has(t->device, ret_credential)) {
-            *ret_slot = slot;
-            return EXIT_DONE;
-        }
-    }
-    slot = only_slot(c, slots, "fido2", &count);
-    if (slot != NULL && slot_credential(slot, ret_credential)) {
-        *ret_slot = slot;
-        return EXIT_DONE;
-    }
-    if (count == 0)
-        return report(EXIT_ABSENT, "the vault has no such slot: 'strongroom slot list' shows them");
-    return report(EXIT_AUTHENTICATOR, "this hardware key does not belong to this vault: plug in "
-                                      "another, or name its slot with --slot");
-}
 
 /* A session for slot, of the vault that the profile knows. */
 static int begin(struct cli *c, const json_t *slot, struct wire_session *ret_session)
@@ -119,6 +36,51 @@ static int begin(struct cli *c, const json_t *slot, struct wire_session *ret_ses
     return EXIT_DONE;
 }
 
+/* Waits until the others have given their shares, telling of each. */
+static int wait_for_others(struct cli *c, uint64_t have)
+{
+    for (;;) {
+        AUTO(json_t) *reply = NULL;
+        uint64_t now = 0;
+        uint64_t need = 0;
+        int code = https_call(c, METHOD_GET, "/v1/status", NULL, &reply);
+        const json_t *quorum = json_object_get(reply, "quorum");
+        const char *state = reply_text(reply, "state");
+
+        if (code != EXIT_DONE)
+            return code;
+        if (state != NULL && strcmp(state, "unlocked") == 0)
+            return EXIT_DONE;
+        if (quorum == NULL || !reply_number(quorum, "have", 255, &now) ||
+            !reply_number(quorum, "need", 255, &need))
+            return reply_report("quorum");
+        if (now == 0)
+            return report(EXIT_LOCKED, "the shares were forgotten: ten minutes are over, or "
+                                       "somebody locked the vault; begin again");
+        if (now != have)
+            say("%llu of %llu shares are given.", (unsigned long long)now,
+                (unsigned long long)need);
+        have = now;
+        cli_pause();
+    }
+}
+
+static int tell_unlocked(struct cli *c, const json_t *reply)
+{
+    AUTO(json_t) *now = NULL;
+    uint64_t used = 0;
+
+    if (cli_json(c))
+        table_print_json(reply);
+    else
+        say("The vault is unlocked.");
+    if (https_call(c, METHOD_GET, "/v1/status", NULL, &now) == EXIT_DONE &&
+        reply_number(now, "cards_used", 255, &used) && used > 0)
+        say("%llu recovery card(s) have been used: make new ones with 'strongroom card renew'.",
+            (unsigned long long)used);
+    return EXIT_DONE;
+}
+
 static int post_unlock(struct cli *c, json_t *request)
 {
     AUTO(json_t) *reply = NULL;
@@ -130,13 +92,21 @@ static int post_unlock(struct cli *c, json_t *request)
         return code;
     const char *state = reply_text(reply, "state");
 
+    if (state == NULL || !reply_number(reply, "have", 255, &have) ||
+        !reply_number(reply, "need", 255, &need))
+        return reply_report("state");
+    if (strcmp(state, "unlocked") == 0)
+        return tell_unlocked(c, reply);
+    say("%llu of %llu shares are given; the others must follow within 10 minutes: 'strongroom "
+        "unlock', each on a machine of their own.",
+        (unsigned long long)have, (unsigned long long)need);
+    if (option_given(&c->options, OPT_WAIT)) {
+        code = wait_for_others(c, have);
+        json_object_set_new(reply, "state", json_string("unlocked"));
+        return code == EXIT_DONE ? tell_unlocked(c, reply) : code;
+    }
     if (cli_json(c))
         table_print_json(reply);
-    else if (state != NULL && strcmp(state, "unlocked") == 0)
-        say("The vault is unlocked.");
-    else if (reply_number(reply, "have", 255, &have) && reply_number(reply, "need", 255, &need))
-        say("%llu of %llu slots are open; the others must follow within 10 minutes.",
-            (unsigned long long)have, (unsigned long long)need);
     return EXIT_DONE;
 }
 
@@ -159,7 +129,7 @@ static int unlock_with_key(struct cli *c, struct touch *t, const json_t *slots)
     struct fido_assertion assertion;
     struct wire_session session;
     char sealed[SESSION_SEALED_HEX];
-    int code = find_slot(c, t, slots, &slot, &credential);
+    int code = slots_find_key(c, t, slots, &slot, &credential);
 
     if (code == EXIT_DONE)
         code = begin(c, slot, &session);
@@ -171,32 +141,9 @@ static int unlock_with_key(struct cli *c, struct touch *t, const json_t *slots)
         return code;
     request = unlock_request(&session, slot, sealed);
     code = session_add_assertion(request, &assertion);
+    /* The key is free again for whoever waits for it. */
+    touch_clear(t);
     return code == EXIT_DONE ? post_unlock(c, json_incref(request)) : code;
-}
-
-/* Asks until the check characters fit, so that a slip costs nothing. */
-static int ask_card(const struct cli *c, struct secret **ret_code)
-{
-    struct err e = { 0 };
-    bool piped = option_given(&c->options, OPT_PIN_STDIN);
-    int tries = piped ? 1 : CARD_TRIES;
-
-    for (int i = 1; i <= tries; i++) {
-        AUTO(secret) *text = NULL;
-
-        e = (struct err){ 0 };
-        status st =
-            piped ? prompt_stdin_line(CARD_TEXT_MAX, &text, &e)
-                  : prompt_secret("Code of the recovery card (56 characters): ", CARD_TEXT_MAX,
-                                  &text, &e);
-        if (st != OK)
-            break;
-        if (card_parse(secret_view(text), ret_code, &e) == OK)
-            return EXIT_DONE;
-        if (i < tries)
-            say("%s.", e.why);
-    }
-    return report_err("recovery card", &e);
 }
 
 static int unlock_with_card(struct cli *c, const json_t *slots)
@@ -204,17 +151,12 @@ static int unlock_with_card(struct cli *c, const json_t *slots)
     AUTO(secret) *card = NULL;
     struct wire_session session;
     char sealed[SESSION_SEALED_HEX];
-    size_t count = 0;
-    const json_t *slot = only_slot(c, slots, "recovery", &count);
+    const json_t *slot = NULL;
+    int code = slots_card(c, slots, &slot);
 
-    if (slot == NULL && count == 0)
-        return report(EXIT_ABSENT, "the vault has no such recovery slot");
-    if (slot == NULL)
-        return report(EXIT_USAGE, "there are several recovery cards: give the slot that is written "
-                                  "on yours with --slot");
     /* The card first: typing takes longer than a session may. */
-    int code = ask_card(c, &card);
-
+    if (code == EXIT_DONE)
+        code = slots_ask_card(c, &card);
     if (code == EXIT_DONE)
         code = begin(c, slot, &session);
     if (code == EXIT_DONE)
@@ -222,47 +164,19 @@ static int unlock_with_card(struct cli *c, const json_t *slots)
     return code == EXIT_DONE ? post_unlock(c, unlock_request(&session, slot, sealed)) : code;
 }
 
-static int get_slots(struct cli *c, json_t **ret_reply)
-{
-    int code = https_call(c, METHOD_GET, "/v1/slots", NULL, ret_reply);
-
-    if (code == EXIT_DONE && !json_is_array(json_object_get(*ret_reply, "slots")))
-        return reply_report("slots");
-    return code;
-}
-
 int unlock_run(struct cli *c)
 {
     AUTO(json_t) *reply = NULL;
-    struct touch t;
-
-    int code = get_slots(c, &reply);
+    struct touch t = { .device = NULL };
+    int code = slots_get(c, &reply);
 
     if (code != EXIT_DONE)
         return code;
-    const json_t *slots = json_object_get(reply, "slots");
-
     if (option_given(&c->options, OPT_RECOVERY))
-        return unlock_with_card(c, slots);
-    code = touch_open(c, &t);
-    if (code == EXIT_DONE)
-        code = unlock_with_key(c, &t, slots);
+        return unlock_with_card(c, reply);
+    code = unlock_with_key(c, &t, reply);
     touch_clear(&t);
     return code;
-}
-
-int slot_list(struct cli *c)
-{
-    AUTO(json_t) *reply = NULL;
-    int code = get_slots(c, &reply);
-
-    if (code != EXIT_DONE)
-        return code;
-    if (cli_json(c))
-        table_print_json(reply);
-    else
-        table_print(json_object_get(reply, "slots"), COLUMNS(slot_columns), "There are no slots.");
-    return EXIT_DONE;
 }
 
 int lock_run(struct cli *c)
@@ -305,6 +219,26 @@ static const struct column status_columns[] = {
     { "version", "version", COLUMN_TEXT },
 };
 
+/* What is under way, and what the user should do. */
+static void tell_progress(const json_t *reply, const char *state)
+{
+    const json_t *quorum = json_object_get(reply, "quorum");
+    const json_t *rekey = json_object_get(reply, "rekey");
+    uint64_t have = 0;
+    uint64_t need = 0;
+    uint64_t used = 0;
+
+    if (reply_number(quorum, "have", 255, &have) && reply_number(quorum, "need", 255, &need) &&
+        have > 0)
+        say("%llu of %llu shares are given: 'strongroom unlock' gives the next.",
+            (unsigned long long)have, (unsigned long long)need);
+    if (reply_text(rekey, "what") != NULL && strcmp(state, "unlocked") == 0)
+        say("A rotation is under way: %.16s.", reply_text(rekey, "what"));
+    if (reply_number(reply, "cards_used", 255, &used) && used > 0)
+        say("%llu recovery card(s) have been used: make new ones with 'strongroom card renew'.",
+            (unsigned long long)used);
+}
+
 int status_run(struct cli *c)
 {
     AUTO(json_t) *reply = NULL;
@@ -320,6 +254,7 @@ int status_run(struct cli *c)
         table_print_json(reply);
     else
         table_print_one(reply, COLUMNS(status_columns));
+    tell_progress(reply, state);
     if (json_is_true(json_object_get(reply, "clock_held")))
         say("The clock jumped ahead and purges wait: 'strongroom clock confirm'.");
     if (option_given(&c->options, OPT_EXIT_CODE) && strcmp(state, "unlocked") != 0)

@@ -51,6 +51,7 @@ void wire_get_header(struct in *i, struct wire_header *h);
 
 /* HELLO: request empty. */
 enum keeper_state { KEEPER_EMPTY = 0, KEEPER_LOCKED = 1, KEEPER_UNLOCKED = 2, KEEPER_BROKEN = 3 };
+enum rekey_what { REKEY_OF_ROOT = 1, REKEY_OF_TENANT = 2, REKEY_OF_DATABASE = 4 };
 struct wire_hello {
     uint16_t version;
     uint8_t state;
@@ -70,8 +71,9 @@ struct wire_hello {
     uint8_t holders;           /* operators and recovery cards with a share */
     uint8_t cards_used;        /* recovery cards whose code has been used: renew them */
     uint8_t lock_due;          /* unlocked or idle for longer than the settings allow */
-    uint32_t rekey_done;       /* cells that the root rotation under way has copied */
-    uint32_t rekey_total;      /* 0: none is under way */
+    uint8_t rekey;             /* enum rekey_what: rotations asked for and not done */
+    uint32_t rekey_done;       /* cells that the one of the root has copied */
+    uint32_t rekey_total;      /* 0: it has not begun */
 };
 void wire_put_hello(struct out *o, const struct wire_hello *m);
 void wire_get_hello(struct in *i, struct wire_hello *m);

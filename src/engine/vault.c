@@ -20,14 +20,17 @@ const char *vault_state_name(enum vault_state state)
     return "broken";
 }
 
-/* How far the rotations under way are; null when there is none. */
+/* How far the rotation that was asked for first is; null when there is none. */
 static json_t *rekey_json(const struct engine *en)
 {
-    if (en->hello.rekey_total > 0)
-        return json_pack("{s:s, s:I, s:I}", "what", "root", "done",
-                         (json_int_t)en->hello.rekey_done, "total",
-                         (json_int_t)en->hello.rekey_total);
-    if (en->database.phase == DATABASE_COPY)
+    const struct wire_hello *h = &en->hello;
+
+    if ((h->rekey & REKEY_OF_ROOT) != 0)
+        return json_pack("{s:s, s:I, s:I}", "what", "root", "done", (json_int_t)h->rekey_done,
+                         "total", (json_int_t)h->rekey_total);
+    if ((h->rekey & REKEY_OF_TENANT) != 0)
+        return json_pack("{s:s, s:i, s:i}", "what", "tenant", "done", 0, "total", 0);
+    if ((h->rekey & REKEY_OF_DATABASE) != 0)
         return json_pack("{s:s, s:I, s:I}", "what", "database", "done",
                          (json_int_t)en->database.total - (json_int_t)en->database.left, "total",
                          (json_int_t)en->database.total);
@@ -54,6 +57,8 @@ APPLY(vault_status)
     json_object_set_new(rq->reply, "quorum",
                         json_pack("{s:i, s:i, s:i}", "have", (int)en->hello.have, "need",
                                   (int)en->hello.need, "holders", (int)en->hello.holders));
+    json_object_set_new(rq->reply, "grant_step_up",
+                        json_boolean(en->settings.grant_step_up));
     json_object_set_new(rq->reply, "cards_used", json_integer(en->hello.cards_used));
     json_object_set_new(rq->reply, "rekey", rekey_json(en));
     json_object_set_new(rq->reply, "journal", json_integer(en->hello.journal_count));

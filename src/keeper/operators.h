@@ -79,6 +79,7 @@ size_t keeper_all_slots(const struct keeper *k, struct slot slots[static SLOTS_R
 void rekey_look(struct keeper *k); /* something may have been asked for */
 bool rekey_ready(const struct keeper *k);
 void rekey_abandon(struct keeper *k);
+uint8_t rekey_asked(const struct keeper *k); /* enum rekey_what */
 void rekey_progress(const struct keeper *k, uint32_t *ret_done, uint32_t *ret_total);
 /* The cell that asks for a rotation of the root. */
 enum { REKEY_DATABASE = 1 }; /* flag: a new database key too */

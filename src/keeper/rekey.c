@@ -437,6 +437,21 @@ static bool tenant_work(struct keeper *k)
     return true;
 }
 
+uint8_t rekey_asked(const struct keeper *k)
+{
+    unsigned asked = 0;
+
+    if (k->state != KEEPER_UNLOCKED)
+        return 0;
+    if (wanted(k))
+        asked |= REKEY_OF_ROOT;
+    if (k->tenant_work.search)
+        asked |= REKEY_OF_TENANT;
+    if (k->keys.system[SYSTEM_DATABASE_NEXT] != NULL)
+        asked |= REKEY_OF_DATABASE;
+    return (uint8_t)asked;
+}
+
 void rekey_look(struct keeper *k)
 {
     k->rekey_ready = true;

@@ -48,6 +48,7 @@ status keeper_hello(struct keeper *k, struct in *body, struct out *reply, struct
         keeper_expire_shares(k);
         hello.have = (uint8_t)k->quorum.count;
         hello.lock_due = keeper_lock_due(k);
+        hello.rekey = rekey_asked(k);
         rekey_progress(k, &hello.rekey_done, &hello.rekey_total);
     }
     if (k->journal != NULL)

@@ -1,5 +1,6 @@
 /*
- * Sessions: a one-time key and a nonce, good for one attempt within UNLOCK_SESSION_S seconds.
+ * Sessions: a one-time key and a nonce, good for one attempt within two minutes, or for init, where
+ * several operators take their time, half an hour.
  * Several operators may be under way at once; when all places are taken the oldest gives way, so
  * nobody can hold them.
  */
@@ -108,10 +109,11 @@ status session_take(struct keeper *k, enum session_purpose purpose, const struct
                     const struct id *slot, struct session *ret_session, struct err *e)
 {
     struct session *place = find(k, id);
+    uint64_t limit_s = purpose == SESSION_INIT ? INIT_SESSION_S : UNLOCK_SESSION_S;
 
     if (place == NULL || place->request.purpose != purpose)
         return fail(e, CONFLICT, "no such session", 0);
-    if (keeper_monotonic(k) - place->since_us > UNLOCK_SESSION_S * SECOND_US) {
+    if (keeper_monotonic(k) - place->since_us > limit_s * SECOND_US) {
         session_clear(place);
         return fail(e, CONFLICT, "the session is over", 0);
     }

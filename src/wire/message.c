@@ -67,6 +67,7 @@ void wire_put_hello(struct out *o, const struct wire_hello *m)
     out_u8(o, m->holders);
     out_u8(o, m->cards_used);
     out_u8(o, m->lock_due);
+    out_u8(o, m->rekey);
     out_u32(o, m->rekey_done);
     out_u32(o, m->rekey_total);
 }
@@ -91,6 +92,7 @@ void wire_get_hello(struct in *i, struct wire_hello *m)
     m->holders = in_u8(i);
     m->cards_used = in_u8(i);
     m->lock_due = in_u8(i);
+    m->rekey = in_u8(i);
     m->rekey_done = in_u32(i);
     m->rekey_total = in_u32(i);
     if (m->state > KEEPER_BROKEN || m->heads_loaded > 1 || m->batch_pending > 1 ||

@@ -1,0 +1,31 @@
+/*
+ * A privileged operation from the command line: proposed, approved with the hardware key that is
+ * here, waited for until the others have approved and what it started is done.
+ */
+#ifndef CLI_OPERATION_H
+#define CLI_OPERATION_H
+
+#include <jansson.h>
+
+#include "wire/operation.h"
+
+struct cli;
+
+/*
+ * Posts body (taken). meant: the same, as this side means it, without its id: what the vault asks to
+ * have signed must say exactly that. *ret_done: the operation as it is at the end, with its result;
+ * its state is "pending" if --no-wait was given or no key was at hand, which the user was told.
+ * device: the key that approves; NULL: found by looking.
+ */
+int operation_perform(struct cli *c, json_t *body, struct wire_operation *meant, const char *device,
+                      json_t **ret_done);
+bool operation_is_done(const json_t *operation);
+/* Shows the operation as JSON, or says text. */
+int operation_tell(const struct cli *c, const json_t *operation, const char *text);
+
+/* Ids by name, for meant. EXIT_ABSENT. */
+int operation_tenant(struct cli *c, const char *tenant, struct id *ret_id);
+int operation_engagement(struct cli *c, const char *tenant, const char *name, struct id *ret_id);
+int operation_gateway(struct cli *c, const char *name, struct id *ret_id);
+
+#endif
