@@ -17,7 +17,7 @@
 
 #define NEW_SUFFIX  ".new"
 #define NAME_LENGTH 32
-#define WIPE_CHUNK  16384
+#define WIPE_CHUNK  65536
 
 static status dir_check(int fd, struct err *e)
 {

@@ -14,6 +14,7 @@
 
 #define SECTOR      512
 #define SECTORS_MAX 4096
+#define FILES_MAX   4
 
 enum fault { FAULT_NONE, FAULT_KILL, FAULT_POWER, FAULT_EIO, FAULT_ENOSPC };
 
@@ -29,12 +30,21 @@ static struct {
         uint8_t before[SECTOR];
     } unsynced[SECTORS_MAX];
     size_t unsynced_count;
-    char trace[64]; /* w and s: writes and syncs so far, while no fault is on */
+    char trace[64]; /* calls so far, while no fault is on: see faults_trace */
     size_t trace_length;
     void (*on_sync)(void);
-    off_t size_before; /* of the file when it last was synced; -1: not changed */
-    int size_fd;
-} faults = { .size_before = -1 };
+    struct {
+        int fd;
+        off_t before; /* when it last was synced */
+    } sizes[FILES_MAX];
+    size_t size_count;
+    struct {
+        int dir_fd;
+        char one[RIG_PATH_SIZE];
+        char other[RIG_PATH_SIZE];
+    } exchange; /* of names, and the directory not synced since */
+    bool exchanged;
+} faults;
 
 ssize_t __real_pwrite(int fd, const void *p, size_t n, off_t at);
 int __real_fdatasync(int fd);
@@ -57,7 +67,7 @@ static uint64_t faults_random(void)
     return faults.random;
 }
 
-/* What a power cut does to writes that were not synced. */
+/* What a power cut does to what was not synced. */
 static void faults_lose(void)
 {
     /* Latest first, so that a sector written twice may keep its older content. */
@@ -68,8 +78,13 @@ static void faults_lose(void)
                                 faults.unsynced[faults.unsynced_count].before, SECTOR,
                                 faults.unsynced[faults.unsynced_count].at);
     }
-    if (faults.fault == FAULT_POWER && faults.size_before >= 0 && faults_random() % 2 == 0)
-        (void)__real_ftruncate(faults.size_fd, faults.size_before);
+    for (size_t i = 0; faults.fault == FAULT_POWER && i < faults.size_count; i++) {
+        if (faults_random() % 2 == 0)
+            (void)__real_ftruncate(faults.sizes[i].fd, faults.sizes[i].before);
+    }
+    if (faults.fault == FAULT_POWER && faults.exchanged && faults_random() % 2 == 0)
+        (void)__real_renameat2(faults.exchange.dir_fd, faults.exchange.one, faults.exchange.dir_fd,
+                               faults.exchange.other, RENAME_EXCHANGE);
 }
 
 static void faults_die(void)
@@ -89,6 +104,7 @@ static bool faults_hit(bool power_too)
     return faults.fault != FAULT_POWER;
 }
 
+/* w write, s sync, t truncate, x exchange of names, d sync of the directory */
 static void faults_trace(char what)
 {
     if (faults.fault == FAULT_NONE && faults.trace_length < sizeof(faults.trace) - 1)
@@ -99,10 +115,31 @@ static void faults_note_size(int fd)
 {
     struct stat st;
 
-    if (faults.size_before < 0 && fstat(fd, &st) == 0) {
-        faults.size_before = st.st_size;
-        faults.size_fd = fd;
+    for (size_t i = 0; i < faults.size_count; i++) {
+        if (faults.sizes[i].fd == fd)
+            return;
     }
+    if (faults.size_count == FILES_MAX || fstat(fd, &st) != 0)
+        abort();
+    faults.sizes[faults.size_count].fd = fd;
+    faults.sizes[faults.size_count++].before = st.st_size;
+}
+
+/* This file is durable as it is. */
+static void faults_settle(int fd)
+{
+    size_t sectors = 0, sizes = 0;
+
+    for (size_t i = 0; i < faults.unsynced_count; i++) {
+        if (faults.unsynced[i].fd != fd)
+            faults.unsynced[sectors++] = faults.unsynced[i];
+    }
+    faults.unsynced_count = sectors;
+    for (size_t i = 0; i < faults.size_count; i++) {
+        if (faults.sizes[i].fd != fd)
+            faults.sizes[sizes++] = faults.sizes[i];
+    }
+    faults.size_count = sizes;
 }
 
 ssize_t __wrap_pwrite(int fd, const void *p, size_t n, off_t at)
@@ -134,8 +171,7 @@ int __wrap_fdatasync(int fd)
     faults_trace('s');
     if (faults_hit(false))
         return -1;
-    faults.unsynced_count = 0;
-    faults.size_before = -1;
+    faults_settle(fd);
     if (faults.on_sync != NULL)
         faults.on_sync();
     return __real_fdatasync(fd);
@@ -143,12 +179,20 @@ int __wrap_fdatasync(int fd)
 
 int __wrap_fsync(int fd)
 {
-    return faults_hit(false) ? -1 : __real_fsync(fd);
+    faults_trace('d');
+    if (faults_hit(false))
+        return -1;
+    faults.exchanged = false;
+    return __real_fsync(fd);
 }
 
 int __wrap_ftruncate(int fd, off_t size)
 {
-    return faults_hit(false) ? -1 : __real_ftruncate(fd, size);
+    faults_trace('t');
+    if (faults_hit(false))
+        return -1;
+    faults_note_size(fd);
+    return __real_ftruncate(fd, size);
 }
 
 int __wrap_fallocate(int fd, int mode, off_t at, off_t n)
@@ -163,7 +207,16 @@ int __wrap_fallocate(int fd, int mode, off_t at, off_t n)
 
 int __wrap_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
 {
-    return faults_hit(false) ? -1 : __real_renameat2(from_dir, from, to_dir, to, flags);
+    if (flags != RENAME_EXCHANGE)
+        return faults_hit(false) ? -1 : __real_renameat2(from_dir, from, to_dir, to, flags);
+    faults_trace('x');
+    if (faults_hit(false))
+        return -1;
+    faults.exchange.dir_fd = from_dir;
+    snprintf(faults.exchange.one, RIG_PATH_SIZE, "%s", from);
+    snprintf(faults.exchange.other, RIG_PATH_SIZE, "%s", to);
+    faults.exchanged = true;
+    return __real_renameat2(from_dir, from, to_dir, to, flags);
 }
 
 static void faults_arm(enum fault fault, unsigned at, uint64_t seed)
@@ -173,7 +226,8 @@ static void faults_arm(enum fault fault, unsigned at, uint64_t seed)
     faults.calls = 0;
     faults.random = seed * UINT64_C(0x9E3779B97F4A7C15) + 88172645463325252U;
     faults.unsynced_count = 0;
-    faults.size_before = -1;
+    faults.size_count = 0;
+    faults.exchanged = false;
 }
 
 static void faults_disarm(void)

@@ -102,7 +102,7 @@ static inline struct cell rig_cell(uint8_t type, uint32_t n, uint32_t salt)
                          .version = 1,
                          .created_us = 1000 + salt };
 
-    if (type == CELL_ENGAGEMENT)
+    if (type == CELL_ENGAGEMENT || type == CELL_REKEY)
         cell.due_us = salt;
     else
         rig_value(n, salt, cell.sealed);
