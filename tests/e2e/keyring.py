@@ -19,7 +19,7 @@ SUPER_SIZE, SLOT_SIZE, SLOT_PLACES, CELL_SIZE = 4096, 2048, 66, 256
 SLOTS_AT = 2 * SUPER_SIZE
 CELLS_AT = SLOTS_AT + SLOT_PLACES * SLOT_SIZE
 RECOVERY = 2
-SEED, DATA_KEY, ENGAGEMENT, SYSTEM, TOMBSTONE = 1, 2, 3, 4, 0xFE
+SEED, DATA_KEY, ENGAGEMENT, SYSTEM, REKEY, TOMBSTONE = 1, 2, 3, 4, 5, 0xFE
 SYSTEM_NAMES = {1: "database key", 2: "ledger seed", 3: "intake private key", 4: "CA private key", 5: "audit root"}
 
 
@@ -50,7 +50,8 @@ class Slot:
     def __init__(self, data):
         f = Fields(data)
         self.live = f.number(1) == 1
-        f.raw(1 + 8)
+        form, _ = f.number(1), f.number(8)
+        assert not self.live or form == 2
         self.id, self.kind, self.verified = f.raw(16), f.number(1), f.number(1)
         self.x, self.used = f.number(1), f.number(1)
         self.generation, self.epoch = f.number(4), f.number(4)

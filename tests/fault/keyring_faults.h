@@ -44,6 +44,7 @@ static struct {
         char other[RIG_PATH_SIZE];
     } exchange; /* of names, and the directory not synced since */
     bool exchanged;
+    bool no_exchange; /* a file system that does not know it */
 } faults;
 
 ssize_t __real_pwrite(int fd, const void *p, size_t n, off_t at);
@@ -210,7 +211,8 @@ int __wrap_renameat2(int from_dir, const char *from, int to_dir, const char *to,
     if (flags != RENAME_EXCHANGE)
         return faults_hit(false) ? -1 : __real_renameat2(from_dir, from, to_dir, to, flags);
     faults_trace('x');
-    if (faults_hit(false))
+    errno = EINVAL;
+    if (faults.no_exchange || faults_hit(false))
         return -1;
     faults.exchange.dir_fd = from_dir;
     snprintf(faults.exchange.one, RIG_PATH_SIZE, "%s", from);

@@ -457,6 +457,34 @@ static void a_succession_is_eight_steps(void **state)
     rig_dir_remove(s.dir);
 }
 
+static void where_names_cannot_be_exchanged_nothing_changes(void **state)
+{
+    struct stage s;
+    pid_t pid;
+
+    (void)state;
+    stage_init(&s, "keyring");
+    base_make(&s);
+    pid = fork();
+    if (pid == 0) {
+        struct try t = try_on(&s);
+
+        expect_ok(keyring_open(t.r.dir, false, &t.r.k, &t.r.e), &t.r.e);
+        expect_ok(keyring_authenticate(t.r.k, t.r.key, &t.r.e), &t.r.e);
+        faults.no_exchange = true;
+        expect_that(all(&t, NULL) == LIMIT);
+        keyring_abandon(t.r.k, &t.next);
+        expect_that(size_of(t.spare) == 0);
+        check_content(&t, false);
+        expect_ok(keyring_anchor(t.r.k, 0, &t.r.e), &t.r.e);
+        expect_that(!open_one(&t));
+        rig_shut(&t.r);
+        _exit(CHILD_DONE);
+    }
+    assert_int_equal(child_wait(pid), CHILD_DONE);
+    rig_dir_remove(s.dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -466,6 +494,7 @@ int main(void)
         cmocka_unit_test(on_a_full_disk_it_is_the_old_or_the_new),
         cmocka_unit_test(opening_afterwards_may_be_interrupted_as_well),
         cmocka_unit_test(a_succession_is_eight_steps),
+        cmocka_unit_test(where_names_cannot_be_exchanged_nothing_changes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,8 +4,9 @@
 static bool same(const struct slot *a, const struct slot *b)
 {
     return id_same(&a->id, &b->id) && a->kind == b->kind &&
-           a->user_verification == b->user_verification && a->generation == b->generation &&
-           a->epoch == b->epoch && span_same(SPAN(a->label), SPAN(b->label)) &&
+           a->user_verification == b->user_verification && a->x == b->x && a->used == b->used &&
+           a->generation == b->generation && a->epoch == b->epoch &&
+           span_same(SPAN(a->label), SPAN(b->label)) &&
            span_same(SPAN(a->aaguid), SPAN(b->aaguid)) &&
            a->credential_id_length == b->credential_id_length &&
            span_same(SPAN(a->credential_id), SPAN(b->credential_id)) &&
@@ -49,6 +50,9 @@ static void a_slot_comes_back_as_it_was_put(void **state)
         slot.aaguid[i / 2] = (uint8_t)(i + 5);
     }
     slot.kind = SLOT_RECOVERY;
+    slot.x = 255;
+    slot.used = 1;
+    slot.epoch = 0;
     assert_ok(keyring_put_slot(r.k, &slot, &r.e), &r.e);
     for (int pass = 0; pass < 2; pass++) {
         assert_ok(keyring_slot(r.k, &slot.id, &got, &r.e), &r.e);
@@ -137,6 +141,12 @@ static void a_senseless_slot_is_refused(void **state)
     assert_status(keyring_put_slot(r.k, &slot, NULL), BAD_INPUT);
     slot = rig_slot(9, 1);
     slot.credential_id_length = LIMIT_CREDENTIAL_ID + 1;
+    assert_status(keyring_put_slot(r.k, &slot, NULL), BAD_INPUT);
+    slot = rig_slot(9, 1);
+    slot.x = 0;
+    assert_status(keyring_put_slot(r.k, &slot, NULL), BAD_INPUT);
+    slot = rig_slot(9, 1);
+    slot.used = 2;
     assert_status(keyring_put_slot(r.k, &slot, NULL), BAD_INPUT);
     slot = rig_slot(9, 1);
     slot.label[SLOT_LABEL] = 'x';

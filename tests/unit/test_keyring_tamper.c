@@ -145,8 +145,8 @@ static void a_flipped_byte_in_a_slot_is_refused(void **state)
     rig_make(&r, 2, 2);
     rig_shut(&r);
     fd = file_open(&r);
-    for (size_t at = 0; at < SLOT_SIZE; at++)
-        assert_status(verdict_of_flip(&r, fd, RIG_SLOTS_AT + SLOT_SIZE + at), CORRUPT);
+    for (size_t at = 0; at < 2 * SLOT_SIZE; at++)
+        assert_status(verdict_of_flip(&r, fd, RIG_SLOTS_AT + at), CORRUPT);
     assert_status(verdict(&r), OK);
     close(fd);
     rig_end(&r);
@@ -161,7 +161,8 @@ static void a_forged_slot_is_refused(void **state)
     rig_make(&r, 2, 2);
     rig_shut(&r);
     fd = file_open(&r);
-    for (size_t at = 0; at < 1984; at += 5) {
+    /* Every byte of the small fields: state, format, seq, id, kind, verification, x, used, ... */
+    for (size_t at = 0; at < 1984; at += at < 64 ? 1 : 5) {
         uint8_t old, flipped;
 
         get(fd, RIG_SLOTS_AT + at, &old, 1);
@@ -177,22 +178,25 @@ static void a_forged_slot_is_refused(void **state)
     rig_end(&r);
 }
 
-static void a_flipped_byte_in_a_cell_is_refused(void **state)
+static void a_flipped_byte_in_a_cell_of_any_type_is_refused(void **state)
 {
     struct rig r;
-    size_t cell_at;
     int fd;
 
     (void)state;
-    rig_make(&r, 1, 3);
+    rig_make(&r, 1, 0);
+    for (uint8_t type = CELL_TENANT_SEED; type <= CELL_REKEY; type++)
+        rig_put(&r, type, type, 1);
+    rig_commit(&r);
+    assert_ok(keyring_anchor(r.k, 1, &r.e), &r.e);
     rig_shut(&r);
-    cell_at = rig_cell_at(r.file, 2, 1);
     fd = file_open(&r);
-    for (size_t at = 0; at < CELL_SIZE; at++)
-        assert_status(verdict_of_flip(&r, fd, cell_at + at), CORRUPT);
+    for (size_t at = 0; at < (size_t)CELL_REKEY * CELL_SIZE; at++)
+        assert_status(verdict_of_flip(&r, fd, RIG_CELLS_AT + at), CORRUPT);
     /* Nothing was touched while the verdict was bad: mended, it is as before. */
     assert_status(verdict(&r), OK);
-    assert_int_equal(rig_salt(r.k, CELL_DATA_KEY, 2), 1);
+    for (uint8_t type = CELL_TENANT_SEED; type <= CELL_REKEY; type++)
+        assert_int_equal(rig_salt(r.k, type, type), 1);
     close(fd);
     rig_end(&r);
 }
@@ -453,7 +457,7 @@ int main(void)
         cmocka_unit_test(a_forged_superblock_is_refused),
         cmocka_unit_test(a_flipped_byte_in_a_slot_is_refused),
         cmocka_unit_test(a_forged_slot_is_refused),
-        cmocka_unit_test(a_flipped_byte_in_a_cell_is_refused),
+        cmocka_unit_test(a_flipped_byte_in_a_cell_of_any_type_is_refused),
         cmocka_unit_test(a_forged_cell_is_refused),
         cmocka_unit_test(a_damaged_cell_that_was_never_anchored_is_a_scar),
         cmocka_unit_test(two_swapped_cells_are_refused),
