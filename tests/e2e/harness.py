@@ -196,6 +196,8 @@ class Vault:
         self.config, self.log_path = self.base / "strongroom.conf", self.base / "daemon.log"
         self.port = free_port()
         self.settings = {
+            # Tests that are about something else grant without a touch; the default is tested where it matters.
+            "grant_step_up": "no",
             "data_dir": self.data, "socket": self.socket, "listen": f"127.0.0.1:{self.port}", "region": "eu",
             **({"user": SERVICE_USER} if os.geteuid() == 0 else {}),
             **({} if has_landlock() else {"landlock_optional": "yes"}), **settings}

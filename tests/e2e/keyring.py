@@ -20,7 +20,8 @@ SLOTS_AT = 2 * SUPER_SIZE
 CELLS_AT = SLOTS_AT + SLOT_PLACES * SLOT_SIZE
 RECOVERY = 2
 SEED, DATA_KEY, ENGAGEMENT, SYSTEM, REKEY, TOMBSTONE = 1, 2, 3, 4, 5, 0xFE
-SYSTEM_NAMES = {1: "database key", 2: "ledger seed", 3: "intake private key", 4: "CA private key", 5: "audit root"}
+SYSTEM_NAMES = {1: "database key", 2: "ledger seed", 3: "intake private key", 4: "CA private key", 5: "audit root",
+                6: "lease MAC key", 7: "head MAC key", 8: "next database key"}
 
 
 class Fields:
@@ -104,7 +105,7 @@ class Keyring:
         assert derive(root, "root-check", [info.vault, u32(info.epoch)], 32) == info.root_check
         keys = {"root key": root}
         for purpose, regional in [("tenant-root", True), ("seed-wrap", True), ("system-wrap", False),
-                                  ("keyring-mac", False), ("lease-mac", False), ("head-mac", False)]:
+                                  ("keyring-mac", False)]:
             keys[purpose] = derive(
                 root, purpose, [info.vault] + [info.region] * regional + [u32(info.epoch)], 32)
         for cell in self.of(SYSTEM):

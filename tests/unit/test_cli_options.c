@@ -66,9 +66,9 @@ static void grants_are_collected(void **state)
 
     (void)state;
     assert_int_equal(PARSE(&o, "--grant", "a/b", "--grant=c/*"), EXIT_DONE);
-    assert_int_equal(o.grant_count, 2);
-    assert_string_equal(o.grants[0], "a/b");
-    assert_string_equal(o.grants[1], "c/*");
+    assert_int_equal(o.grants.count, 2);
+    assert_string_equal(o.grants.value[0], "a/b");
+    assert_string_equal(o.grants.value[1], "c/*");
 }
 
 static void numbers_are_bounded(void **state)
