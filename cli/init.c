@@ -125,7 +125,7 @@ static int use_key(struct cli *c, struct birth *b)
 
     if (code == EXIT_DONE) {
         say("The hardware key asks for its PIN and for two touches: one enrols it, one opens.");
-        code = touch_enrol(&t, cli_option(c, OPT_OPERATOR), &b->credential);
+        code = touch_enrol(&t, cli_option(c, OPT_OPERATOR), NULL, 0, &b->credential);
     }
     /* Only now: a session does not wait for a slow first touch. */
     if (code == EXIT_DONE)

@@ -80,7 +80,7 @@ static int find_slot(const struct cli *c, struct touch *t, const json_t *slots,
             continue;
         if (!slot_credential(slot, ret_credential))
             return reply_report("slot");
-        if (fido_has(t->device, ret_credential)) {
+        if (fido_has(t->device, ret_credential) == FIDO_YES) {
             *ret_slot = slot;
             return EXIT_DONE;
         }
