@@ -84,6 +84,8 @@ static int report_key(const struct err *e)
         return report(EXIT_AUTHENTICATOR, "cancelled; nothing was changed");
     if (tries >= 0)
         return report(EXIT_AUTHENTICATOR, "hardware key: %s (%d tries left)", e->why, tries);
+    if (strcmp(e->why, FIDO_ENROLLED) == 0)
+        return report(EXIT_CONFLICT, "hardware key: %s", e->why);
     if (e->code == BUG)
         return report(EXIT_AUTHENTICATOR, "hardware key: %s (%lld)", e->why, (long long)e->detail);
     return report(EXIT_AUTHENTICATOR, "hardware key: %s", e->why);

@@ -38,6 +38,8 @@ struct fido_assertion {
 int fido_tries_left(const struct err *e);
 /* DENIED without a verdict on the PIN: the same call may be made once more and asks anew. */
 #define FIDO_REFUSED_PROOF "The key refused the PIN proof; try once more."
+/* CONFLICT for a person who takes the wrong key. */
+#define FIDO_ENROLLED "This key is already enrolled."
 
 struct fido_device;
 
@@ -89,8 +91,8 @@ void fido_device_cleanup(struct fido_device **d);
 
 /* Makes a credential (one touch). user: operator name. exclude: credentials of the same vault, of
  * which this key may have none; those beyond what the key takes in one request count only if it
- * answers silently. CONFLICT (enrolled already, or in use), DENIED (cancelled or refused too), LIMIT
- * (nobody touched in time), NOT_FOUND (unplugged), IO, each with a sentence for the user. An
+ * answers silently. CONFLICT (enrolled already, or in use), DENIED (cancelled or refused too),
+ * LIMIT (nobody touched in time), NOT_FOUND (unplugged), IO, each with a sentence for the user. An
  * enrolment counts only after a fido_assert with the credential: some keys sign nothing before. The
  * PIN is asked once a device and kept until fido_close, unless the key refuses it. */
 MUST_CHECK status fido_enrol(struct fido_device *d, const char *user,

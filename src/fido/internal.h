@@ -52,8 +52,8 @@ typedef int (*fido_request_fn)(fido_dev_t *dev, void *object, const char *pin);
 int fido_device_ask(struct fido_device *d, int timeout_ms, fido_request_fn request, void *object,
                     const char *pin);
 /* The parts of that, for a talk with several: all signals but faults are held back and the mask
- * before goes to *ret_mask; the handle is made ready, FIDO_OK or a result code; whatever the key does
- * is cancelled and the handle closed; a moment passes. */
+ * before goes to *ret_mask; the handle is made ready, FIDO_OK or a result code; whatever the key
+ * does is cancelled and the handle closed; a moment passes. */
 void fido_device_hold(sigset_t *ret_mask);
 int fido_device_ready(struct fido_device *d, int timeout_ms, const sigset_t *mask);
 void fido_device_drop(struct fido_device *d);
