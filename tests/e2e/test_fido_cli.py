@@ -90,7 +90,7 @@ def init(vault, *options, deviations=(), device=None, **more):
     # on its use by others
     ("answer=make:0x06", IN_USE, AUTHENTICATOR),
     ("answer=make:0x30", IN_USE, AUTHENTICATOR),
-    ("answer=get:0x29", IN_USE, AUTHENTICATOR),
+    ("answer=get:0x24", IN_USE, AUTHENTICATOR),
     # on the answer
     ("bad-signature", "The answer does not come from the enrolled key or lacks verification.", AUTHENTICATOR),
     ("short-secret", "The key did not deliver the secret.", AUTHENTICATOR),
