@@ -44,23 +44,31 @@ void fido_device_hold(sigset_t *ret_mask)
     pthread_sigmask(SIG_SETMASK, &all, ret_mask);
 }
 
-/* What is let in while the library waits: what stops the program, unless the caller blocked it. */
+/* What is held back while the library waits: all but what stops the program, unless the caller
+ * blocked that too. */
+static void all_but_stopping(const sigset_t *mask, sigset_t *ret_waiting)
+{
+    sigfillset(ret_waiting);
+    for (size_t i = 0; i < sizeof stopping / sizeof *stopping; i++)
+        if (sigismember(mask, stopping[i]) == 0)
+            sigdelset(ret_waiting, stopping[i]);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        sigdelset(ret_waiting, faults[i]);
+}
+
 static void let_in_stopping(fido_dev_t *dev, const sigset_t *mask)
 {
     sigset_t waiting;
 
-    sigfillset(&waiting);
-    for (size_t i = 0; i < sizeof stopping / sizeof *stopping; i++)
-        if (sigismember(mask, stopping[i]) == 0)
-            sigdelset(&waiting, stopping[i]);
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
-        sigdelset(&waiting, faults[i]);
+    all_but_stopping(mask, &waiting);
     fido_dev_set_sigmask(dev, &waiting);
 }
 
-/* FIDO_OK or CODE_NO_KEY. */
-static int connect_once(struct fido_device *d)
+/* FIDO_OK or CODE_NO_KEY. The library may wait here for a lock, up to 21 s, and for an answer, and
+ * knows no mask yet; nothing is under way that a signal could spoil but the open itself. */
+static int connect_once(struct fido_device *d, const sigset_t *mask)
 {
+    sigset_t waiting;
     bool ours;
 
     fido_init(FIDO_DISABLE_U2F_FALLBACK);
@@ -69,7 +77,10 @@ static int connect_once(struct fido_device *d)
         return CODE_NO_KEY;
     /* Before the open: a device that is no key would be waited for without end. */
     fido_dev_set_timeout(d->dev, OPEN_MS);
+    all_but_stopping(mask, &waiting);
+    pthread_sigmask(SIG_SETMASK, &waiting, NULL);
     ours = fido_dev_open(d->dev, d->path) == FIDO_OK && fido_dev_is_fido2(d->dev);
+    fido_device_hold(NULL);
     if (!ours)
         disconnect(d);
     return ours ? FIDO_OK : CODE_NO_KEY;
@@ -81,23 +92,26 @@ void fido_device_rest(void)
 }
 
 /* After a cancel some keys are busy for a moment, even for the first question of an open. */
-static int connect_patiently(struct fido_device *d)
+static int connect_patiently(struct fido_device *d, const sigset_t *mask)
 {
     uint64_t until_us = clock_monotonic_us() + BUSY_US;
-    int code = connect_once(d);
+    int code = connect_once(d, mask);
 
-    while (code != FIDO_OK && clock_monotonic_us() < until_us) {
+    while (code != FIDO_OK && !fido_cancelled(&d->ui) && clock_monotonic_us() < until_us) {
         fido_device_rest();
-        code = connect_once(d);
+        code = connect_once(d, mask);
     }
     return code;
 }
 
 /* Why a key that was there cannot be opened again. */
-static int reconnect(struct fido_device *d)
+static int reconnect(struct fido_device *d, const sigset_t *mask)
 {
     switch (fido_path_check(d->path, NULL, NULL)) {
-    case OK: return connect_patiently(d) == FIDO_OK ? FIDO_OK : CODE_SILENT;
+    case OK:
+        if (connect_patiently(d, mask) == FIDO_OK)
+            return FIDO_OK;
+        return fido_cancelled(&d->ui) ? FIDO_ERR_KEEPALIVE_CANCEL : CODE_SILENT;
     case NOT_FOUND: return CODE_REMOVED;
     case CONFLICT: return FIDO_ERR_CHANNEL_BUSY;
     default: return CODE_SILENT;
@@ -164,7 +178,7 @@ static status open_path(struct fido_device *d, bool patient, struct err *e)
     if (st != OK)
         return st;
     fido_device_hold(&mask);
-    code = connect_patiently(d);
+    code = connect_patiently(d, &mask);
     if (code == FIDO_OK) {
         let_in_stopping(d->dev, &mask);
         code = examine(d);
@@ -240,7 +254,7 @@ static bool broken(int code)
 
 int fido_device_ready(struct fido_device *d, int timeout_ms, const sigset_t *mask)
 {
-    int code = d->dev != NULL ? FIDO_OK : reconnect(d);
+    int code = d->dev != NULL ? FIDO_OK : reconnect(d, mask);
 
     if (code != FIDO_OK)
         return code;

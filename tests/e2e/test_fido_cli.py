@@ -141,6 +141,7 @@ def when_it_blinks(key, act):
 
 def interrupted(vault, act):
     vault.authenticator.control("touch never")
+    vault.authenticator.forget()
     began = time.monotonic()
     done = init(vault, answers=[("pin", PIN)], on_prompt=when_it_blinks(vault.authenticator, act), expect=None)
     assert time.monotonic() - began < 10 * SLOW

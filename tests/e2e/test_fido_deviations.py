@@ -22,6 +22,7 @@ class Good:
 
     def deviate(self, *deviations):
         assert self.process.control("\n".join(["touch now", f"deviate {' '.join(deviations)}"])) == "ok"
+        self.process.forget()
 
     def enrol(self, *exclude):
         return tool("enrol", self.path, HASH, *exclude)

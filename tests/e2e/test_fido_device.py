@@ -7,6 +7,7 @@ import secrets
 import signal
 import subprocess
 import time
+import tty
 from contextlib import contextmanager
 
 import pytest
@@ -295,6 +296,22 @@ def test_a_terminal_where_nobody_answers_is_no_key():
         assert refused(answer, "io", "No FIDO2 security key answers there.")
         assert time.monotonic() - began < 15 * SLOW
     finally:
+        os.close(master)
+        os.close(slave)
+
+
+def test_waiting_for_an_answer_that_never_comes_can_be_interrupted():
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    process = subprocess.Popen([TOOL, "open", os.ttyname(slave)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert os.read(master, 65)
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        assert refused(Answer(1, process.communicate(timeout=PATIENCE)[0]), "denied", "Cancelled.")
+        assert time.monotonic() - began < 3 * SLOW
+    finally:
+        process.kill()
         os.close(master)
         os.close(slave)
 
