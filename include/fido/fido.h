@@ -76,7 +76,7 @@ MUST_CHECK status fido_list(struct fido_key ret_keys[static FIDO_KEYS_MAX], size
 /* Opens the authenticator at path, or with NULL the only one plugged in, or among several the one
  * that is touched. The reasons why a device cannot be used are found out (absent, no permission, in
  * use, no FIDO2, no hmac-secret, no PIN) and said in e. A key that another program uses is waited
- * for, 10 s at most, and the user is told. ui is copied. NOT_FOUND, DENIED, CONFLICT, LIMIT (nobody
+ * for, 6 s at most, and the user is told. ui is copied. NOT_FOUND, DENIED, CONFLICT, LIMIT (nobody
  * touched), IO. */
 MUST_CHECK status fido_open(const char *path, const struct fido_ui *ui,
                             struct fido_device **ret_device, struct err *e);

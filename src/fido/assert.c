@@ -179,7 +179,9 @@ status fido_find(struct fido_device *d, const struct fido_credential *credential
 
         if (assertion == NULL || fido_assert_set_uv(assertion, FIDO_OPT_TRUE) != FIDO_OK)
             return fail(e, BUG, "cannot fill an assertion", 0);
-        st = fido_user_run(d, get, assertion, NULL, &problem);
+        /* Some keys want a touch for everything. */
+        st = fido_user_run(d, get, assertion, i == 0 ? "Touch your key if it blinks" : NULL,
+                           &problem);
         if (st == OK && proves(assertion, &credentials[i], SPAN(hash), verified)) {
             *ret_index = i;
             return OK;

@@ -64,12 +64,13 @@ static void let_in_stopping(fido_dev_t *dev, const sigset_t *mask)
     fido_dev_set_sigmask(dev, &waiting);
 }
 
-/* FIDO_OK or CODE_NO_KEY. The library may wait here for a lock, up to 21 s, and for an answer, and
- * knows no mask yet; nothing is under way that a signal could spoil but the open itself. */
+/* FIDO_OK, CODE_NO_KEY (U2F only) or CODE_SILENT. The library may wait here for a lock, up to 21 s,
+ * and for an answer, and knows no mask yet: signals that stop the program come at any time, and
+ * spoil nothing but the open. */
 static int connect_once(struct fido_device *d, const sigset_t *mask)
 {
+    int code = CODE_NO_KEY;
     sigset_t waiting;
-    bool ours;
 
     fido_init(FIDO_DISABLE_U2F_FALLBACK);
     d->dev = fido_dev_new();
@@ -79,11 +80,14 @@ static int connect_once(struct fido_device *d, const sigset_t *mask)
     fido_dev_set_timeout(d->dev, OPEN_MS);
     all_but_stopping(mask, &waiting);
     pthread_sigmask(SIG_SETMASK, &waiting, NULL);
-    ours = fido_dev_open(d->dev, d->path) == FIDO_OK && fido_dev_is_fido2(d->dev);
+    if (fido_dev_open(d->dev, d->path) != FIDO_OK)
+        code = CODE_SILENT;
+    else if (fido_dev_is_fido2(d->dev))
+        code = FIDO_OK;
     fido_device_hold(NULL);
-    if (!ours)
+    if (code != FIDO_OK)
         disconnect(d);
-    return ours ? FIDO_OK : CODE_NO_KEY;
+    return code;
 }
 
 void fido_device_rest(void)
@@ -97,7 +101,7 @@ static int connect_patiently(struct fido_device *d, const sigset_t *mask)
     uint64_t until_us = clock_monotonic_us() + BUSY_US;
     int code = connect_once(d, mask);
 
-    while (code != FIDO_OK && !fido_cancelled(&d->ui) && clock_monotonic_us() < until_us) {
+    while (code == CODE_SILENT && !fido_cancelled(&d->ui) && clock_monotonic_us() < until_us) {
         fido_device_rest();
         code = connect_once(d, mask);
     }
@@ -152,9 +156,13 @@ static int examine(struct fido_device *d)
         d->has_pin = fido_dev_has_pin(d->dev);
         d->has_uv = fido_dev_has_uv(d->dev);
         d->protects = lists(extensions, count, "credProtect");
+        /* A key that does not tell takes one for sure, and messages of 1024 bytes. */
         d->list_max = (size_t)fido_cbor_info_maxcredcntlst(info);
         if (d->list_max == 0)
-            d->list_max = 1; /* a key that does not tell takes one for sure */
+            d->list_max = 1;
+        d->message_max = (size_t)fido_cbor_info_maxmsgsiz(info);
+        if (d->message_max == 0)
+            d->message_max = 1024;
         if (!lists(extensions, count, "hmac-secret"))
             code = FIDO_ERR_UNSUPPORTED_EXTENSION;
         else if (!lists_es256(info))
@@ -188,11 +196,12 @@ static status open_path(struct fido_device *d, bool patient, struct err *e)
         return OK;
     if (fido_cancelled(&d->ui))
         return fido_fail(e, FIDO_ERR_KEEPALIVE_CANCEL);
-    if (code == CODE_NO_KEY) {
+    if (code == CODE_SILENT) {
         /* Whoever took the key in between is the reason, not the key. */
         st = fido_path_check(d->path, ui, e);
         if (st != OK)
             return st;
+        code = CODE_NO_KEY;
     }
     return fido_fail(e, code);
 }

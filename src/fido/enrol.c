@@ -10,7 +10,10 @@
 #include <sys/random.h>
 
 #define USER_ID_BYTES 32
-#define FLAGS         (CTAP_AUTHDATA_USER_PRESENT | CTAP_AUTHDATA_USER_VERIFIED)
+/* Bytes of a request: all but the exclude list, and for each entry of it besides the id. */
+#define MESSAGE_REST 500
+#define LIST_ENTRY   25
+#define FLAGS        (CTAP_AUTHDATA_USER_PRESENT | CTAP_AUTHDATA_USER_VERIFIED)
 
 static int make(fido_dev_t *dev, void *object, const char *pin)
 {
@@ -91,17 +94,21 @@ static status extract(const fido_cred_t *cred, struct fido_credential *ret_crede
 static status set_exclude(struct fido_device *d, fido_cred_t *cred,
                           const struct fido_credential *exclude, size_t count, struct err *e)
 {
-    size_t named = 0;
+    size_t named = 0, bytes = MESSAGE_REST;
+    enum fido_answer answer = FIDO_NO;
 
     for (size_t i = 0; i < count; i++) {
-        switch (fido_has(d, &exclude[i])) {
-        case FIDO_YES: return fido_fail(e, FIDO_ERR_CREDENTIAL_EXCLUDED);
-        case FIDO_NO:
-        case FIDO_UNKNOWN: break;
-        }
-        if (named == d->list_max || exclude[i].id_length == 0)
+        size_t n = exclude[i].id_length;
+
+        /* Who did not answer one silent question is spared the others. */
+        if (answer == FIDO_NO)
+            answer = fido_has(d, &exclude[i]);
+        if (answer == FIDO_YES)
+            return fido_fail(e, FIDO_ERR_CREDENTIAL_EXCLUDED);
+        bytes += n + LIST_ENTRY;
+        if (named == d->list_max || bytes > d->message_max || n == 0 || n > sizeof exclude[i].id)
             continue;
-        if (fido_cred_exclude(cred, exclude[i].id, exclude[i].id_length) != FIDO_OK)
+        if (fido_cred_exclude(cred, exclude[i].id, n) != FIDO_OK)
             return fail(e, NO_MEMORY, "no memory for an exclude list", i);
         named++;
     }

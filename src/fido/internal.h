@@ -24,8 +24,9 @@ struct fido_device {
     struct fido_ui ui;
     bool has_pin;
     bool has_uv;
-    bool protects;   /* lists credProtect */
-    size_t list_max; /* credentials in one request */
+    bool protects;      /* lists credProtect */
+    size_t list_max;    /* credentials in one request */
+    size_t message_max; /* bytes of one request */
 };
 
 /* Results of ours, beside those of the library. */
@@ -71,7 +72,7 @@ MUST_CHECK status fido_find(struct fido_device *d, const struct fido_credential 
                             size_t count, size_t *ret_index, struct err *e);
 
 /* Is the device node something that may be opened as a key? One that another program uses is waited
- * for: a second, and with ui ten in which the user knows. NOT_FOUND, DENIED, CONFLICT, IO. */
+ * for: a second, and with ui five more in which the user knows. NOT_FOUND, DENIED, CONFLICT, IO. */
 MUST_CHECK status fido_path_check(const char *path, const struct fido_ui *ui, struct err *e);
 /* fido_list; sysfs_root is "/sys", but for tests. */
 MUST_CHECK status fido_path_list(const char *sysfs_root,

@@ -88,6 +88,12 @@ static status choose(const struct opened *o, const bool fits[static FIDO_KEYS_MA
             fido_say(ui, o->text[at[i]]);
         st = fido_device_choose(some, count, ui, &chosen, e);
     }
+    if (count == 1 && o->count > 1) {
+        char text[sizeof o->text[0] + 8];
+
+        snprintf(text, sizeof text, "Using %s", o->text[at[0]]);
+        fido_say(ui, text);
+    }
     *ret_index = at[chosen];
     return st;
 }
@@ -108,22 +114,19 @@ status fido_open(const char *path, const struct fido_ui *ui, struct fido_device 
     return st;
 }
 
-/* The best answer of a key, and for which credential. */
+/* The answer of a key, and for which credential. One that does not answer one silent question will
+ * not answer the others, and may take its time. */
 static enum fido_answer ask(struct fido_device *d, const struct fido_credential *credentials,
                             size_t count, size_t *ret_index)
 {
-    enum fido_answer best = FIDO_NO;
+    enum fido_answer answer = FIDO_NO;
 
     *ret_index = 0;
-    for (size_t i = 0; i < count && best != FIDO_YES; i++) {
-        enum fido_answer answer = fido_has(d, &credentials[i]);
-
-        if (answer > best) {
-            best = answer;
-            *ret_index = i;
-        }
+    for (size_t i = 0; i < count && answer == FIDO_NO; i++) {
+        answer = fido_has(d, &credentials[i]);
+        *ret_index = i;
     }
-    return best;
+    return answer;
 }
 
 status fido_open_with(const char *path, const struct fido_ui *ui,

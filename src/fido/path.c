@@ -21,7 +21,7 @@
 #define LOCK_PAUSE   ((struct timespec){ .tv_nsec = 100 * 1000 * 1000 })
 /* Some programs look at every key for a moment when one is plugged in. Others wait for a touch. */
 #define LOCK_TRIES_SILENT 10
-#define LOCK_TRIES        100
+#define LOCK_TRIES        60
 
 static status lock_wait(int fd, const struct fido_ui *ui, struct err *e)
 {

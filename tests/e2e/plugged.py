@@ -54,6 +54,13 @@ class Plugged:
     def path(self, key):
         return f"/dev/hidraw{self._first + self.keys.index(key)}"
 
+    def text(self, key):
+        """How a key is named to the user."""
+        return f"{self.path(key)} (Maker Key {key.name})"
+
+    def using(self, key):
+        return f"Using {self.text(key)}"
+
     def command(self, *words, become=""):
         links = "".join(f'ln -sfn {shlex.quote(key.path)} "$UMOCKDEV_DIR{self.path(key)}"; ' for key in self.keys)
         return ["umockdev-run", *map(str, self._options), "--", "sh", "-c", f'{links}{become}exec "$@"', "sh",

@@ -146,8 +146,9 @@ def test_among_several_keys_the_right_one_is_found_without_touch_and_pin(keys, p
     key = next(key for key in made if key.name == right).enrol()
     for other in made:
         other.control("touch never")
-    answer = tool(plug(*made), "find", "-", "aa" * 62, "bb" * 64, *key.credential)
-    assert (answer.code, answer["found"], answer.said) == (0, "1", [])
+    plugged = plug(*made)
+    answer = tool(plugged, "find", "-", "aa" * 62, "bb" * 64, *key.credential)
+    assert (answer.code, answer["found"], answer.said) == (0, "1", [plugged.using(key)])
     assert "asked" not in answer
 
 
@@ -161,16 +162,18 @@ def test_a_key_that_invents_credentials_does_not_hide_the_right_one(keys, plug):
     liar, = keys(("liar", "--deviation", "invent"))
     red, = keys("red")
     red.enrol()
-    answer = tool(plug(liar, red), "find", "-", *red.credential)
-    assert (answer["found"], answer.said) == ("0", [])
-    assert answer.code == 0
+    plugged = plug(liar, red)
+    answer = tool(plugged, "find", "-", *red.credential)
+    assert (answer["found"], answer.said) == ("0", [plugged.using(red)])
 
 
 def test_a_key_that_is_not_silent_is_asked_with_its_pin_when_no_other_fits(keys, plug):
     red, blue = keys("red", "blue")
     blue.enrol().control("deviate always-uv")
-    answer = tool(plug(red, blue), "find", "-", "aa" * 62, "bb" * 64, *blue.credential)
-    assert (answer["found"], answer["asked"], answer.said) == ("1", "8", [])
+    plugged = plug(red, blue)
+    answer = tool(plugged, "find", "-", "aa" * 62, "bb" * 64, *blue.credential)
+    assert (answer["found"], answer["asked"]) == ("1", "8")
+    assert answer.said == [plugged.using(blue), "Touch your key if it blinks"]
 
 
 def test_a_key_that_cannot_be_used_is_told_and_does_not_spoil_the_others(keys, plug):
@@ -180,7 +183,7 @@ def test_a_key_that_cannot_be_used_is_told_and_does_not_spoil_the_others(keys, p
     plugged = plug(old, red)
     answer = tool(plugged, "find", "-", *red.credential)
     assert answer["found"] == "0"
-    assert answer.said == [f"{plugged.path(old)} (Maker Key old): No FIDO2 security key answers there."]
+    assert answer.said == [f"{plugged.text(old)}: No FIDO2 security key answers there."]
 
 
 # --- chosen by touch ---------------------------------------------------------------------------------------------
@@ -293,7 +296,7 @@ def test_a_vault_is_made_with_the_key_that_is_touched_and_opened_by_the_key_that
                       "--yes", answers=[("pin", VAULT_PIN)])
     said = done.err.splitlines()
     at = said.index(CHOOSE)
-    assert said[at + 1:at + 3] == [f"{plugged.path(key)} (Maker Key {key.name})" for key in pair]
+    assert said[at + 1:at + 3] == [plugged.text(key) for key in pair]
     assert (red.touches, blue.touches) == (0, 3), "chosen, enrolled, asked"
     vault.lock()
     strongroom(vault, plugged, "unlock", answers=[("pin", VAULT_PIN)])
