@@ -17,30 +17,32 @@
 
 #define PIN_MAX 63
 
-static struct fido_device *volatile cancel_target;
 static volatile sig_atomic_t cancel_count;
 
 /* First the key is told to stop blinking; whoever insists gets the usual course. */
 static void on_signal(int number)
 {
     cancel_count++;
-    if (cancel_count > 1 || cancel_target == NULL) {
+    if (cancel_count > 1) {
         signal(number, SIG_DFL);
         raise(number);
-    } else {
-        fido_cancel(cancel_target);
     }
 }
 
-static void catch_signals(struct fido_device *device)
+static void catch_signals(bool on)
 {
-    struct sigaction action = { .sa_handler = device != NULL ? on_signal : SIG_DFL };
+    struct sigaction action = { .sa_handler = on ? on_signal : SIG_DFL };
 
-    cancel_target = device;
     cancel_count = 0;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
+}
+
+static bool on_cancelled(void *context)
+{
+    (void)context;
+    return cancel_count > 0;
 }
 
 static void on_say(void *context, const char *text)
@@ -82,18 +84,41 @@ static int report_key(const struct err *e)
         return report(EXIT_AUTHENTICATOR, "cancelled; nothing was changed");
     if (tries >= 0)
         return report(EXIT_AUTHENTICATOR, "hardware key: %s (%d tries left)", e->why, tries);
+    if (strcmp(e->why, FIDO_ENROLLED) == 0)
+        return report(EXIT_CONFLICT, "hardware key: %s", e->why);
+    if (e->code == BUG)
+        return report(EXIT_AUTHENTICATOR, "hardware key: %s (%lld)", e->why, (long long)e->detail);
     return report(EXIT_AUTHENTICATOR, "hardware key: %s", e->why);
 }
 
-int touch_open_path(struct cli *c, struct touch *t, const char *path)
+/* Whether a person who slipped may try again: not a pipe, and never without asking anew. */
+static bool may_retry(struct touch *t, struct err *e)
+{
+    bool refused = strcmp(e->why, FIDO_REFUSED_PROOF) == 0 && !t->proof_retried;
+
+    if (t->pin_stdin || cancel_count > 0 || (fido_tries_left(e) <= 0 && !refused))
+        return false;
+    t->proof_retried |= refused;
+    say("%s", e->why);
+    *e = (struct err){ 0 };
+    return true;
+}
+
+static void begin(const struct cli *c, struct touch *t)
+{
+    *t = (struct touch){ .pin_stdin = option_given(&c->options, OPT_PIN_STDIN) };
+    t->ui =
+        (struct fido_ui){ .say = on_say, .pin = on_pin, .cancelled = on_cancelled, .context = t };
+    catch_signals(true);
+}
+
+int touch_open_path(struct cli *c, struct touch *t, const char *path_or_null)
 {
     struct err e = { 0 };
 
-    *t = (struct touch){ .pin_stdin = option_given(&c->options, OPT_PIN_STDIN) };
-    t->ui = (struct fido_ui){ .say = on_say, .pin = on_pin, .context = t };
-    if (fido_open(path, &t->device, &e) != OK)
+    begin(c, t);
+    if (fido_open(path_or_null, &t->ui, &t->device, &e) != OK)
         return report_key(&e);
-    catch_signals(t->device);
     return EXIT_DONE;
 }
 
@@ -105,35 +130,22 @@ int touch_open(struct cli *c, struct touch *t)
 int touch_find(struct cli *c, struct touch *t, const struct fido_credential *credentials,
                size_t count, size_t *ret_index)
 {
-    int code = touch_open(c, t);
+    struct err e = { 0 };
+    status st;
 
-    for (size_t i = 0; code == EXIT_DONE && i < count; i++) {
-        if (fido_has(t->device, &credentials[i])) {
-            *ret_index = i;
-            return EXIT_DONE;
-        }
-    }
-    *ret_index = 0;
-    if (code != EXIT_DONE || count == 1)
-        return code;
-    return report(EXIT_AUTHENTICATOR, "this hardware key does not belong to this vault");
+    begin(c, t);
+    do
+        st = fido_open_with(cli_option(c, OPT_DEVICE), &t->ui, credentials, count, &t->device,
+                            ret_index, &e);
+    while (st != OK && may_retry(t, &e));
+    return st == OK ? EXIT_DONE : report_key(&e);
 }
 
 void touch_clear(struct touch *t)
 {
-    catch_signals(NULL);
+    catch_signals(false);
     fido_close(t->device);
     *t = (struct touch){ 0 };
-}
-
-/* Whether a person who slipped may try again: not a pipe, and never without asking anew. */
-static bool may_retry(const struct touch *t, struct err *e)
-{
-    if (t->pin_stdin || cancel_count > 0 || fido_tries_left(e) <= 0)
-        return false;
-    say("%s", e->why);
-    *e = (struct err){ 0 };
-    return true;
 }
 
 int touch_enrol(struct touch *t, const char *user, const struct fido_credential *exclude,
@@ -143,14 +155,10 @@ int touch_enrol(struct touch *t, const char *user, const struct fido_credential 
     struct err e = { 0 };
     status st;
 
-    for (size_t i = 0; i < exclude_count; i++) {
-        if (fido_has(t->device, &exclude[i]))
-            return report(EXIT_CONFLICT, "this hardware key is enrolled already");
-    }
     /* Nobody checks this signature later: the credential proves itself by the assertion. */
     random_bytes((struct mspan){ .p = fresh, .n = sizeof(fresh) });
     do
-        st = fido_enrol(t->device, &t->ui, user, SPAN(fresh), ret_credential, &e);
+        st = fido_enrol(t->device, user, SPAN(fresh), exclude, exclude_count, ret_credential, &e);
     while (st != OK && may_retry(t, &e));
     return st == OK ? EXIT_DONE : report_key(&e);
 }
@@ -162,13 +170,9 @@ int touch_assert(struct touch *t, const struct fido_credential *credential,
     struct err e = { 0 };
     status st;
 
-    /* Ctrl-C while the vault was asked counts: the key must not be made to blink after it. */
-    if (cancel_count > 0)
-        return report_key(&e);
     do
-        st = fido_assert(t->device, &t->ui, credential, SPAN(session->transcript),
-                         SPAN(session->salt), SPAN(session->salt_next), ret_assertion, ret_secrets,
-                         &e);
+        st = fido_assert(t->device, credential, SPAN(session->transcript), SPAN(session->salt),
+                         SPAN(session->salt_next), ret_assertion, ret_secrets, &e);
     while (st != OK && may_retry(t, &e));
     return st == OK ? EXIT_DONE : report_key(&e);
 }

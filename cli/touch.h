@@ -19,16 +19,20 @@ struct touch {
     struct fido_ui ui;
     bool pin_stdin;
     bool pin_read; /* standard input has been used up */
+    bool proof_retried;
 };
 
-/* --device PATH, or the only key plugged in, or the one that is touched among several. */
+/* Each opens one key; touch_clear follows, also after a failure. *t does not move in between. */
+/* --device PATH, or the only key plugged in, or among several the one that is touched. */
 int touch_open(struct cli *c, struct touch *t);
 int touch_open_path(struct cli *c, struct touch *t, const char *path_or_null);
-/* Opens the key that has one of the credentials. *ret_index: which. */
+/* The key that has one of the credentials (count > 0): --device PATH, or every key plugged in is
+ * asked silently; if several fit, the one that is touched. A key that does not answer silently is
+ * believed to have the only credential, or asked again after the PIN. */
 int touch_find(struct cli *c, struct touch *t, const struct fido_credential *credentials,
                size_t count, size_t *ret_index);
 void touch_clear(struct touch *t);
-/* exclude: what must not be on this key already. */
+/* exclude: the credentials of the vault's other slots, none of which this key may have. */
 int touch_enrol(struct touch *t, const char *user, const struct fido_credential *exclude,
                 size_t exclude_count, struct fido_credential *ret_credential);
 /* The assertion over transcript, and the two secrets (64 bytes). */

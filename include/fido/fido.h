@@ -36,49 +36,80 @@ struct fido_assertion {
 #define FIDO_WRONG_FINGER "Finger not recognised."
 /* That number, or -1 if e is about anything else. */
 int fido_tries_left(const struct err *e);
+/* DENIED without a verdict on the PIN: the same call may be made once more and asks anew. */
+#define FIDO_REFUSED_PROOF "The key refused the PIN proof; try once more."
+/* CONFLICT for a person who takes the wrong key. */
+#define FIDO_ENROLLED "This key is already enrolled."
 
 struct fido_device;
 
-/* What the user must do now; text is a literal without newline ("Touch your key"). */
+/* What the user must do or know now: one line without newline, gone after the call. It may hold
+ * text that a device gave itself as a name. */
 typedef void (*fido_say_fn)(void *context, const char *text);
 /* Asks for the PIN of the key, retries_left as the key reports them, -1 if it does not. The PIN is
  * UTF-8, 4 to 63 bytes, and belongs to the caller of this function afterwards. */
 typedef status (*fido_pin_fn)(void *context, int retries_left, struct secret **ret_pin,
                               struct err *e);
+/* Has the user given up? Asked before and after each wait for a key; true ends the call in DENIED
+ * "Cancelled.", and the device stays usable. The handler of a signal makes it true: SIGINT,
+ * SIGTERM, SIGHUP and SIGQUIT are delivered only where this module waits, all others after the
+ * call. Without SA_RESTART. */
+typedef bool (*fido_cancelled_fn)(void *context);
+/* Each may be NULL: nothing is said, no PIN is given, nobody gives up. */
 struct fido_ui {
     fido_say_fn say;
     fido_pin_fn pin;
+    fido_cancelled_fn cancelled;
     void *context;
 };
 
-/* Opens the authenticator at path, or with NULL the only one plugged in. The reasons why a device
- * cannot be used are found out (absent, no permission, in use, no FIDO2, no hmac-secret, no PIN)
- * and said in e. NOT_FOUND, DENIED, CONFLICT, LIMIT (several: use --device), IO. */
-MUST_CHECK status fido_open(const char *path, struct fido_device **ret_device, struct err *e);
+/* Keys that are plugged in. */
+#define FIDO_KEYS_MAX 16
+struct fido_key {
+    char path[64];
+    char name[128]; /* of maker and product, as the device tells them */
+};
+/* NOT_FOUND if there is none, DENIED if there is one that may not be opened. */
+MUST_CHECK status fido_list(struct fido_key ret_keys[static FIDO_KEYS_MAX], size_t *ret_count,
+                            struct err *e);
+
+/* Opens the authenticator at path, or with NULL the only one plugged in, or among several the one
+ * that is touched. The reasons why a device cannot be used are found out (absent, no permission, in
+ * use, no FIDO2, no hmac-secret, no PIN) and said in e. A key that another program uses is waited
+ * for, 6 s at most, and the user is told. ui is copied. NOT_FOUND, DENIED, CONFLICT, LIMIT (nobody
+ * touched), IO. */
+MUST_CHECK status fido_open(const char *path, const struct fido_ui *ui,
+                            struct fido_device **ret_device, struct err *e);
+/* The same for the key that has one of the credentials (count > 0): all keys are asked silently,
+ * and if several fit, the one that is touched is taken. A key that does not answer silently is
+ * believed to have the only credential, or asked again with its PIN. NOT_FOUND if none fits. */
+MUST_CHECK status fido_open_with(const char *path, const struct fido_ui *ui,
+                                 const struct fido_credential *credentials, size_t count,
+                                 struct fido_device **ret_device, size_t *ret_index, struct err *e);
 void fido_close(struct fido_device *d);
 void fido_device_cleanup(struct fido_device **d);
-/* Cancels a waiting call, which ends in DENIED "Cancelled."; the device stays usable. Meant for the
- * handler of a signal: SIGINT, SIGTERM, SIGHUP and SIGQUIT are delivered to the calling thread only
- * where it waits for the key, all others after the call. Another thread may call it too, but not
- * together with fido_close. Does nothing to calls that begin later. */
-void fido_cancel(struct fido_device *d);
 
-/* Makes a credential (one touch). user: operator name. CONFLICT, DENIED (cancelled or refused too),
+/* Makes a credential (one touch). user: operator name. exclude: credentials of the same vault, of
+ * which this key may have none; those beyond what the key takes in one request count only if it
+ * answers silently. CONFLICT (enrolled already, or in use), DENIED (cancelled or refused too),
  * LIMIT (nobody touched in time), NOT_FOUND (unplugged), IO, each with a sentence for the user. An
  * enrolment counts only after a fido_assert with the credential: some keys sign nothing before. The
  * PIN is asked once a device and kept until fido_close, unless the key refuses it. */
-MUST_CHECK status fido_enrol(struct fido_device *d, const struct fido_ui *ui, const char *user,
-                             struct span client_data_hash32, struct fido_credential *ret_credential,
+MUST_CHECK status fido_enrol(struct fido_device *d, const char *user,
+                             struct span client_data_hash32, const struct fido_credential *exclude,
+                             size_t exclude_count, struct fido_credential *ret_credential,
                              struct err *e);
 /* One touch: assertion over client_data_hash32 and hmac-secret of salt and salt_next with user
  * verification: 64 bytes. NOT_FOUND if the credential is not on this key. */
-MUST_CHECK status fido_assert(struct fido_device *d, const struct fido_ui *ui,
-                              const struct fido_credential *credential,
+MUST_CHECK status fido_assert(struct fido_device *d, const struct fido_credential *credential,
                               struct span client_data_hash32, struct span salt32,
                               struct span salt_next32, struct fido_assertion *ret_assertion,
                               struct secret **ret_secrets, struct err *e);
-/* Without touch: is this credential on this key? Believed only with a good signature. */
-bool fido_has(struct fido_device *d, const struct fido_credential *credential);
+/* Without touch: is this credential on this key? A yes is believed only with a good signature, and
+ * is unknown otherwise. A no may be wrong where a key hides its credentials until the PIN is given
+ * (credProtect level 3, which we do not ask for). */
+enum fido_answer { FIDO_NO, FIDO_UNKNOWN, FIDO_YES };
+enum fido_answer fido_has(struct fido_device *d, const struct fido_credential *credential);
 
 /* Checks an assertion: relying party, user presence and verification flags, signature.
  * DENIED with a literal reason. Pure: no device. */

@@ -78,9 +78,8 @@ static status take_secrets(const fido_assert_t *assertion, const struct fido_cre
     return OK;
 }
 
-status fido_assert(struct fido_device *d, const struct fido_ui *ui,
-                   const struct fido_credential *credential, struct span client_data_hash32,
-                   struct span salt32, struct span salt_next32,
+status fido_assert(struct fido_device *d, const struct fido_credential *credential,
+                   struct span client_data_hash32, struct span salt32, struct span salt_next32,
                    struct fido_assertion *ret_assertion, struct secret **ret_secrets, struct err *e)
 {
     AUTO_ASSERT *assertion = NULL;
@@ -110,48 +109,85 @@ status fido_assert(struct fido_device *d, const struct fido_ui *ui,
     if (code != FIDO_OK)
         return fail(e, BUG, "cannot fill an assertion", code);
 
-    st = fido_user_run(d, ui, get, assertion, e);
+    st = fido_user_run(d, get, assertion, "Touch your key", e);
     if (st != OK)
         return st;
     return take_secrets(assertion, credential, client_data_hash32, ret_assertion, ret_secrets, e);
 }
 
-/* One silent question. */
-static int probe(struct fido_device *d, fido_assert_t *assertion, const char *pin)
+/* Is there a good answer of this credential, as signed by its key? */
+static bool proves(const fido_assert_t *assertion, const struct fido_credential *credential,
+                   struct span client_data_hash, struct fido_expect expect)
 {
-    int code = fido_device_begin(d, PROBE_MS);
+    struct fido_assertion a;
 
-    if (code != FIDO_OK)
-        return code;
-    return fido_device_end(d, fido_dev_get_assert(d->dev, assertion, pin));
+    for (size_t i = 0; i < fido_assert_count(assertion); i++)
+        if (take(assertion, i, credential, &a) &&
+            fido_verify_as(credential->cose_public, client_data_hash, &a, expect, NULL) == OK)
+            return true;
+    return false;
 }
 
-bool fido_has(struct fido_device *d, const struct fido_credential *credential)
+/* A question without touch, over a fresh hash. */
+static fido_assert_t *silent_question(const struct fido_credential *credential,
+                                      uint8_t hash[static HASH_BYTES])
 {
-    const struct fido_expect nothing = { 0 };
-    AUTO_ASSERT *assertion = fido_assert_new();
+    fido_assert_t *assertion = fido_assert_new();
+
+    if (assertion == NULL || credential->id_length == 0 ||
+        credential->id_length > sizeof credential->id ||
+        getrandom(hash, HASH_BYTES, 0) != HASH_BYTES ||
+        fill(assertion, credential, span_of(hash, HASH_BYTES)) != FIDO_OK ||
+        fido_assert_set_up(assertion, FIDO_OPT_FALSE) != FIDO_OK)
+        fido_assert_free(&assertion);
+    return assertion;
+}
+
+enum fido_answer fido_has(struct fido_device *d, const struct fido_credential *credential)
+{
     uint8_t hash[HASH_BYTES];
-    struct fido_assertion a;
+    AUTO_ASSERT *assertion = silent_question(credential, hash);
     int code;
 
-    if (credential->id_length == 0 || credential->id_length > sizeof credential->id ||
-        assertion == NULL || getrandom(hash, sizeof hash, 0) != (ssize_t)sizeof hash)
-        return false;
-    atomic_store(&d->cancelled, false);
-    if (fill(assertion, credential, SPAN(hash)) != FIDO_OK ||
-        fido_assert_set_up(assertion, FIDO_OPT_FALSE) != FIDO_OK)
-        return false;
-    code = probe(d, assertion, NULL);
+    if (assertion == NULL)
+        return FIDO_NO;
+    code = fido_device_ask(d, PROBE_MS, get, assertion, NULL);
     /* Keys that always verify their user do not answer strangers. */
     if ((code == FIDO_ERR_PIN_REQUIRED || code == FIDO_ERR_UP_REQUIRED ||
          code == FIDO_ERR_UNSUPPORTED_OPTION) &&
         d->pin != NULL)
-        code = probe(d, assertion, (const char *)secret_view(d->pin).p);
-    if (code != FIDO_OK)
-        return false;
-    for (size_t i = 0; i < fido_assert_count(assertion); i++)
-        if (take(assertion, i, credential, &a) &&
-            fido_verify_as(credential->cose_public, SPAN(hash), &a, nothing, NULL) == OK)
-            return true;
-    return false;
+        code = fido_device_ask(d, PROBE_MS, get, assertion, (const char *)secret_view(d->pin).p);
+    if (code == FIDO_ERR_NO_CREDENTIALS || code == FIDO_ERR_INVALID_CREDENTIAL ||
+        code == CODE_REMOVED)
+        return FIDO_NO;
+    /* There are keys that invent an answer as long as nobody gave the PIN. */
+    if (code != FIDO_OK || !proves(assertion, credential, SPAN(hash), (struct fido_expect){ 0 }))
+        return FIDO_UNKNOWN;
+    return FIDO_YES;
+}
+
+status fido_find(struct fido_device *d, const struct fido_credential *credentials, size_t count,
+                 size_t *ret_index, struct err *e)
+{
+    const struct fido_expect verified = { .flags = CTAP_AUTHDATA_USER_VERIFIED };
+
+    for (size_t i = 0; i < count; i++) {
+        uint8_t hash[HASH_BYTES];
+        AUTO_ASSERT *assertion = silent_question(&credentials[i], hash);
+        struct err problem = { 0 };
+        status st;
+
+        if (assertion == NULL || fido_assert_set_uv(assertion, FIDO_OPT_TRUE) != FIDO_OK)
+            return fail(e, BUG, "cannot fill an assertion", 0);
+        /* Some keys want a touch for everything. */
+        st = fido_user_run(d, get, assertion, i == 0 ? "Touch your key if it blinks" : NULL,
+                           &problem);
+        if (st == OK && proves(assertion, &credentials[i], SPAN(hash), verified)) {
+            *ret_index = i;
+            return OK;
+        }
+        if (st != OK && (st != NOT_FOUND || problem.detail == CODE_REMOVED))
+            return err_note(e, st, problem.where, problem.why, problem.detail);
+    }
+    return fido_fail(e, FIDO_ERR_NO_CREDENTIALS);
 }

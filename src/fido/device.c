@@ -12,11 +12,14 @@
 
 #include "base/clock.h"
 
-#include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+#define BUSY_US 2000000u /* how long a busy key is asked again */
 
 /* Signals by which people and service managers stop a program. */
 static const int stopping[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
@@ -31,8 +34,7 @@ static void disconnect(struct fido_device *d)
     fido_dev_free(&d->dev);
 }
 
-/* Holds back all signals but faults; the mask before goes to *ret_mask. */
-static void hold_signals(sigset_t *ret_mask)
+void fido_device_hold(sigset_t *ret_mask)
 {
     sigset_t all;
 
@@ -42,24 +44,33 @@ static void hold_signals(sigset_t *ret_mask)
     pthread_sigmask(SIG_SETMASK, &all, ret_mask);
 }
 
-/* What is let in while the library waits: what stops the program, unless the caller blocked it. */
+/* What is held back while the library waits: all but what stops the program, unless the caller
+ * blocked that too. */
+static void all_but_stopping(const sigset_t *mask, sigset_t *ret_waiting)
+{
+    sigfillset(ret_waiting);
+    for (size_t i = 0; i < sizeof stopping / sizeof *stopping; i++)
+        if (sigismember(mask, stopping[i]) == 0)
+            sigdelset(ret_waiting, stopping[i]);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        sigdelset(ret_waiting, faults[i]);
+}
+
 static void let_in_stopping(fido_dev_t *dev, const sigset_t *mask)
 {
     sigset_t waiting;
 
-    sigfillset(&waiting);
-    for (size_t i = 0; i < sizeof stopping / sizeof *stopping; i++)
-        if (sigismember(mask, stopping[i]) == 0)
-            sigdelset(&waiting, stopping[i]);
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
-        sigdelset(&waiting, faults[i]);
+    all_but_stopping(mask, &waiting);
     fido_dev_set_sigmask(dev, &waiting);
 }
 
-/* FIDO_OK or CODE_NO_KEY. */
-static int connect_library(struct fido_device *d)
+/* FIDO_OK, CODE_NO_KEY (U2F only) or CODE_SILENT. The library may wait here for a lock, up to 21 s,
+ * and for an answer, and knows no mask yet: signals that stop the program come at any time, and
+ * spoil nothing but the open. */
+static int connect_once(struct fido_device *d, const sigset_t *mask)
 {
-    bool ours;
+    int code = CODE_NO_KEY;
+    sigset_t waiting;
 
     fido_init(FIDO_DISABLE_U2F_FALLBACK);
     d->dev = fido_dev_new();
@@ -67,17 +78,44 @@ static int connect_library(struct fido_device *d)
         return CODE_NO_KEY;
     /* Before the open: a device that is no key would be waited for without end. */
     fido_dev_set_timeout(d->dev, OPEN_MS);
-    ours = fido_dev_open(d->dev, d->path) == FIDO_OK && fido_dev_is_fido2(d->dev);
-    if (!ours)
+    all_but_stopping(mask, &waiting);
+    pthread_sigmask(SIG_SETMASK, &waiting, NULL);
+    if (fido_dev_open(d->dev, d->path) != FIDO_OK)
+        code = CODE_SILENT;
+    else if (fido_dev_is_fido2(d->dev))
+        code = FIDO_OK;
+    fido_device_hold(NULL);
+    if (code != FIDO_OK)
         disconnect(d);
-    return ours ? FIDO_OK : CODE_NO_KEY;
+    return code;
+}
+
+void fido_device_rest(void)
+{
+    nanosleep(&(struct timespec){ .tv_nsec = 100 * 1000 * 1000 }, NULL);
+}
+
+/* After a cancel some keys are busy for a moment, even for the first question of an open. */
+static int connect_patiently(struct fido_device *d, const sigset_t *mask)
+{
+    uint64_t until_us = clock_monotonic_us() + BUSY_US;
+    int code = connect_once(d, mask);
+
+    while (code == CODE_SILENT && !fido_cancelled(&d->ui) && clock_monotonic_us() < until_us) {
+        fido_device_rest();
+        code = connect_once(d, mask);
+    }
+    return code;
 }
 
 /* Why a key that was there cannot be opened again. */
-static int reconnect(struct fido_device *d)
+static int reconnect(struct fido_device *d, const sigset_t *mask)
 {
-    switch (fido_path_check(d->path, NULL)) {
-    case OK: return connect_library(d) == FIDO_OK ? FIDO_OK : CODE_SILENT;
+    switch (fido_path_check(d->path, NULL, NULL)) {
+    case OK:
+        if (connect_patiently(d, mask) == FIDO_OK)
+            return FIDO_OK;
+        return fido_cancelled(&d->ui) ? FIDO_ERR_KEEPALIVE_CANCEL : CODE_SILENT;
     case NOT_FOUND: return CODE_REMOVED;
     case CONFLICT: return FIDO_ERR_CHANNEL_BUSY;
     default: return CODE_SILENT;
@@ -118,6 +156,13 @@ static int examine(struct fido_device *d)
         d->has_pin = fido_dev_has_pin(d->dev);
         d->has_uv = fido_dev_has_uv(d->dev);
         d->protects = lists(extensions, count, "credProtect");
+        /* A key that does not tell takes one for sure, and messages of 1024 bytes. */
+        d->list_max = (size_t)fido_cbor_info_maxcredcntlst(info);
+        if (d->list_max == 0)
+            d->list_max = 1;
+        d->message_max = (size_t)fido_cbor_info_maxmsgsiz(info);
+        if (d->message_max == 0)
+            d->message_max = 1024;
         if (!lists(extensions, count, "hmac-secret"))
             code = FIDO_ERR_UNSUPPORTED_EXTENSION;
         else if (!lists_es256(info))
@@ -131,16 +176,17 @@ static int examine(struct fido_device *d)
     return code;
 }
 
-static status open_path(struct fido_device *d, struct err *e)
+static status open_path(struct fido_device *d, bool patient, struct err *e)
 {
-    status st = fido_path_check(d->path, e);
+    const struct fido_ui *ui = patient ? &d->ui : NULL;
+    status st = fido_path_check(d->path, ui, e);
     sigset_t mask;
     int code;
 
     if (st != OK)
         return st;
-    hold_signals(&mask);
-    code = connect_library(d);
+    fido_device_hold(&mask);
+    code = connect_patiently(d, &mask);
     if (code == FIDO_OK) {
         let_in_stopping(d->dev, &mask);
         code = examine(d);
@@ -148,16 +194,20 @@ static status open_path(struct fido_device *d, struct err *e)
     pthread_sigmask(SIG_SETMASK, &mask, NULL);
     if (code == FIDO_OK)
         return OK;
-    if (code == CODE_NO_KEY) {
+    if (fido_cancelled(&d->ui))
+        return fido_fail(e, FIDO_ERR_KEEPALIVE_CANCEL);
+    if (code == CODE_SILENT) {
         /* Whoever took the key in between is the reason, not the key. */
-        st = fido_path_check(d->path, e);
+        st = fido_path_check(d->path, ui, e);
         if (st != OK)
             return st;
+        code = CODE_NO_KEY;
     }
     return fido_fail(e, code);
 }
 
-status fido_open(const char *path, struct fido_device **ret_device, struct err *e)
+status fido_device_open(const char *path, const struct fido_ui *ui, bool patient,
+                        struct fido_device **ret_device, struct err *e)
 {
     AUTO(fido_device) *d = calloc(1, sizeof *d);
     status st;
@@ -166,17 +216,11 @@ status fido_open(const char *path, struct fido_device **ret_device, struct err *
     unsetenv("FIDO_DEBUG");
     if (d == NULL)
         return fail(e, NO_MEMORY, "no memory for a device", 0);
-    if (path == NULL) {
-        fido_init(FIDO_DISABLE_U2F_FALLBACK);
-        st = fido_path_only("/sys", &d->path, e);
-        if (st != OK)
-            return st;
-    } else {
-        d->path = strdup(path);
-        if (d->path == NULL)
-            return fail(e, NO_MEMORY, "no memory for a path", 0);
-    }
-    st = open_path(d, e);
+    d->ui = *ui;
+    d->path = strdup(path);
+    if (d->path == NULL)
+        return fail(e, NO_MEMORY, "no memory for a path", 0);
+    st = open_path(d, patient, e);
     if (st != OK)
         return st;
     *ret_device = d;
@@ -190,7 +234,7 @@ void fido_close(struct fido_device *d)
 
     if (d == NULL)
         return;
-    hold_signals(&mask);
+    fido_device_hold(&mask);
     disconnect(d);
     secret_free(d->pin);
     free(d->path);
@@ -201,36 +245,6 @@ void fido_close(struct fido_device *d)
 void fido_device_cleanup(struct fido_device **d)
 {
     fido_close(*d);
-}
-
-void fido_cancel(struct fido_device *d)
-{
-    int saved = errno;
-
-    atomic_store(&d->cancelled, true);
-    /* The library's cancel is one write of a prepared report: fine in a signal handler. */
-    if (atomic_load(&d->waiting))
-        fido_dev_cancel(d->dev);
-    errno = saved;
-}
-
-int fido_device_begin(struct fido_device *d, int timeout_ms)
-{
-    int code = FIDO_OK;
-
-    hold_signals(&d->mask);
-    if (d->dev == NULL)
-        code = reconnect(d);
-    if (code != FIDO_OK) {
-        pthread_sigmask(SIG_SETMASK, &d->mask, NULL);
-        return code;
-    }
-    fido_dev_set_timeout(d->dev, timeout_ms);
-    let_in_stopping(d->dev, &d->mask);
-    d->timeout_ms = timeout_ms;
-    d->began_us = clock_monotonic_us();
-    atomic_store(&d->waiting, true);
-    return FIDO_OK;
 }
 
 /* Does this result leave the handle in doubt? */
@@ -247,24 +261,70 @@ static bool broken(int code)
     }
 }
 
-int fido_device_end(struct fido_device *d, int code)
+int fido_device_ready(struct fido_device *d, int timeout_ms, const sigset_t *mask)
 {
-    uint64_t waited_us = clock_monotonic_us() - d->began_us;
+    int code = d->dev != NULL ? FIDO_OK : reconnect(d, mask);
 
-    atomic_store(&d->waiting, false);
-    if (broken(code)) {
-        /* Else the key would go on blinking and refuse the next program. */
+    if (code != FIDO_OK)
+        return code;
+    fido_dev_set_timeout(d->dev, timeout_ms);
+    let_in_stopping(d->dev, mask);
+    return FIDO_OK;
+}
+
+void fido_device_drop(struct fido_device *d)
+{
+    /* Else the key would go on blinking and refuse the next program. */
+    if (d->dev != NULL)
         fido_dev_cancel(d->dev);
-        disconnect(d);
-        if (atomic_load(&d->cancelled))
-            code = FIDO_ERR_KEEPALIVE_CANCEL;
-        else if (access(d->path, F_OK) != 0)
-            code = CODE_REMOVED;
-        else if (waited_us / 1000 >= (uint64_t)d->timeout_ms)
-            code = FIDO_ERR_ACTION_TIMEOUT;
-        else if (code != FIDO_ERR_KEEPALIVE_CANCEL)
-            code = CODE_SILENT;
+    disconnect(d);
+}
+
+/* What a broken exchange means; closes the handle. */
+static int conclude(struct fido_device *d, int code, int timeout_ms, uint64_t began_us)
+{
+    uint64_t waited_us = clock_monotonic_us() - began_us;
+
+    fido_device_drop(d);
+    if (fido_cancelled(&d->ui))
+        return FIDO_ERR_KEEPALIVE_CANCEL;
+    if (access(d->path, F_OK) != 0)
+        return CODE_REMOVED;
+    if (waited_us / 1000 >= (uint64_t)timeout_ms)
+        return FIDO_ERR_ACTION_TIMEOUT;
+    return code == FIDO_ERR_KEEPALIVE_CANCEL ? code : CODE_SILENT;
+}
+
+static int ask_once(struct fido_device *d, int timeout_ms, fido_request_fn request, void *object,
+                    const char *pin)
+{
+    int code = FIDO_ERR_KEEPALIVE_CANCEL;
+    uint64_t began_us;
+    sigset_t mask;
+
+    /* First the signals: one that comes after the question whether to go on ends the wait. */
+    fido_device_hold(&mask);
+    if (!fido_cancelled(&d->ui))
+        code = fido_device_ready(d, timeout_ms, &mask);
+    if (code == FIDO_OK) {
+        began_us = clock_monotonic_us();
+        code = request(d->dev, object, pin);
+        if (broken(code))
+            code = conclude(d, code, timeout_ms, began_us);
     }
-    pthread_sigmask(SIG_SETMASK, &d->mask, NULL);
+    pthread_sigmask(SIG_SETMASK, &mask, NULL);
+    return code;
+}
+
+int fido_device_ask(struct fido_device *d, int timeout_ms, fido_request_fn request, void *object,
+                    const char *pin)
+{
+    uint64_t until_us = clock_monotonic_us() + BUSY_US;
+    int code = ask_once(d, timeout_ms, request, object, pin);
+
+    while (code == FIDO_ERR_CHANNEL_BUSY && clock_monotonic_us() < until_us) {
+        fido_device_rest();
+        code = ask_once(d, timeout_ms, request, object, pin);
+    }
     return code;
 }

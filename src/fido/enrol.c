@@ -10,7 +10,10 @@
 #include <sys/random.h>
 
 #define USER_ID_BYTES 32
-#define FLAGS         (CTAP_AUTHDATA_USER_PRESENT | CTAP_AUTHDATA_USER_VERIFIED)
+/* Bytes of a request: all but the exclude list, and for each entry of it besides the id. */
+#define MESSAGE_REST 500
+#define LIST_ENTRY   25
+#define FLAGS        (CTAP_AUTHDATA_USER_PRESENT | CTAP_AUTHDATA_USER_VERIFIED)
 
 static int make(fido_dev_t *dev, void *object, const char *pin)
 {
@@ -86,10 +89,57 @@ static status extract(const fido_cred_t *cred, struct fido_credential *ret_crede
     return OK;
 }
 
-status fido_enrol(struct fido_device *d, const struct fido_ui *ui, const char *user,
-                  struct span client_data_hash32, struct fido_credential *ret_credential,
-                  struct err *e)
+/* A key that has one of them and answers silently says so before anybody typed a PIN. The others
+ * are named in the request, as many as the key takes. */
+static status set_exclude(struct fido_device *d, fido_cred_t *cred,
+                          const struct fido_credential *exclude, size_t count, struct err *e)
 {
+    size_t named = 0, bytes = MESSAGE_REST;
+    enum fido_answer answer = FIDO_NO;
+
+    for (size_t i = 0; i < count; i++) {
+        size_t n = exclude[i].id_length;
+
+        /* Who did not answer one silent question is spared the others. */
+        if (answer == FIDO_NO)
+            answer = fido_has(d, &exclude[i]);
+        if (answer == FIDO_YES)
+            return fido_fail(e, FIDO_ERR_CREDENTIAL_EXCLUDED);
+        bytes += n + LIST_ENTRY;
+        if (named == d->list_max || bytes > d->message_max || n == 0 || n > sizeof exclude[i].id)
+            continue;
+        if (fido_cred_exclude(cred, exclude[i].id, n) != FIDO_OK)
+            return fail(e, NO_MEMORY, "no memory for an exclude list", i);
+        named++;
+    }
+    return OK;
+}
+
+static int fill(fido_cred_t *cred, const char *user, struct span client_data_hash, int protection,
+                struct span user_id)
+{
+    int code = fido_cred_set_type(cred, COSE_ES256);
+
+    if (code == FIDO_OK)
+        code = fido_cred_set_clientdata_hash(cred, client_data_hash.p, client_data_hash.n);
+    if (code == FIDO_OK)
+        code = fido_cred_set_rp(cred, FIDO_RP_ID, "Strongroom");
+    if (code == FIDO_OK)
+        code = fido_cred_set_user(cred, user_id.p, user_id.n, user, user, NULL);
+    if (code == FIDO_OK)
+        code = set_extensions(cred, protection);
+    if (code == FIDO_OK)
+        code = fido_cred_set_rk(cred, FIDO_OPT_OMIT);
+    if (code == FIDO_OK)
+        code = fido_cred_set_uv(cred, FIDO_OPT_TRUE);
+    return code;
+}
+
+status fido_enrol(struct fido_device *d, const char *user, struct span client_data_hash32,
+                  const struct fido_credential *exclude, size_t exclude_count,
+                  struct fido_credential *ret_credential, struct err *e)
+{
+    int protection = d->protects ? FIDO_CRED_PROT_UV_OPTIONAL_WITH_ID : 0;
     AUTO_CRED *cred = NULL;
     uint8_t user_id[USER_ID_BYTES];
     status st;
@@ -103,23 +153,13 @@ status fido_enrol(struct fido_device *d, const struct fido_ui *ui, const char *u
     cred = fido_cred_new();
     if (cred == NULL)
         return fail(e, NO_MEMORY, "no memory for a credential", 0);
-    code = fido_cred_set_type(cred, COSE_ES256);
-    if (code == FIDO_OK)
-        code = fido_cred_set_clientdata_hash(cred, client_data_hash32.p, client_data_hash32.n);
-    if (code == FIDO_OK)
-        code = fido_cred_set_rp(cred, FIDO_RP_ID, "Strongroom");
-    if (code == FIDO_OK)
-        code = fido_cred_set_user(cred, user_id, sizeof user_id, user, user, NULL);
-    if (code == FIDO_OK)
-        code = set_extensions(cred, d->protects ? FIDO_CRED_PROT_UV_OPTIONAL_WITH_ID : 0);
-    if (code == FIDO_OK)
-        code = fido_cred_set_rk(cred, FIDO_OPT_OMIT);
-    if (code == FIDO_OK)
-        code = fido_cred_set_uv(cred, FIDO_OPT_TRUE);
+    code = fill(cred, user, client_data_hash32, protection, SPAN(user_id));
     if (code != FIDO_OK)
         return fail(e, BUG, "cannot fill a credential", code);
 
-    st = fido_user_run(d, ui, make, cred, e);
+    st = set_exclude(d, cred, exclude, exclude_count, e);
+    if (st == OK)
+        st = fido_user_run(d, make, cred, "Touch your key", e);
     if (st == OK)
         st = check(cred, e);
     if (st == OK)

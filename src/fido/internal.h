@@ -5,7 +5,6 @@
 #include "fido/fido.h"
 
 #include <signal.h>
-#include <stdatomic.h>
 
 #include <fido.h>
 #include <fido/es256.h>
@@ -22,16 +21,12 @@ struct fido_device {
     char *path;
     fido_dev_t *dev;    /* NULL after a broken exchange, until the next call */
     struct secret *pin; /* asked once, with a NUL; forgotten when the key refuses it */
+    struct fido_ui ui;
     bool has_pin;
     bool has_uv;
-    bool protects; /* lists credProtect */
-
-    /* The exchange under way, from fido_device_begin to fido_device_end. */
-    sigset_t mask;
-    uint64_t began_us;
-    int timeout_ms;
-    atomic_bool waiting;
-    atomic_bool cancelled;
+    bool protects;      /* lists credProtect */
+    size_t list_max;    /* credentials in one request */
+    size_t message_max; /* bytes of one request */
 };
 
 /* Results of ours, beside those of the library. */
@@ -45,21 +40,44 @@ enum {
 status fido_message_note(struct err *e, const char *where, int code, int64_t detail);
 #define fido_fail(e, code) fido_message_note((e), __func__, (code), (code))
 
-/* Brackets every talk with the key: opens it again if the last one broke, keeps all signals out of
- * the library except at its waits, and cleans up afterwards. begin gives FIDO_OK or a result code;
- * end turns the library's result into one that can be told to the user. */
-int fido_device_begin(struct fido_device *d, int timeout_ms);
-int fido_device_end(struct fido_device *d, int code);
+bool fido_cancelled(const struct fido_ui *ui);
+void fido_say(const struct fido_ui *ui, const char *text);
 
-/* Runs a request that needs user verification: by the key itself if it can, else with the PIN. */
+/* One device, with ui copied. patient: waits until another program lets go of it. */
+MUST_CHECK status fido_device_open(const char *path, const struct fido_ui *ui, bool patient,
+                                   struct fido_device **ret_device, struct err *e);
+/* Every talk with the key goes through here: opens it again if the last one broke, keeps all
+ * signals out of the library except at its waits, asks a busy key again for a while, and turns the
+ * library's result into one that can be told to the user. */
 typedef int (*fido_request_fn)(fido_dev_t *dev, void *object, const char *pin);
-MUST_CHECK status fido_user_run(struct fido_device *d, const struct fido_ui *ui,
-                                fido_request_fn request, void *object, struct err *e);
+int fido_device_ask(struct fido_device *d, int timeout_ms, fido_request_fn request, void *object,
+                    const char *pin);
+/* The parts of that, for a talk with several: all signals but faults are held back and the mask
+ * before goes to *ret_mask; the handle is made ready, FIDO_OK or a result code; whatever the key
+ * does is cancelled and the handle closed; a moment passes. */
+void fido_device_hold(sigset_t *ret_mask);
+int fido_device_ready(struct fido_device *d, int timeout_ms, const sigset_t *mask);
+void fido_device_drop(struct fido_device *d);
+void fido_device_rest(void);
+/* Which of the open devices the user touches. LIMIT (nobody in time), DENIED, NOT_FOUND, IO. */
+MUST_CHECK status fido_device_choose(struct fido_device *const *devices, size_t count,
+                                     const struct fido_ui *ui, size_t *ret_index, struct err *e);
 
-/* Is the device node something that may be opened as a key? NOT_FOUND, DENIED, CONFLICT, IO. */
-MUST_CHECK status fido_path_check(const char *path, struct err *e);
-/* The path of the only key plugged in, to be freed. sysfs_root is "/sys", but for tests. */
-MUST_CHECK status fido_path_only(const char *sysfs_root, char **ret_path, struct err *e);
+/* Runs a request that needs user verification: by the key itself if it can, else with the PIN.
+ * touch: what the user is asked for in the end, or NULL. */
+MUST_CHECK status fido_user_run(struct fido_device *d, fido_request_fn request, void *object,
+                                const char *touch, struct err *e);
+/* Which of the credentials is on this key, by a verified user but without touch. NOT_FOUND. */
+MUST_CHECK status fido_find(struct fido_device *d, const struct fido_credential *credentials,
+                            size_t count, size_t *ret_index, struct err *e);
+
+/* Is the device node something that may be opened as a key? One that another program uses is waited
+ * for: a second, and with ui five more in which the user knows. NOT_FOUND, DENIED, CONFLICT, IO. */
+MUST_CHECK status fido_path_check(const char *path, const struct fido_ui *ui, struct err *e);
+/* fido_list; sysfs_root is "/sys", but for tests. */
+MUST_CHECK status fido_path_list(const char *sysfs_root,
+                                 struct fido_key ret_keys[static FIDO_KEYS_MAX], size_t *ret_count,
+                                 struct err *e);
 /* Is a FIDO key plugged in, openable or not? */
 bool fido_path_plugged(const char *sysfs_root);
 

@@ -11,9 +11,16 @@ struct message {
     const char *why;
 };
 
+#define FOREIGN   "This key does not belong to this vault (or was reset)."
+#define UNTOUCHED "Nobody touched the key in time."
+#define IN_USE    "Another program is using the key."
+#define UNABLE    "The key cannot do what a vault asks of it: it is too old, or U2F only."
+#define TOO_LONG  "The key finds the question too long."
+#define UNPROVED  "The answer does not come from the enrolled key or lacks verification."
+
 static const struct message messages[] = {
     { FIDO_ERR_PIN_INVALID, DENIED, FIDO_WRONG_PIN },
-    { FIDO_ERR_PIN_AUTH_INVALID, DENIED, "The key refused the PIN proof; try once more." },
+    { FIDO_ERR_PIN_AUTH_INVALID, DENIED, FIDO_REFUSED_PROOF },
     { FIDO_ERR_PIN_AUTH_BLOCKED, DENIED,
       "Three wrong PINs. Unplug the key, plug it in again, then try." },
     { FIDO_ERR_PIN_BLOCKED, DENIED,
@@ -26,26 +33,28 @@ static const struct message messages[] = {
       "The PIN must be changed first, with the key maker's tool or: fido2-token -C DEVICE" },
     { FIDO_ERR_UV_INVALID, DENIED, FIDO_WRONG_FINGER },
     { FIDO_ERR_UV_BLOCKED, DENIED, "Too many bad fingers: enter the PIN." },
-    { FIDO_ERR_NO_CREDENTIALS, NOT_FOUND,
-      "This key does not belong to this vault (or was reset)." },
-    { FIDO_ERR_INVALID_CREDENTIAL, NOT_FOUND,
-      "This key does not belong to this vault (or was reset)." },
-    { FIDO_ERR_CREDENTIAL_EXCLUDED, CONFLICT, "This key is already enrolled." },
-    { FIDO_ERR_ACTION_TIMEOUT, LIMIT, "Nobody touched the key in time." },
-    { FIDO_ERR_USER_ACTION_TIMEOUT, LIMIT, "Nobody touched the key in time." },
-    { FIDO_ERR_TIMEOUT, LIMIT, "Nobody touched the key in time." },
+    { FIDO_ERR_NO_CREDENTIALS, NOT_FOUND, FOREIGN },
+    { FIDO_ERR_INVALID_CREDENTIAL, NOT_FOUND, FOREIGN },
+    { FIDO_ERR_CREDENTIAL_EXCLUDED, CONFLICT, FIDO_ENROLLED },
+    { FIDO_ERR_ACTION_TIMEOUT, LIMIT, UNTOUCHED },
+    { FIDO_ERR_USER_ACTION_TIMEOUT, LIMIT, UNTOUCHED },
+    { FIDO_ERR_TIMEOUT, LIMIT, UNTOUCHED },
     { FIDO_ERR_OPERATION_DENIED, DENIED, "Refused on the key." },
     { FIDO_ERR_KEEPALIVE_CANCEL, DENIED, "Cancelled." },
     { FIDO_ERR_UNSUPPORTED_EXTENSION, DENIED, "This key cannot store secrets (no hmac-secret)." },
     { FIDO_ERR_UNSUPPORTED_ALGORITHM, DENIED, "The key has no ES256." },
+    { FIDO_ERR_UP_REQUIRED, DENIED, "The key answers this only when it is touched." },
+    { FIDO_ERR_UNSUPPORTED_OPTION, DENIED, UNABLE },
+    { FIDO_ERR_INVALID_OPTION, DENIED, UNABLE },
+    { FIDO_ERR_LIMIT_EXCEEDED, LIMIT, TOO_LONG },
+    { FIDO_ERR_REQUEST_TOO_LARGE, LIMIT, TOO_LONG },
+    { FIDO_ERR_INVALID_LENGTH, LIMIT, TOO_LONG },
     { FIDO_ERR_KEY_STORE_FULL, LIMIT, "No room for more credentials on this key." },
-    { FIDO_ERR_CHANNEL_BUSY, CONFLICT, "Another program is using the key." },
-    { FIDO_ERR_NOT_ALLOWED, CONFLICT, "Another program is using the key." },
-    { FIDO_ERR_OPERATION_PENDING, CONFLICT, "Another program is using the key." },
-    { FIDO_ERR_INVALID_PARAM, DENIED,
-      "The answer does not come from the enrolled key or lacks verification." },
-    { FIDO_ERR_INVALID_SIG, DENIED,
-      "The answer does not come from the enrolled key or lacks verification." },
+    { FIDO_ERR_CHANNEL_BUSY, CONFLICT, IN_USE },
+    { FIDO_ERR_NOT_ALLOWED, CONFLICT, IN_USE },
+    { FIDO_ERR_OPERATION_PENDING, CONFLICT, IN_USE },
+    { FIDO_ERR_INVALID_PARAM, DENIED, UNPROVED },
+    { FIDO_ERR_INVALID_SIG, DENIED, UNPROVED },
     { CODE_REMOVED, NOT_FOUND, "The key was unplugged." },
     { CODE_SILENT, IO, "The key does not answer. Unplug it, plug it in again, then try." },
     { CODE_NO_KEY, IO, "No FIDO2 security key answers there." },
@@ -57,6 +66,17 @@ status fido_message_note(struct err *e, const char *where, int code, int64_t det
         if (messages[i].code == code)
             return err_note(e, messages[i].st, where, messages[i].why, detail);
     return err_note(e, BUG, where, "The key gave an answer that makes no sense.", detail);
+}
+
+bool fido_cancelled(const struct fido_ui *ui)
+{
+    return ui->cancelled != NULL && ui->cancelled(ui->context);
+}
+
+void fido_say(const struct fido_ui *ui, const char *text)
+{
+    if (ui->say != NULL)
+        ui->say(ui->context, text);
 }
 
 int fido_tries_left(const struct err *e)

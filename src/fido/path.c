@@ -5,13 +5,10 @@
  */
 #include "internal.h"
 
-#include "base/clock.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -21,17 +18,24 @@
 
 #define LISTED_MAX   64
 #define MEMORY_MAJOR 1
-/* Some programs look at every key for a moment when one is plugged in. */
-#define LOCK_TRIES 10
-#define LOCK_PAUSE ((struct timespec){ .tv_nsec = 100 * 1000 * 1000 })
+#define LOCK_PAUSE   ((struct timespec){ .tv_nsec = 100 * 1000 * 1000 })
+/* Some programs look at every key for a moment when one is plugged in. Others wait for a touch. */
+#define LOCK_TRIES_SILENT 10
+#define LOCK_TRIES        60
 
-static status lock_check(int fd, struct err *e)
+static status lock_wait(int fd, const struct fido_ui *ui, struct err *e)
 {
-    for (int i = 0; i < LOCK_TRIES; i++) {
+    int tries = ui != NULL ? LOCK_TRIES : LOCK_TRIES_SILENT;
+
+    for (int i = 0; i < tries; i++) {
         if (flock(fd, LOCK_EX | LOCK_NB) == 0)
             return OK; /* closing gives it back */
         if (errno != EWOULDBLOCK && errno != EINTR)
             return OK; /* the library will see for itself */
+        if (ui != NULL && fido_cancelled(ui))
+            return fido_fail(e, FIDO_ERR_KEEPALIVE_CANCEL);
+        if (i == LOCK_TRIES_SILENT)
+            fido_say(ui, "Another program is using the key; waiting for it.");
         nanosleep(&LOCK_PAUSE, NULL);
     }
     return fail(e, CONFLICT, "Another program is using the key.", EWOULDBLOCK);
@@ -58,7 +62,7 @@ static status open_failed(int error, struct err *e)
     }
 }
 
-status fido_path_check(const char *path, struct err *e)
+status fido_path_check(const char *path, const struct fido_ui *ui, struct err *e)
 {
     struct stat info;
     status st;
@@ -74,7 +78,7 @@ status fido_path_check(const char *path, struct err *e)
     fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return open_failed(errno, e);
-    st = lock_check(fd, e);
+    st = lock_wait(fd, ui, e);
     close(fd);
     return st;
 }
@@ -118,26 +122,39 @@ bool fido_path_plugged(const char *sysfs_root)
     return found;
 }
 
-status fido_path_only(const char *sysfs_root, char **ret_path, struct err *e)
+/* False for a device of which the library tells no path that fits. */
+static bool describe(const fido_dev_info_t *info, struct fido_key *ret_key)
+{
+    const char *path = fido_dev_info_path(info);
+    const char *maker = fido_dev_info_manufacturer_string(info);
+    const char *product = fido_dev_info_product_string(info);
+    struct fido_key key = { "", "" };
+
+    if (path == NULL || strlen(path) >= sizeof key.path)
+        return false;
+    snprintf(key.path, sizeof key.path, "%s", path);
+    snprintf(key.name, sizeof key.name, "%s %s", maker != NULL ? maker : "",
+             product != NULL ? product : "");
+    *ret_key = key;
+    return true;
+}
+
+status fido_path_list(const char *sysfs_root, struct fido_key ret_keys[static FIDO_KEYS_MAX],
+                      size_t *ret_count, struct err *e)
 {
     fido_dev_info_t *list = fido_dev_info_new(LISTED_MAX);
-    const char *path = NULL;
-    char *copy = NULL;
-    size_t count = 0;
+    size_t found = 0, count = 0;
 
     if (list == NULL)
         return fail(e, NO_MEMORY, "no memory for the list of keys", 0);
     /* Old versions call an empty list an error. */
-    if (fido_dev_info_manifest(list, LISTED_MAX, &count) != FIDO_OK)
-        count = 0;
-    if (count == 1)
-        path = fido_dev_info_path(fido_dev_info_ptr(list, 0));
-    if (path != NULL)
-        copy = strdup(path);
+    if (fido_dev_info_manifest(list, LISTED_MAX, &found) != FIDO_OK)
+        found = 0;
+    for (size_t i = 0; i < found && count < FIDO_KEYS_MAX; i++)
+        if (describe(fido_dev_info_ptr(list, i), &ret_keys[count]))
+            count++;
     fido_dev_info_free(&list, LISTED_MAX);
 
-    if (count > 1)
-        return fail(e, LIMIT, "several keys are plugged in: name one with --device", count);
     if (count == 0 && fido_path_plugged(sysfs_root))
         return fail(e, DENIED,
                     "A key is plugged in but you may not open it: it needs udev's uaccess tag, "
@@ -145,8 +162,12 @@ status fido_path_only(const char *sysfs_root, char **ret_path, struct err *e)
                     EACCES);
     if (count == 0)
         return fail(e, NOT_FOUND, "No security key is plugged in.", 0);
-    if (copy == NULL)
-        return fail(e, NO_MEMORY, "no memory for a path", 0);
-    *ret_path = copy;
+    *ret_count = count;
     return OK;
+}
+
+status fido_list(struct fido_key ret_keys[static FIDO_KEYS_MAX], size_t *ret_count, struct err *e)
+{
+    fido_init(FIDO_DISABLE_U2F_FALLBACK);
+    return fido_path_list("/sys", ret_keys, ret_count, e);
 }

@@ -8,28 +8,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int run(struct fido_device *d, fido_request_fn request, void *object, const char *pin)
+static int count_pin(fido_dev_t *dev, void *object, const char *pin)
 {
-    int code;
+    (void)pin;
+    return fido_dev_get_retry_count(dev, object);
+}
 
-    if (atomic_load(&d->cancelled))
-        return FIDO_ERR_KEEPALIVE_CANCEL;
-    code = fido_device_begin(d, TOUCH_MS);
-    if (code != FIDO_OK)
-        return code;
-    return fido_device_end(d, request(d->dev, object, pin));
+static int count_finger(fido_dev_t *dev, void *object, const char *pin)
+{
+    (void)pin;
+    return fido_dev_get_uv_retry_count(dev, object);
 }
 
 /* What the key says it has left, -1 if it does not tell. */
-static int tries_left(struct fido_device *d, int (*count)(fido_dev_t *, int *))
+static int tries_left(struct fido_device *d, fido_request_fn count)
 {
     int tries = -1;
 
-    if (fido_device_begin(d, OPEN_MS) != FIDO_OK)
-        return -1;
-    if (fido_device_end(d, count(d->dev, &tries)) != FIDO_OK)
-        return -1;
-    return tries;
+    return fido_device_ask(d, OPEN_MS, count, &tries, NULL) == FIDO_OK ? tries : -1;
 }
 
 static void forget_pin(struct fido_device *d)
@@ -52,19 +48,19 @@ static status keep_pin(struct fido_device *d, const struct secret *pin, struct e
     return OK;
 }
 
-static status ask_pin(struct fido_device *d, const struct fido_ui *ui, struct err *e)
+static status ask_pin(struct fido_device *d, struct err *e)
 {
     AUTO(secret) *pin = NULL;
-    int tries = tries_left(d, fido_dev_get_retry_count);
+    int tries = tries_left(d, count_pin);
     status st;
 
-    if (atomic_load(&d->cancelled))
+    if (fido_cancelled(&d->ui))
         return fido_fail(e, FIDO_ERR_KEEPALIVE_CANCEL);
     if (tries == 0)
         return fido_fail(e, FIDO_ERR_PIN_BLOCKED);
-    if (ui->pin == NULL)
+    if (d->ui.pin == NULL)
         return fido_fail(e, FIDO_ERR_PIN_REQUIRED);
-    st = ui->pin(ui->context, tries, &pin, e);
+    st = d->ui.pin(d->ui.context, tries, &pin, e);
     if (st != OK)
         return st;
     if (pin == NULL)
@@ -85,41 +81,47 @@ static bool refuses_pin(int code)
            code == FIDO_ERR_PIN_POLICY_VIOLATION;
 }
 
-static void say(const struct fido_ui *ui, const char *text)
+/* FIDO_ERR_PIN_REQUIRED if the PIN must follow. */
+static int try_finger(struct fido_device *d, fido_request_fn request, void *object)
 {
-    if (ui->say != NULL)
-        ui->say(ui->context, text);
+    int code;
+
+    fido_say(&d->ui, "Verify yourself on your key");
+    code = fido_device_ask(d, TOUCH_MS, request, object, NULL);
+    if (!d->has_pin || !wants_pin(code))
+        return code;
+    if (code == FIDO_ERR_UV_INVALID)
+        fido_say(&d->ui, FIDO_WRONG_FINGER);
+    if (code == FIDO_ERR_UV_BLOCKED)
+        fido_say(&d->ui, "Too many bad fingers: enter the PIN.");
+    return FIDO_ERR_PIN_REQUIRED;
 }
 
-status fido_user_run(struct fido_device *d, const struct fido_ui *ui, fido_request_fn request,
-                     void *object, struct err *e)
+status fido_user_run(struct fido_device *d, fido_request_fn request, void *object,
+                     const char *touch, struct err *e)
 {
     int code = FIDO_ERR_PIN_REQUIRED;
     status st;
 
-    atomic_store(&d->cancelled, false);
-    if (d->has_uv && d->pin == NULL) {
-        say(ui, "Verify yourself on your key");
-        code = run(d, request, object, NULL);
-        if (code == FIDO_OK)
-            return OK;
-        if (code == FIDO_ERR_UV_INVALID && !d->has_pin)
-            return fido_message_note(e, __func__, code, tries_left(d, fido_dev_get_uv_retry_count));
-        if (!wants_pin(code) || !d->has_pin)
-            return fido_fail(e, code);
-    }
+    if (d->has_uv && d->pin == NULL)
+        code = try_finger(d, request, object);
+    if (code == FIDO_ERR_UV_INVALID)
+        return fido_message_note(e, __func__, code, tries_left(d, count_finger));
+    if (code != FIDO_ERR_PIN_REQUIRED)
+        return code == FIDO_OK ? OK : fido_fail(e, code);
     if (d->pin == NULL) {
-        st = ask_pin(d, ui, e);
+        st = ask_pin(d, e);
         if (st != OK)
             return st;
     }
-    say(ui, "Touch your key");
-    code = run(d, request, object, (const char *)secret_view(d->pin).p);
+    if (touch != NULL)
+        fido_say(&d->ui, touch);
+    code = fido_device_ask(d, TOUCH_MS, request, object, (const char *)secret_view(d->pin).p);
     if (code == FIDO_OK)
         return OK;
     if (refuses_pin(code))
         forget_pin(d);
     if (code == FIDO_ERR_PIN_INVALID)
-        return fido_message_note(e, __func__, code, tries_left(d, fido_dev_get_retry_count));
+        return fido_message_note(e, __func__, code, tries_left(d, count_pin));
     return fido_fail(e, code);
 }

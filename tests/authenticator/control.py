@@ -5,17 +5,20 @@ import socket
 import stat
 
 NOW, NEVER, REFUSE = TOUCHES = ("now", "never", "refuse")
+GOOD, BAD = FINGERS = ("good", "bad")
 
 
 class Control:
-    """Takes datagrams of lines: "touch now", "touch never", "touch refuse", "replug".
+    """Takes datagrams of lines: "touch now|never|refuse", "finger good|bad", "replug", "deviate [DEVIATION]...".
 
     A sender that has an address of its own gets "ok", or "error: ..." at the first line not understood.
     """
 
-    def __init__(self, path, touch, replug):
+    def __init__(self, path, touch, finger, replug, deviate):
         self.touch = touch
+        self.finger = finger
         self._replug = replug
+        self._deviate = deviate
         self._path = path
         self._socket = None
         if path is not None:
@@ -54,6 +57,13 @@ class Control:
                 self._replug()
             elif len(words) == 2 and words[0] == "touch" and words[1] in TOUCHES:
                 self.touch = words[1]
+            elif len(words) == 2 and words[0] == "finger" and words[1] in FINGERS:
+                self.finger = words[1]
+            elif words[:1] == ["deviate"]:
+                try:
+                    self._deviate(words[1:])
+                except (KeyError, ValueError):
+                    return f"error: no such deviation: {line}"
             elif words:
                 return f"error: not understood: {line}"
         return "ok"

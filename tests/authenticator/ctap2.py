@@ -33,10 +33,14 @@ PROTECT_NOTHING, PROTECT_DISCOVERY, PROTECT_USE = 1, 2, 3
 
 
 class Authenticator:
-    def __init__(self, state, ask_touch, pin_protocols=(2, 1), clock=time.monotonic):
-        """ask_touch() returns when the user touched, and raises CtapError otherwise."""
+    def __init__(self, state, ask_touch, pin_protocols=(2, 1), clock=time.monotonic, finger_fits=None):
+        """ask_touch() returns when the user touched, and raises CtapError otherwise.
+
+        finger_fits() asks for a finger and says whether it is the right one; without it there is no reader.
+        """
         self._state = state
         self._ask_touch = ask_touch
+        self._finger_fits = finger_fits
         self._pin_protocols = list(pin_protocols)
         self._clock = clock
         self._commands = {
@@ -52,7 +56,7 @@ class Authenticator:
 
     def power_up(self):
         self._powered_up = self._clock()
-        self._pin = ClientPin(self._state, self._pin_protocols)
+        self._pin = self.new_pin()
         self._following = None  # what getNextAssertion continues with
 
     def handle(self, request):
@@ -72,11 +76,15 @@ class Authenticator:
     # Commands
 
     def _get_info(self, _):
+        return self.info()
+
+    def info(self):
         return {
             0x01: ["FIDO_2_0", "FIDO_2_1"],
             0x02: ["credProtect", "hmac-secret"],
             0x03: AAGUID,
-            0x04: {"rk": True, "up": True, "clientPin": self._has_pin(), "pinUvAuthToken": True},
+            0x04: {"rk": True, "up": True, "clientPin": self._has_pin(), "pinUvAuthToken": True,
+                   **({"uv": True} if self._finger_fits else {})},
             0x05: MAX_MESSAGE,
             0x06: self._pin_protocols,
             0x07: MAX_LIST,
@@ -117,19 +125,20 @@ class Authenticator:
         if excluded:
             raise CtapError(Status.CREDENTIAL_EXCLUDED)
 
+        protection, told = self.granted_protection(extensions.get("credProtect"))
         credential = Credential.new(self._state.device_key, rp_id, protection, with_hmac)
         if take(options, "rk", bool, False):
             self._store_resident(rp_id, user, credential)
         outputs = {}
-        if "credProtect" in extensions:
-            outputs["credProtect"] = protection
+        if told is not None:
+            outputs["credProtect"] = told
         if with_hmac:
             outputs["hmac-secret"] = True
         attested = (AAGUID + len(credential.id).to_bytes(2, "big") + credential.id
                     + encode(cose_key(credential.private_key.public_key(), ES256)))
         authdata = self.authenticator_data(rp_id, FLAG_UP | uv, attested, outputs)
-        signature = self.sign(credential, authdata + client_data_hash)
-        return {1: "packed", 2: authdata, 3: {"alg": ES256, "sig": signature}}
+        format, statement = self.attest(credential, authdata + client_data_hash)
+        return {1: format, 2: authdata, 3: statement}
 
     def _get_assertion(self, parameters):
         rp_id = need(parameters, 1, str)
@@ -142,7 +151,7 @@ class Authenticator:
         self._answer_selection_by_touch(proof)
         if "rk" in options:
             raise CtapError(Status.UNSUPPORTED_OPTION)
-        touch = take(options, "up", bool, True)
+        touch = take(options, "up", bool, True) or self.touch_when_silent(proof)
         hmac_input = take(extensions, "hmac-secret", dict)
         if hmac_input is not None and not touch:
             raise CtapError(Status.UNSUPPORTED_OPTION)
@@ -151,7 +160,7 @@ class Authenticator:
 
         if allow_list:
             # The client named the ids, so it can use only one answer.
-            found = [(credential, None) for credential in self._usable(allow_list, rp_id, uv)[:1]]
+            found = [(credential, None) for credential in self.matching(allow_list, rp_id, uv)]
         else:
             found = self._discoverable(rp_id, uv)
         if not found:
@@ -163,13 +172,16 @@ class Authenticator:
         def answer(credential, user):
             outputs = {}
             if salts and credential.with_hmac:
-                outputs["hmac-secret"] = salts.seal(self.hmac_output(credential, bool(uv), salts.plain))
+                output = self.hmac_output(credential, bool(uv), salts.plain)
+                outputs = {"hmac-secret": salts.seal(output)} if output is not None else {}
             authdata = self.authenticator_data(rp_id, (FLAG_UP if touch else 0) | uv, b"", outputs)
             response = {
                 1: {"id": self.returned_id(credential), "type": "public-key"},
                 2: authdata,
                 3: self.sign(credential, authdata + client_data_hash),
             }
+            if response[1]["id"] is None:
+                del response[1]  # allowed when one id was sent
             if user:
                 # Names identify a person, so they need more than possession of the key.
                 response[4] = user if uv else {"id": user["id"]}
@@ -201,6 +213,24 @@ class Authenticator:
         self._ask_touch()
 
     # Steps that a deviation may replace
+
+    def new_pin(self):
+        return ClientPin(self._state, self._pin_protocols, self._finger_fits)
+
+    def granted_protection(self, asked):
+        """The level of a new credential, and what its extensions tell of it, if anything."""
+        return asked or PROTECT_NOTHING, asked
+
+    def attest(self, credential, message):
+        return "packed", {"alg": ES256, "sig": self.sign(credential, message)}
+
+    def touch_when_silent(self, proof):
+        """Asked for an answer without touch: whether it wants one nevertheless."""
+        return False
+
+    def matching(self, ids, rp_id, uv):
+        """The client named the ids, so it can use only one answer."""
+        return self._usable(ids, rp_id, uv)[:1]
 
     def credential_secret(self, credential, uv):
         """Two independent secrets per credential, with and without user verification."""
@@ -243,7 +273,7 @@ class Authenticator:
             raise CtapError(Status.PIN_INVALID if self._has_pin() else Status.PIN_NOT_SET)
 
     def _verify_user(self, proof, protocol, client_data_hash, options, permission, rp_id):
-        """FLAG_UV if the client proved the PIN, else 0. There is no built-in verification."""
+        """FLAG_UV if the client has a token, else 0. A finger gives a token too, never an option alone."""
         if proof is not None:
             self._pin.check_token(protocol, client_data_hash, proof, permission, rp_id)
             return FLAG_UV

@@ -64,8 +64,9 @@ class Message:
 class Hid:
     """Reports go in by receive(); while serve_cbor() waits for a touch, they still have to, for CANCEL and INIT."""
 
-    def __init__(self, port, serve_cbor):
+    def __init__(self, port, serve_cbor, speaks_cbor=True):
         self._port = port
+        self._capabilities = CAPABILITIES if speaks_cbor else 0
         self._serve_cbor = serve_cbor
         self._channels = set()
         self._incoming = None
@@ -155,7 +156,7 @@ class Hid:
             self._error(channel, Error.INVALID_CHANNEL)
             return
         self._send(channel, Command.INIT, nonce[:8] + assigned.to_bytes(4, "big")
-                   + bytes([PROTOCOL_VERSION]) + DEVICE_VERSION + bytes([CAPABILITIES]))
+                   + bytes([PROTOCOL_VERSION]) + DEVICE_VERSION + bytes([self._capabilities]))
 
     def _new_channel(self):
         while True:
@@ -170,7 +171,7 @@ class Hid:
         message, self._incoming = self._incoming, None
         if message.command == Command.PING:
             self._send(message.channel, Command.PING, message.data)
-        elif message.command != Command.CBOR:
+        elif message.command != Command.CBOR or not self._capabilities:
             self._error(message.channel, Error.INVALID_COMMAND)
         elif not message.data:
             self._error(message.channel, Error.INVALID_LENGTH)

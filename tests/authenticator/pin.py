@@ -19,13 +19,16 @@ MIN_PIN_CHARACTERS = 4
 MAX_PIN_BYTES = 63
 PADDED_PIN_BYTES = 64
 WRONG_PINS_PER_POWER_UP = 3
+FINGER_RETRIES = 3
 
 
 class ClientPin:
     """Lives from power-up to power-up; the PIN and its retries live in the state file."""
 
-    def __init__(self, state, versions):
+    def __init__(self, state, versions, finger_fits=None):
         self._state = state
+        self._finger_fits = finger_fits
+        self._finger_retries = FINGER_RETRIES
         self._protocols = {version: PROTOCOLS[version]() for version in versions}
         self._wrong_in_a_row = 0
         self._commands = {
@@ -36,6 +39,8 @@ class ClientPin:
             0x05: self._get_token,
             0x09: self._get_token_with_permissions,
         }
+        if finger_fits:
+            self._commands |= {0x06: self._get_token_with_finger, 0x07: self._get_finger_retries}
 
     def command(self, parameters):
         command = self._commands.get(need(parameters, 2, int))
@@ -92,6 +97,24 @@ class ClientPin:
         return self._issue_token(parameters, MAY_MAKE_CREDENTIAL | MAY_GET_ASSERTION, None)
 
     def _get_token_with_permissions(self, parameters):
+        permissions, rp_id = self._permissions(parameters)
+        return self._issue_token(parameters, permissions, rp_id)
+
+    def _get_finger_retries(self, _):
+        return {5: self._finger_retries}
+
+    def _get_token_with_finger(self, parameters):
+        permissions, rp_id = self._permissions(parameters)
+        protocol, shared = self._agree(parameters)
+        if self._finger_retries == 0:
+            raise CtapError(Status.UV_BLOCKED)
+        if not self._finger_fits():
+            self._finger_retries -= 1
+            raise CtapError(Status.UV_INVALID if self._finger_retries else Status.UV_BLOCKED)
+        self._finger_retries = FINGER_RETRIES
+        return self._new_token(protocol, shared, permissions, rp_id)
+
+    def _permissions(self, parameters):
         permissions, rp_id = need(parameters, 9, int), take(parameters, 10, str)
         if permissions == 0:
             raise CtapError(Status.INVALID_PARAMETER)
@@ -99,12 +122,16 @@ class ClientPin:
             raise CtapError(Status.UNAUTHORIZED_PERMISSION)
         if rp_id is None:
             raise CtapError(Status.MISSING_PARAMETER)
-        return self._issue_token(parameters, permissions, rp_id)
+        return permissions, rp_id
 
     def _issue_token(self, parameters, permissions, rp_id):
         protocol, shared = self._agree(parameters)
         self._check_pin_usable()
         self._check_pin(protocol, shared, need(parameters, 6, bytes))
+        self._finger_retries = FINGER_RETRIES
+        return self._new_token(protocol, shared, permissions, rp_id)
+
+    def _new_token(self, protocol, shared, permissions, rp_id):
         for other in self._protocols.values():
             other.token = Token()
         protocol.token.permissions, protocol.token.rp_id = permissions, rp_id

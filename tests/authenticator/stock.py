@@ -48,6 +48,12 @@ class Process:
         line, self._lines = self._lines.split(b"\n", 1)
         return line.decode()
 
+    def forget(self):
+        """Drops the lines that nobody read."""
+        while select.select([self._process.stdout], [], [], 0)[0] and os.read(self._process.stdout.fileno(), 4096):
+            pass
+        self._lines = b""
+
     def control(self, text):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.bind("")  # the kernel picks an abstract name, so that the answer finds its way back

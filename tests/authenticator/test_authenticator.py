@@ -21,6 +21,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import stock
 from ctap2 import Authenticator
+from deviations import DEVIATIONS
 from pin import PROTOCOLS
 from state import State, pin_hash
 from stock import RP, UP, UV, FidoError, Process, base64_lines, device, hid, tool
@@ -556,6 +557,37 @@ def test_the_control_socket_reports_what_it_does_not_understand(start):
     key = start()
     assert key.control("touch sometimes") == "error: not understood: touch sometimes"
     assert key.control("touch never\nreplug\n") == "ok"
+
+
+# Deviations
+
+def test_the_help_describes_every_deviation():
+    shown = subprocess.run([os.path.join(stock.HERE, "authenticator"), "--help"], capture_output=True, text=True).stdout
+    for name in DEVIATIONS:
+        assert re.search(f"^  {name}(=[A-Z:\\[\\]]+)?: .", shown, re.M), name
+
+
+def test_deviations_change_while_it_runs_and_go_away(start):
+    key = start("--pin", PIN, "--deviation", "no-hmac")
+    assert "extension strings: credProtect\n" in tool("fido2-token", "-I", key.path).stdout
+    assert key.control("deviate no-protect always-uv") == "ok"
+    shown = tool("fido2-token", "-I", key.path).stdout
+    assert "extension strings: hmac-secret\n" in shown and "alwaysUv" in shown
+    assert key.control("deviate") == "ok"
+    assert "extension strings: credProtect, hmac-secret\n" in tool("fido2-token", "-I", key.path).stdout
+
+
+@pytest.mark.parametrize("deviation", ["nonsense", "answer=sing:0x01", "answer=make:much"])
+def test_unknown_deviations_are_reported(start, deviation):
+    assert start().control(f"deviate {deviation}") == f"error: no such deviation: deviate {deviation}"
+
+
+def test_a_request_is_answered_with_a_chosen_status_as_often_as_wanted(start):
+    with device(start("--deviation", "answer=make:0x27:2").path) as opened:
+        for _ in range(2):
+            with refused(stock.OPERATION_DENIED):
+                opened.make()
+        opened.make()
 
 
 # CTAPHID

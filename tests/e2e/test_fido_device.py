@@ -7,68 +7,13 @@ import secrets
 import signal
 import subprocess
 import time
+import tty
+from contextlib import contextmanager, suppress
 
 import pytest
-
-from harness import BIN, SLOW
-
-import stock  # its folder is on the path since harness
-
-TOOL = BIN / "tests/fido_tool"
-PIN = "1234"
-HASH, SALT, NEXT = "ab" * 32, "01" * 32, "02" * 32
-PATIENCE = 20 * SLOW
-WRONG_ANSWER = "The answer does not come from the enrolled key or lacks verification."
-
-
-class Answer(dict):
-    """What the tool printed: the last value of each name, and all that was said."""
-
-    def __init__(self, code, output):
-        lines = [line.split(" ", 1) for line in output.splitlines()]
-        super().__init__(line for line in lines if len(line) == 2)
-        self.code = code
-        self.names = [line[0] for line in lines]
-
-
-def tool(*arguments, pin=PIN, **options):
-    done = subprocess.run([TOOL, *map(str, arguments)], capture_output=True, text=True, timeout=90,
-                          env=dict(os.environ, FIDO_TOOL_PIN=pin), **options)
-    assert done.returncode in (0, 1), done.stdout + done.stderr
-    assert "FIDO" not in done.stderr and "fido_" not in done.stderr  # the library logs nothing
-    return Answer(done.returncode, done.stdout)
-
-
-def refused(answer, status, why):
-    assert (answer.code, answer["status"], answer["why"]) == (1, status, why)
-    return True
-
-
-@pytest.fixture
-def start(tmp_path):
-    running = []
-
-    def start(*options, pin=PIN, name="key"):
-        directory = tmp_path / name
-        directory.mkdir(exist_ok=True)
-        running.append(stock.Process(directory, *(["--pin", pin] if pin else []), *options))
-        return running[-1]
-
-    yield start
-    for process in running:
-        process.stop()
-
-
-@pytest.fixture
-def key(start):
-    return start()
-
-
-@pytest.fixture
-def enrolled(key):
-    answer = tool("enrol", key.path, HASH)
-    assert answer.code == 0
-    return answer["id"], answer["public"]
+from fido_device import (HASH, NEXT, PATIENCE, PIN, SALT, TOOL, WRONG_ANSWER, Answer, enrolled, key, refused, start,
+                         tool, waiting_tool)
+from harness import SLOW
 
 
 def flip(hexadecimal, at):
@@ -245,15 +190,6 @@ def test_a_touch_that_never_comes_is_told(start):
     assert refused(answer, "limit", "Nobody touched the key in time.")
 
 
-def waiting_tool(key, *arguments):
-    """The tool, at the moment when the key waits for the touch."""
-    process = subprocess.Popen([TOOL, *map(str, arguments)], stdout=subprocess.PIPE, text=True,
-                               env=dict(os.environ, FIDO_TOOL_PIN=PIN))
-    while key.line() != "waiting for touch":
-        pass
-    return process
-
-
 @pytest.mark.parametrize("command", ["enrol", "assert"])
 def test_an_interrupt_cancels_and_leaves_the_key_usable(key, enrolled, command):
     arguments = {"enrol": ["enrol", key.path, HASH], "assert": ["assert", key.path, *enrolled, HASH, SALT, NEXT]}[command]
@@ -320,7 +256,7 @@ def test_asking_whether_a_key_has_a_credential_needs_no_touch_and_no_pin(start, 
 
 def test_a_key_that_claims_a_credential_with_another_public_key_is_not_believed(start, key, enrolled):
     other = tool("enrol", start(name="other").path, HASH)
-    assert tool("has", key.path, enrolled[0], other["public"])["has"] == "no"
+    assert tool("has", key.path, enrolled[0], other["public"])["has"] == "unknown"
 
 
 def test_an_empty_or_unknown_id_is_on_no_key(key, enrolled):
@@ -364,25 +300,61 @@ def test_a_terminal_where_nobody_answers_is_no_key():
         os.close(slave)
 
 
-def test_a_key_that_another_program_holds_is_told_quickly(key):
+def test_waiting_for_an_answer_that_never_comes_can_be_interrupted():
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    process = subprocess.Popen([TOOL, "open", os.ttyname(slave)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert os.read(master, 65)
+        began = time.monotonic()
+        while process.poll() is None:  # one that comes just before the wait does not end it
+            process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.05)
+        assert time.monotonic() - began < 3 * SLOW
+        assert refused(Answer(1, process.stdout.read()), "denied", "Cancelled.")
+    finally:
+        process.kill()
+        process.communicate()
+        os.close(master)
+        os.close(slave)
+
+
+WAITING = "Another program is using the key; waiting for it."
+
+
+@contextmanager
+def held(key):
+    """Another program uses the key."""
     other = os.open(key.path, os.O_RDWR | os.O_NOCTTY)
     try:
         fcntl.flock(other, fcntl.LOCK_EX)
-        began = time.monotonic()
-        assert refused(tool("open", key.path), "conflict", "Another program is using the key.")
-        assert time.monotonic() - began < 5 * SLOW
+        yield
     finally:
         os.close(other)
+
+
+def test_a_key_that_another_program_keeps_is_waited_for_in_bounded_time_and_the_user_is_told(key):
+    began = time.monotonic()
+    with held(key):
+        answer = tool("open", key.path)
+    assert refused(answer, "conflict", "Another program is using the key.")
+    assert answer["say"] == WAITING
+    assert time.monotonic() - began < 15 * SLOW
     assert tool("open", key.path).code == 0
 
 
-def test_a_program_that_lets_go_at_once_is_waited_for(key):
-    other = os.open(key.path, os.O_RDWR | os.O_NOCTTY)
-    fcntl.flock(other, fcntl.LOCK_EX)
-    process = subprocess.Popen([TOOL, "open", key.path], stdout=subprocess.PIPE)
-    time.sleep(0.3)
-    os.close(other)
-    assert process.communicate(timeout=PATIENCE)[0] == b"opened yes\n"
+def test_the_user_who_is_told_of_another_program_may_give_up_or_see_it_end(key):
+    for give_up in (True, False):
+        with held(key):
+            process = subprocess.Popen([TOOL, "open", key.path], stdout=subprocess.PIPE, text=True)
+            assert process.stdout.readline() == f"say {WAITING}\n"
+            if give_up:
+                process.send_signal(signal.SIGINT)
+                answer = Answer(1, process.communicate(timeout=PATIENCE)[0])
+                assert refused(answer, "denied", "Cancelled.")
+        if not give_up:
+            assert process.communicate(timeout=PATIENCE)[0] == "opened yes\n"
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="root alone may become somebody else")

@@ -62,6 +62,8 @@ static void plug(const char *root, const char *node, struct span descriptor)
     fclose(f);
 }
 
+static const struct fido_ui nobody = { .context = NULL };
+
 static const uint8_t key_descriptor[] = { 0x06, 0xd0, 0xf1, 0x09, 0x01, 0xa1, 0x01, 0xc0 };
 static const uint8_t mouse_descriptor[] = { 0x05, 0x01, 0x09, 0x02, 0xa1, 0x01, 0xc0 };
 
@@ -93,27 +95,29 @@ static bool machine_has_hidraw(void)
 
 static void nothing_plugged_in_is_not_found(void **state)
 {
-    char *path = NULL;
+    struct fido_key keys[FIDO_KEYS_MAX];
+    size_t count = 0;
     struct err e = { 0 };
 
     if (machine_has_hidraw())
         skip();
-    assert_int_equal(fido_path_only(*state, &path, &e), NOT_FOUND);
+    assert_int_equal(fido_path_list(*state, keys, &count, &e), NOT_FOUND);
     assert_string_equal(e.why, "No security key is plugged in.");
-    assert_null(path);
+    assert_int_equal(count, 0);
 }
 
 static void a_key_that_cannot_be_listed_is_a_matter_of_permission(void **state)
 {
-    char *path = NULL;
+    struct fido_key keys[FIDO_KEYS_MAX];
+    size_t count = 0;
     struct err e = { 0 };
 
     if (machine_has_hidraw())
         skip();
     plug(*state, "hidraw0", SPAN(key_descriptor));
-    assert_int_equal(fido_path_only(*state, &path, &e), DENIED);
+    assert_int_equal(fido_path_list(*state, keys, &count, &e), DENIED);
     assert_non_null(strstr(e.why, "A key is plugged in but you may not open it"));
-    assert_null(path);
+    assert_int_equal(count, 0);
 }
 
 static void paths_that_are_no_devices_are_not_found(void **state)
@@ -131,9 +135,9 @@ static void paths_that_are_no_devices_are_not_found(void **state)
         struct fido_device *d = NULL;
         struct err e = { 0 };
 
-        assert_int_equal(fido_path_check(bad[i], &e), NOT_FOUND);
+        assert_int_equal(fido_path_check(bad[i], NULL, &e), NOT_FOUND);
         e = (struct err){ 0 };
-        assert_int_equal(fido_open(bad[i], &d, &e), NOT_FOUND);
+        assert_int_equal(fido_open(bad[i], &nobody, &d, &e), NOT_FOUND);
         assert_null(d);
     }
 }
@@ -146,14 +150,14 @@ static void a_locked_device_is_a_conflict(void **state)
 
     (void)state;
     assert_int_equal(openpty(&master, &slave, name, NULL, NULL), 0);
-    assert_int_equal(fido_path_check(name, &e), OK);
+    assert_int_equal(fido_path_check(name, NULL, &e), OK);
     other = open(name, O_RDWR | O_NOCTTY);
     assert_int_equal(flock(other, LOCK_EX), 0);
-    assert_int_equal(fido_path_check(name, &e), CONFLICT);
+    assert_int_equal(fido_path_check(name, NULL, &e), CONFLICT);
     assert_string_equal(e.why, "Another program is using the key.");
     close(other);
     e = (struct err){ 0 };
-    assert_int_equal(fido_path_check(name, &e), OK); /* and the check kept no lock */
+    assert_int_equal(fido_path_check(name, NULL, &e), OK); /* and the check kept no lock */
     close(slave);
     close(master);
 }
@@ -197,7 +201,7 @@ static void every_code_has_a_status_and_a_sentence(void **state)
         { FIDO_ERR_UNSUPPORTED_ALGORITHM, DENIED, "The key has no ES256." },
         { FIDO_ERR_CHANNEL_BUSY, CONFLICT, "Another program is using the key." },
         { CODE_SILENT, IO, "The key does not answer. Unplug it, plug it in again, then try." },
-        { FIDO_ERR_LIMIT_EXCEEDED, BUG, "The key gave an answer that makes no sense." },
+        { FIDO_ERR_LIMIT_EXCEEDED, LIMIT, "The key finds the question too long." },
         { 12345, BUG, "The key gave an answer that makes no sense." },
     };
 
