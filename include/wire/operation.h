@@ -7,8 +7,8 @@
  *   operation = SHA-256(LBL("operation"; text))
  *   signed    = SHA-256(LBL("step-up"; operation, context)) as clientDataHash
  *
- * where context is the session's (wire/unlock.h). Text, context, assertion and public key are in the
- * audit record operation.approved, so that whoever has the trail can check the signature.
+ * where context is the session's (wire/unlock.h). Text, context, assertion and public key are in
+ * the audit record operation.approved, so that whoever has the trail can check the signature.
  */
 #ifndef WIRE_OPERATION_H
 #define WIRE_OPERATION_H

@@ -1,6 +1,6 @@
 /*
- * Init, unlock, enrolment and approval. A session ties the touch of a hardware key to one keeper key, one server
- * certificate and one slot; it serves one attempt within UNLOCK_SESSION_S seconds.
+ * Init, unlock, enrolment and approval. A session ties the touch of a hardware key to one keeper
+ * key, one server certificate and one slot; it serves one attempt within UNLOCK_SESSION_S seconds.
  */
 #ifndef WIRE_UNLOCK_H
 #define WIRE_UNLOCK_H

@@ -109,6 +109,7 @@ static const struct setting settings[] = {
 #define SETTING_COUNT (sizeof settings / sizeof settings[0])
 
 static const char *const levels[] = { "debug", "info", "warn", "error" };
+static const char *const flags[] = { "no", "yes" };
 
 static char *text_at(struct conf *c, const struct setting *s)
 {
@@ -183,7 +184,6 @@ static const char *set_number(const struct setting *s, const char *value, struct
 
 static const char *set_word(const struct setting *s, const char *value, struct conf *c)
 {
-    static const char *const flags[] = { "no", "yes" };
     const char *const *words = s->kind == KIND_FLAG ? flags : levels;
     size_t count = s->kind == KIND_FLAG ? 2 : 4;
 
@@ -314,6 +314,6 @@ void conf_sample(FILE *to)
         else if (s->kind == KIND_NUMBER)
             fprintf(to, "%llu\n", (unsigned long long)s->number);
         else
-            fprintf(to, "%s\n", s->kind == KIND_FLAG ? "no" : levels[s->number]);
+            fprintf(to, "%s\n", s->kind == KIND_FLAG ? flags[s->number] : levels[s->number]);
     }
 }

@@ -143,7 +143,8 @@ static status read_grant(struct engine *en, struct request *rq, struct operation
 
 /* --- what follows ---------------------------------------------------------------------------- */
 
-/* Whoever is no operator any more has no operator's certificate either. A slot of several keeps it. */
+/* Whoever is no operator any more has no operator's certificate either. One who loses a slot of
+ * several keeps it. */
 static status store_removed(struct engine *en, struct operation *o,
                             const struct wire_result *result, struct err *e)
 {

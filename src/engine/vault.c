@@ -96,8 +96,8 @@ status vault_lock_itself(struct engine *en, struct err *e)
     return st == OK ? engine_lock_keeper(en, e) : st;
 }
 
-/* The keys go whatever becomes of the records: a full disk must not keep the vault open. Of a locked
- * vault the shares of an unlock under way go. */
+/* The keys go whatever becomes of the records: a full disk must not keep the vault open. Of a
+ * locked vault the shares of an unlock under way go. */
 APPLY(vault_lock)
 {
     bool open = en->state == VAULT_UNLOCKED;

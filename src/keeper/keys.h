@@ -93,8 +93,8 @@ MUST_CHECK status keys_lease_mac(const struct keys *keys, const struct lease_nam
 
 /* --- slot.c: the ways in --------------------------------------------------------------------- */
 
-/* Fills key pair and private key's seal; the caller has filled the descriptive fields and the salts.
- * The slot has no share yet: its epoch becomes 0. */
+/* Fills key pair and private key's seal; the caller has filled the descriptive fields and the
+ * salts. The slot has no share yet: its epoch becomes 0. */
 MUST_CHECK status slot_make(const struct id *vault, struct span secret32, struct slot *slot,
                             struct err *e);
 /* The slot's private key. DENIED if the secret is not the slot's. */

@@ -1,13 +1,13 @@
 /*
  * Rotations, in slices between messages, so that leases flow meanwhile.
  *
- * The root: a whole new keyring grows beside today's, every cell wrapped anew under keys of the next
- * epoch. What changes meanwhile is copied after. At the end the new root is dealt to the slots of
- * that moment, the two files are exchanged and the old one is wiped (keyring/successor.h). A tenant:
- * its new seed stands beside the old one until every data key has moved over.
+ * The root: a whole new keyring grows beside today's, every cell wrapped anew under keys of the
+ * next epoch. What changes meanwhile is copied after. At the end the new root is dealt to the slots
+ * of that moment, the two files are exchanged and the old one is wiped (keyring/successor.h). A
+ * tenant: its new seed stands beside the old one until every data key has moved over.
  *
- * 1. Both are asked for by what is in the keyring: a cell, a slot without share, a second seed. So a
- *    rotation that was cut off is resumed after the next unlock, by nobody's doing.
+ * 1. Both are asked for by what is in the keyring: a cell, a slot without share, a second seed. So
+ *    a rotation that was cut off is resumed after the next unlock, by nobody's doing.
  * 2. The new root exists in this process and in the sealed shares only.
  * 3. A tombstone that is not yet explained waits for its record before the root may rotate: the new
  *    keyring does not take tombstones over.

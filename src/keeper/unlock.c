@@ -6,7 +6,8 @@
  *    MAC that is derived from it.
  * 3. Shares of an incomplete quorum are kept for APPROVAL_S seconds from the first one and then
  *    forgotten, as they are by lock and by a quorum that did not open the vault.
- * 4. Every slot that helped to open the vault rolls: the secret that was just used opens it no more.
+ * 4. Every slot that helped to open the vault rolls: the secret that was just used opens it no
+ *    more.
  * 5. Shares, success and failure all go to the journal.
  * 6. Lock wipes the whole slab. A batch that the server has not acknowledged stays: it holds
  *    record lines and heads, never a result's data.

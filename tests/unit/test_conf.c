@@ -168,6 +168,7 @@ static void the_sample_file_parses_to_the_defaults_when_uncommented(void **state
             n += (size_t)sprintf(plain + n, "%s\n", line + 2);
     }
     conf_init(&defaults);
+    assert_int_equal(defaults.grant_step_up, 1); /* a flag whose default is yes */
     assert_true(n > 0);
     assert_int_equal(parse(plain, &c, &trouble), OK);
     assert_memory_equal(&c, &defaults, sizeof c);

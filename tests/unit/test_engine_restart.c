@@ -42,11 +42,12 @@ static void init_believes_only_its_own_session_and_signature(void **state)
     json_object_set_new(body, "session", json_string("00000000000000000000000000000000"));
     assert_int_equal(rig_try(r, VERB_INIT, &r->local, NULL, NULL, body), CONFLICT);
     body = rig_init_body(r, NULL);
-    json_object_del(body, "signature");
+    json_object_del(json_array_get(json_object_get(body, "operators"), 0), "signature");
     assert_int_equal(rig_try(r, VERB_INIT, &r->local, NULL, NULL, body), BAD_INPUT);
     body = rig_init_body(r, NULL);
     r->cose[5] ^= 1;
-    json_object_set_new(body, "public_key", rig_as_hex(SPAN(r->cose)));
+    json_object_set_new(json_array_get(json_object_get(body, "operators"), 0), "public_key",
+                        rig_as_hex(SPAN(r->cose)));
     r->cose[5] ^= 1;
     assert_int_equal(rig_try(r, VERB_INIT, &r->local, NULL, NULL, body), DENIED);
     assert_true(rig_is(r, "empty"));

@@ -120,9 +120,13 @@ static void the_recovery_card_opens_the_vault(void **state)
     assert_int_equal(rig_try_unlock(r, &s, &r->cards[0], SPAN(r->codes[0])), OK);
     assert_int_equal(rig_load_heads(r), OK);
     assert_int_equal(rig_entry(r, (struct wire_entry){ .kind = ENTRY_FOLD }), OK);
-    assert_int_equal(r->record_count, 1);
-    assert_int_equal(r->records[0].r.type, RECORD_VAULT_UNLOCKED);
+    assert_int_equal(r->record_count, 2);
+    assert_int_equal(r->records[0].r.type, RECORD_CARD_USED);
+    assert_int_equal(r->records[0].r.outcome, OUTCOME_FAILED); /* an alarm */
     assert_true(rig_line_has(&r->records[0], "\"recovery\":true"));
+    assert_int_equal(r->records[1].r.type, RECORD_VAULT_UNLOCKED);
+    assert_true(rig_line_has(&r->records[1], "\"recovery\":true"));
+    assert_int_equal(rig_hello(r).cards_used, 1);
 }
 
 static void a_wrong_secret_is_denied_and_recorded(void **state)
@@ -166,18 +170,35 @@ static void a_session_serves_one_attempt(void **state)
     assert_int_equal(rig_try_unlock(r, &s, &r->slots[0], rig_touch(r, 0, &s)), CONFLICT);
 }
 
-static void a_new_session_replaces_the_old(void **state)
+static void sixteen_sessions_live_at_once_and_the_oldest_gives_way(void **state)
 {
     struct rig *r = *state;
-    struct wire_session old;
+    struct wire_session s[17];
+
+    rig_init(r);
+    rig_lock(r);
+    for (size_t i = 0; i < 17; i++) {
+        assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slots[0], &s[i]), OK);
+        rig_mono_us++;
+    }
+    assert_int_equal(rig_try_unlock(r, &s[0], &r->slots[0], rig_touch(r, 0, &s[0])), CONFLICT);
+    assert_string_equal(r->reason, "no such session");
+    assert_int_equal(rig_try_unlock(r, &s[1], &r->slots[0], rig_touch(r, 0, &s[1])), OK);
+}
+
+/* Two operators were under way; one was quicker. */
+static void a_session_for_unlocking_opens_nothing_once_the_vault_is_open(void **state)
+{
+    struct rig *r = *state;
     struct wire_session s;
 
     rig_init(r);
     rig_lock(r);
-    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slots[0], &old), OK);
     assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slots[0], &s), OK);
-    assert_int_equal(rig_try_unlock(r, &old, &r->slots[0], rig_touch(r, 0, &old)), CONFLICT);
-    assert_int_equal(rig_try_unlock(r, &s, &r->slots[0], rig_touch(r, 0, &s)), OK);
+    rig_unlock(r);
+    assert_int_equal(rig_try_unlock(r, &s, &r->slots[0], rig_touch(r, 0, &s)), CONFLICT);
+    assert_string_equal(r->reason, "the vault is unlocked already");
+    assert_int_equal(rig_batch(r, NULL, 0), OK);
 }
 
 static void a_session_ends_after_two_minutes(void **state)
@@ -218,7 +239,8 @@ static void a_secret_sealed_under_another_transcript_is_denied(void **state)
     assert_int_equal(rig_try_unlock(r, &s, &r->slots[0], rig_touch(r, 0, &s)), DENIED);
     assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slots[0], &s), OK);
     /* One secret instead of two. */
-    assert_int_equal(rig_try_unlock(r, &s, &r->slots[0], span_of(rig_touch(r, 0, &s).p, 32)), DENIED);
+    assert_int_equal(rig_try_unlock(r, &s, &r->slots[0], span_of(rig_touch(r, 0, &s).p, 32)),
+                     DENIED);
     assert_int_equal(rig_hello(r).state, KEEPER_LOCKED);
 }
 
@@ -309,7 +331,8 @@ int main(void)
         CASE(the_recovery_card_opens_the_vault),
         CASE(a_wrong_secret_is_denied_and_recorded),
         CASE(a_session_serves_one_attempt),
-        CASE(a_new_session_replaces_the_old),
+        CASE(sixteen_sessions_live_at_once_and_the_oldest_gives_way),
+        CASE(a_session_for_unlocking_opens_nothing_once_the_vault_is_open),
         CASE(a_session_ends_after_two_minutes),
         CASE(a_session_is_for_one_slot),
         CASE(a_secret_sealed_under_another_transcript_is_denied),

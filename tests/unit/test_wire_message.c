@@ -218,16 +218,22 @@ static void unknown_kinds_purposes_and_states_are_refused(void **state)
     (void)state;
     for (unsigned kind = 0; kind < 256; kind++) {
         uint8_t bytes[512] = { (uint8_t)kind };
+        if (kind == ENTRY_APPROVE)
+            bytes[1 + 16 + 16] = OPERATION_REKEY_ROOT;
+        if (kind == ENTRY_OPERATION)
+            bytes[1] = OPERATION_REKEY_ROOT;
         struct in in = in_of(SPAN(bytes));
         wire_get_entry(&in, &entry);
-        assert_int_equal(in.bad, kind < ENTRY_RECORD || kind > ENTRY_VAULT_CREATED);
+        assert_int_equal(in.bad, kind < ENTRY_RECORD || kind > ENTRY_DATABASE_REKEYED);
     }
-    uint8_t bytes[64] = { 3 };
+    for (unsigned purpose = 0; purpose < 256; purpose++) {
+        uint8_t bytes[81] = { (uint8_t)purpose };
+        struct in in = in_of(SPAN(bytes));
+        wire_get_session_request(&in, &request);
+        assert_int_equal(in.bad, purpose < SESSION_INIT || purpose > SESSION_APPROVE);
+    }
+    uint8_t bytes[64] = { STATUS_COUNT };
     struct in in = in_of(SPAN(bytes));
-    wire_get_session_request(&in, &request);
-    assert_true(in.bad);
-    bytes[0] = STATUS_COUNT;
-    in = in_of(SPAN(bytes));
     wire_get_result(&in, &result);
     assert_true(in.bad);
     begin();
@@ -264,6 +270,31 @@ static void the_transcript_depends_on_every_field(void **state)
     }
 }
 
+static void an_approval_signs_its_operation_and_its_session(void **state)
+{
+    struct wire_session_request request = { .purpose = SESSION_APPROVE, .operation = { 1 } };
+    struct wire_session session = { .epoch = 1 };
+    uint8_t context[32], signed_[32], transcript[32], other[32];
+
+    (void)state;
+    wire_context(&request, &session, context);
+    operation_signed(request.operation, context, signed_);
+    wire_transcript(&request, &session, transcript);
+    assert_memory_equal(transcript, signed_, 32);
+    request.operation[31] = 1;
+    wire_transcript(&request, &session, other);
+    assert_memory_not_equal(other, transcript, 32);
+    request.operation[31] = 0;
+    session.nonce[31] = 1;
+    wire_transcript(&request, &session, other);
+    assert_memory_not_equal(other, transcript, 32);
+    /* An unlock's transcript is its context, so no touch for the one serves the other. */
+    request.purpose = SESSION_UNLOCK;
+    wire_context(&request, &session, context);
+    wire_transcript(&request, &session, transcript);
+    assert_memory_equal(transcript, context, 32);
+}
+
 /* Computed by hand from the definition; a change here locks every client out. */
 static void the_transcript_is_what_the_header_says(void **state)
 {
@@ -272,7 +303,7 @@ static void the_transcript_is_what_the_header_says(void **state)
     uint8_t bytes[512];
     uint8_t expected[32];
     uint8_t got[32];
-    static const char purpose[] = "strongroom/v1/unlock";
+    static const char purpose[] = "strongroom/v1/session";
     static const size_t sizes[] = { 16, 16, 32, 32, 32, 16 };
     struct out o;
 
@@ -306,6 +337,7 @@ int main(void)
         cmocka_unit_test(unknown_kinds_purposes_and_states_are_refused),
         cmocka_unit_test(the_transcript_depends_on_every_field),
         cmocka_unit_test(the_transcript_is_what_the_header_says),
+        cmocka_unit_test(an_approval_signs_its_operation_and_its_session),
     };
 
     if (secret_start((size_t)1 << 20, NULL) != OK)
