@@ -68,6 +68,7 @@ struct wire_hello {
     struct span broken_reason; /* literal text when broken */
     uint8_t need;              /* shares that open the vault */
     uint8_t have;              /* shares given so far by an unlock under way */
+    uint8_t operators;         /* with a slot of their own */
     uint8_t holders;           /* operators and recovery cards with a share */
     uint8_t cards_used;        /* recovery cards whose code has been used: renew them */
     uint8_t lock_due;          /* unlocked or idle for longer than the settings allow */

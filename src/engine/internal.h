@@ -23,6 +23,8 @@ struct operations;
 struct session {
     struct wire_session_request request;
     struct wire_session opened;
+    uint8_t slot_kind; /* of the slot it is for */
+    uint8_t cose_public[64];
 };
 #define SESSIONS 16
 

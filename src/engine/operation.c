@@ -174,6 +174,7 @@ COMPLETE(operation_proposed)
     o->op.key = span_text(o->pattern);
     o->state = OPERATION_PENDING;
     o->since_us = clock_monotonic_us();
+    o->need = operation_need(o->op.code, en->hello.need, en->hello.operators);
     rq->created = true;
     rq->reply = operation_json(o);
     return OK;
@@ -267,7 +268,7 @@ APPLY(operation_approve)
     if (st == OK)
         st = body_hex(rq, "sealed_secret", sizeof sealed, &out, e);
     if (st == OK)
-        st = check_touch(en, rq, &session, &assertion, e);
+        st = check_touch(rq, &session, &assertion, e);
     if (st != OK)
         return st;
     entry.session = session.opened.session;

@@ -19,14 +19,65 @@ status keeper_call(struct engine *en, struct request *rq, struct in *body, struc
     return err_note(e, st, refused.where, rq->keeper_why, refused.detail);
 }
 
+/* All slots, or the one with the given id. */
+struct slots {
+    struct id wanted;
+    bool found;
+    struct wire_slot slot;
+    json_t *list;
+};
+
+static json_t *slot_json(const struct wire_slot *slot)
+{
+    return json_pack(
+        "{s:o, s:s, s:s%, s:o, s:o, s:o, s:i, s:i, s:b, s:b, s:o}", "id", json_id(&slot->id),
+        "kind", slot->kind == SLOT_KIND_FIDO2 ? "fido2" : "recovery", "label",
+        (const char *)slot->label.p, slot->label.n, "credential_id", json_hex(slot->credential_id),
+        "public_key", json_hex(SPAN(slot->cose_public)), "aaguid", json_hex(SPAN(slot->aaguid)),
+        "share", (int)slot->x, "generation", (int)slot->generation, "pending", (int)slot->pending,
+        "used", (int)slot->used, "created", json_time(slot->created_us));
+}
+
+static status slots_read(struct engine *en, struct request *rq, struct slots *s, struct err *e)
+{
+    struct in body;
+    uint16_t count;
+    status st;
+
+    wire_client_begin(en->client, WIRE_SLOTS);
+    st = keeper_call(en, rq, &body, e);
+    if (st != OK)
+        return st;
+    count = in_u16(&body);
+    for (uint16_t i = 0; i < count && !body.bad; i++) {
+        struct wire_slot slot;
+
+        wire_get_slot(&body, &slot);
+        if (body.bad)
+            break;
+        if (id_same(&slot.id, &s->wanted)) {
+            s->found = true;
+            s->slot = slot;
+        }
+        if (s->list != NULL)
+            json_array_append_new(s->list, slot_json(&slot));
+    }
+    return in_end(&body) ? OK : fail(e, BUG, "the keeper's list of slots is malformed", 0);
+}
+
 status session_begin(struct engine *en, struct request *rq,
                      const struct wire_session_request *request, struct err *e)
 {
-    struct session *s = &en->sessions[en->session_next];
+    struct slots slots = { .wanted = request->slot };
     struct wire_session opened;
+    struct session *s;
     struct in body;
-    status st;
+    status st = id_is_zero(&request->slot) ? OK : slots_read(en, rq, &slots, e);
 
+    if (st == OK && !id_is_zero(&request->slot) && !slots.found)
+        st = fail(e, NOT_FOUND, "there is no such slot", 0);
+    if (st != OK)
+        return st;
     wire_put_session_request(wire_client_begin(en->client, WIRE_SESSION), request);
     st = keeper_call(en, rq, &body, e);
     if (st != OK)
@@ -34,8 +85,10 @@ status session_begin(struct engine *en, struct request *rq,
     wire_get_session(&body, &opened);
     if (!in_end(&body))
         return fail(e, BUG, "the keeper's session is malformed", 0);
+    s = &en->sessions[en->session_next];
     en->session_next = (en->session_next + 1) % SESSIONS;
-    *s = (struct session){ .request = *request, .opened = opened };
+    *s = (struct session){ .request = *request, .opened = opened, .slot_kind = slots.slot.kind };
+    memcpy(s->cose_public, slots.slot.cose_public, sizeof s->cose_public);
     rq->reply = json_pack(
         "{s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:s}", "session", json_id(&opened.session), "nonce",
         json_hex(SPAN(opened.nonce)), "keeper_key", json_hex(SPAN(opened.keeper_key)), "vault",
@@ -45,7 +98,7 @@ status session_begin(struct engine *en, struct request *rq,
 }
 
 status session_claim(struct engine *en, const struct request *rq, enum session_purpose purpose,
-                    struct session *ret_session, struct err *e)
+                     struct session *ret_session, struct err *e)
 {
     struct id id;
     status st = body_id(rq, "session", &id, e);
@@ -113,52 +166,6 @@ status read_enrolment(const struct request *rq, const struct session *session,
     return st;
 }
 
-/* All slots, or the one with the given id. */
-struct slots {
-    struct id wanted;
-    bool found;
-    struct wire_slot slot;
-    json_t *list;
-};
-
-static json_t *slot_json(const struct wire_slot *slot)
-{
-    return json_pack(
-        "{s:o, s:s, s:s%, s:o, s:o, s:o, s:i, s:i, s:b, s:b, s:o}", "id", json_id(&slot->id),
-        "kind", slot->kind == SLOT_KIND_FIDO2 ? "fido2" : "recovery", "label",
-        (const char *)slot->label.p, slot->label.n, "credential_id", json_hex(slot->credential_id),
-        "public_key", json_hex(SPAN(slot->cose_public)), "aaguid", json_hex(SPAN(slot->aaguid)),
-        "share", (int)slot->x, "generation", (int)slot->generation, "pending", (int)slot->pending,
-        "used", (int)slot->used, "created", json_time(slot->created_us));
-}
-
-static status slots_read(struct engine *en, struct request *rq, struct slots *s, struct err *e)
-{
-    struct in body;
-    uint16_t count;
-    status st;
-
-    wire_client_begin(en->client, WIRE_SLOTS);
-    st = keeper_call(en, rq, &body, e);
-    if (st != OK)
-        return st;
-    count = in_u16(&body);
-    for (uint16_t i = 0; i < count && !body.bad; i++) {
-        struct wire_slot slot;
-
-        wire_get_slot(&body, &slot);
-        if (body.bad)
-            break;
-        if (id_same(&slot.id, &s->wanted)) {
-            s->found = true;
-            s->slot = slot;
-        }
-        if (s->list != NULL)
-            json_array_append_new(s->list, slot_json(&slot));
-    }
-    return in_end(&body) ? OK : fail(e, BUG, "the keeper's list of slots is malformed", 0);
-}
-
 APPLY(vault_slots)
 {
     struct slots s = { .list = json_array() };
@@ -172,24 +179,19 @@ APPLY(vault_slots)
     return OK;
 }
 
-status check_touch(struct engine *en, struct request *rq, const struct session *session,
+status check_touch(const struct request *rq, const struct session *session,
                    struct fido_assertion *ret_assertion, struct err *e)
 {
-    struct slots s = { .wanted = session->request.slot };
     struct id slot;
     status st = body_id(rq, "slot", &slot, e);
 
     *ret_assertion = (struct fido_assertion){ 0 };
     if (st == OK && !id_same(&slot, &session->request.slot))
         st = fail(e, BAD_INPUT, "the session is for another slot", 0);
-    if (st == OK)
-        st = slots_read(en, rq, &s, e);
-    if (st == OK && !s.found)
-        st = fail(e, NOT_FOUND, "there is no such slot", 0);
-    if (st != OK || s.slot.kind != SLOT_KIND_FIDO2)
+    if (st != OK || session->slot_kind != SLOT_KIND_FIDO2)
         return st; /* a recovery card has no assertion: its code is the proof */
     st = read_assertion(rq, ret_assertion, e);
-    return st == OK
-               ? fido_verify(s.slot.cose_public, SPAN(session->opened.transcript), ret_assertion, e)
-               : st;
+    return st == OK ? fido_verify(session->cose_public, SPAN(session->opened.transcript),
+                                  ret_assertion, e)
+                    : st;
 }

@@ -16,13 +16,13 @@ status session_begin(struct engine *en, struct request *rq,
                      const struct wire_session_request *request, struct err *e);
 /* The session that the body names: it serves one attempt. CONFLICT. */
 status session_claim(struct engine *en, const struct request *rq, enum session_purpose purpose,
-                    struct session *ret_session, struct err *e);
+                     struct session *ret_session, struct err *e);
 void sessions_forget(struct engine *en);
 
 status read_assertion(const struct request *rq, struct fido_assertion *ret, struct err *e);
 /* The touch that a body carries for the session's slot. DENIED if the signature is not good. Of a
  * recovery card the assertion is empty. */
-status check_touch(struct engine *en, struct request *rq, const struct session *session,
+status check_touch(const struct request *rq, const struct session *session,
                    struct fido_assertion *ret_assertion, struct err *e);
 
 /* A hardware key in a body, with a signature over the session; the buffers stay with the caller. */

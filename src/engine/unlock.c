@@ -43,7 +43,7 @@ static status read_unlock(struct engine *en, struct request *rq,
     request->session = session.opened.session;
     request->slot = session.request.slot;
     request->sealed_secret = span_of(sealed->p, sealed->n);
-    st = check_touch(en, rq, &session, &assertion, &why);
+    st = check_touch(rq, &session, &assertion, &why);
     if (st == DENIED)
         return unlock_failed(en, &session, &why, e);
     return st == OK ? OK : err_note(e, st, why.where, why.why, why.detail);

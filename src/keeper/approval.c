@@ -40,16 +40,9 @@ void approvals_forget(struct keeper *k)
 uint8_t approvals_need(const struct keeper *k, uint8_t code)
 {
     struct slot slots[SLOTS_ROOM];
-    uint8_t quorum = keyring_info(k->ring)->k;
-    uint8_t operators = slots_operators(slots, keeper_all_slots(k, slots));
-    uint8_t two = operators < 2 ? operators : 2;
 
-    switch (operation_people(code)) {
-    case PEOPLE_ONE: return 1;
-    case PEOPLE_TWO: return two > quorum ? two : quorum;
-    case PEOPLE_QUORUM: return quorum;
-    }
-    return quorum;
+    return operation_need(code, keyring_info(k->ring)->k,
+                          slots_operators(slots, keeper_all_slots(k, slots)));
 }
 
 status approvals_check(struct keeper *k, uint8_t code, const uint8_t operation[static 32],

@@ -33,6 +33,7 @@ status keeper_hello(struct keeper *k, struct in *body, struct out *reply, struct
                                 .clock_held = k->clock.held,
                                 .next_due_us = k->next_due_us,
                                 .time_us = keeper_now(k) };
+    struct slot slots[SLOTS_ROOM];
 
     if (!asks_nothing(body))
         return fail(e, BAD_INPUT, "malformed request", 0);
@@ -44,6 +45,7 @@ status keeper_hello(struct keeper *k, struct in *body, struct out *reply, struct
         hello.anchor_size = info->anchor_size;
         hello.need = info->k;
         hello.holders = info->n;
+        hello.operators = slots_operators(slots, keeper_all_slots(k, slots));
         hello.cards_used = cards_used(k);
         keeper_expire_shares(k);
         hello.have = (uint8_t)k->quorum.count;

@@ -64,6 +64,7 @@ void wire_put_hello(struct out *o, const struct wire_hello *m)
     out_span16(o, m->broken_reason);
     out_u8(o, m->need);
     out_u8(o, m->have);
+    out_u8(o, m->operators);
     out_u8(o, m->holders);
     out_u8(o, m->cards_used);
     out_u8(o, m->lock_due);
@@ -89,6 +90,7 @@ void wire_get_hello(struct in *i, struct wire_hello *m)
     m->broken_reason = in_span16(i);
     m->need = in_u8(i);
     m->have = in_u8(i);
+    m->operators = in_u8(i);
     m->holders = in_u8(i);
     m->cards_used = in_u8(i);
     m->lock_due = in_u8(i);

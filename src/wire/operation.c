@@ -63,6 +63,18 @@ enum operation_people operation_people(uint8_t code)
     return code < ROW_COUNT ? (enum operation_people)rows[code].people : PEOPLE_QUORUM;
 }
 
+uint8_t operation_need(uint8_t code, uint8_t quorum, uint8_t operators)
+{
+    uint8_t two = operators < 2 ? operators : 2;
+
+    switch (operation_people(code)) {
+    case PEOPLE_ONE: return 1;
+    case PEOPLE_TWO: return two > quorum ? two : quorum;
+    case PEOPLE_QUORUM: break;
+    }
+    return quorum;
+}
+
 static unsigned has(uint8_t code)
 {
     return operation_name(code) != NULL ? rows[code].has : 0;
