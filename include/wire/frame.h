@@ -64,6 +64,7 @@ struct wire_hello {
     uint64_t next_due_us;      /* earliest purge, 0 if none */
     uint64_t time_us;          /* the keeper's time */
     struct span broken_reason; /* literal text when broken */
+    uint32_t hygiene;          /* enum hygiene_fact bits that hold in the keeper */
 };
 void wire_put_hello(struct out *o, const struct wire_hello *m);
 void wire_get_hello(struct in *i, struct wire_hello *m);

@@ -21,7 +21,8 @@ status keeper_hello(struct keeper *k, struct in *body, struct out *reply, struct
                                 .batch_pending = k->pending.exists,
                                 .clock_held = k->clock.held,
                                 .next_due_us = k->next_due_us,
-                                .time_us = keeper_now(k) };
+                                .time_us = keeper_now(k),
+                                .hygiene = k->hygiene };
 
     if (!asks_nothing(body))
         return fail(e, BAD_INPUT, "malformed request", 0);

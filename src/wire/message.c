@@ -62,6 +62,7 @@ void wire_put_hello(struct out *o, const struct wire_hello *m)
     out_u64(o, m->next_due_us);
     out_u64(o, m->time_us);
     out_span16(o, m->broken_reason);
+    out_u32(o, m->hygiene);
 }
 
 void wire_get_hello(struct in *i, struct wire_hello *m)
@@ -79,6 +80,7 @@ void wire_get_hello(struct in *i, struct wire_hello *m)
     m->next_due_us = in_u64(i);
     m->time_us = in_u64(i);
     m->broken_reason = in_span16(i);
+    m->hygiene = in_u32(i);
     if (m->state > KEEPER_BROKEN || m->heads_loaded > 1 || m->batch_pending > 1 ||
         m->clock_held > 1)
         i->bad = true;

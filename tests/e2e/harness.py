@@ -198,7 +198,7 @@ class Vault:
         self.settings = {
             "data_dir": self.data, "socket": self.socket, "listen": f"127.0.0.1:{self.port}", "region": "eu",
             **({"user": SERVICE_USER} if os.geteuid() == 0 else {}),
-            **({} if has_landlock() else {"landlock_optional": "yes"}), **settings}
+            **({} if has_landlock() else {"allow_missing": "landlock"}), **settings}
         if os.geteuid() == 0:
             user = pwd.getpwnam(self.settings["user"])
             for directory in (self.data, self.run):
