@@ -45,7 +45,7 @@ const struct hygiene_row *hygiene_row(size_t i);
 /* The facts that names lists, separated by spaces or commas. BAD_INPUT for an unknown name. */
 MUST_CHECK status hygiene_parse(const char *names, uint32_t *ret_facts, struct err *e);
 
-/* Bytes of memory that a process needs to lock at most: RLIMIT_MEMLOCK, unless it starts as root. */
+/* Bytes that a process locks at most: what RLIMIT_MEMLOCK must allow, unless it starts as root. */
 #define HYGIENE_MEMLOCK ((size_t)8 << 20)
 
 struct hygiene {
@@ -63,7 +63,7 @@ struct hygiene {
  * /proc is missing. */
 MUST_CHECK status hygiene_begin(struct hygiene *h, struct err *e);
 /* Second half, when the sandbox is in place; closes what the first one opened. *ret_have: the facts
- * that hold, also on error. DENIED, with the fact in e->detail, if a required one is missing that is
+ * that hold, also on error. DENIED, with the fact in e->detail, if a required one is missing and
  * not among allowed. */
 MUST_CHECK status hygiene_finish(struct hygiene *h, uint32_t allowed, uint32_t *ret_have,
                                  struct err *e);

@@ -31,8 +31,8 @@
 #define QUICK_EXITS 2
 #define GRACE_S     10 /* for a child that was asked to stop */
 
-/* TLS and HTTP libraries leave copies of what they carried in freed memory. The C library overwrites
- * that only when told to at its start, and only what its per-thread cache does not keep: so both.
+/* TLS and HTTP libraries may leave copies of what they carried in freed memory. The C library
+ * overwrites that only when told to at its start, and only what its per-thread cache does not keep.
  * A value that the administrator has set stays. */
 #define TUNABLES "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0"
 

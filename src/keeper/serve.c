@@ -1,7 +1,7 @@
 /*
  * The loop: one frame, one answer, and the clock in between. Frames live in the slab, because a
- * request can carry the CA's key and a reply provider keys; both are wiped after use. While it waits
- * the slab is closed: keys can be read only while a message is at work.
+ * request can carry the CA's key and a reply provider keys; both are wiped after use. The slab is
+ * closed while the loop waits: keys can be read only while a message is at work.
  */
 #include <errno.h>
 #include <poll.h>

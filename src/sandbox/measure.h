@@ -8,7 +8,7 @@
 
 #define MEASURE_TEXT 4096
 
-/* What /proc/self/status says; text is NUL-terminated. A field that is missing reads as UINT64_MAX. */
+/* What /proc/self/status says, NUL-terminated. A field that is missing reads as UINT64_MAX. */
 bool measure_status(int fd, char text[MEASURE_TEXT]);
 uint64_t measure_field(const char *text, const char *name, int base);
 
