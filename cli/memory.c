@@ -1,40 +1,10 @@
-/* Each allocation carries its size in front, so that it can be wiped whole whoever frees it. */
+/* The allocator that wipes, in the hands of the libraries that carry keys. */
 #include "memory.h"
 
 #include <curl/curl.h>
 #include <malloc.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "secret/secret.h"
-
-union head {
-    size_t size;
-    max_align_t align;
-};
-
-void *wiping_malloc(size_t size)
-{
-    if (size > SIZE_MAX - sizeof(union head))
-        return NULL;
-    union head *h = malloc(sizeof(*h) + size);
-
-    if (h == NULL)
-        return NULL;
-    h->size = size;
-    return h + 1;
-}
-
-void wiping_free(void *p)
-{
-    if (p == NULL)
-        return;
-    union head *h = (union head *)p - 1;
-
-    secret_wipe((struct mspan){ .p = p, .n = h->size });
-    free(h);
-}
 
 static void *wiping_calloc(size_t count, size_t size)
 {
@@ -47,20 +17,6 @@ static void *wiping_calloc(size_t count, size_t size)
     if (p != NULL)
         memset(p, 0, total);
     return p;
-}
-
-/* Never grows in place: the library's own would leave the old bytes behind. */
-static void *wiping_resize(void *p, size_t size)
-{
-    void *q = wiping_malloc(size);
-
-    if (q == NULL || p == NULL)
-        return q;
-    size_t old = ((union head *)p - 1)->size;
-
-    memcpy(q, p, old < size ? old : size);
-    wiping_free(p);
-    return q;
 }
 
 static char *wiping_strdup(const char *text)

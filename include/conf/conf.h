@@ -16,13 +16,14 @@
 #define CONF_TEXT 256
 
 struct conf {
-    char data_dir[CONF_TEXT];     /* keyring/, store/, tls/ below it */
-    char socket[CONF_TEXT];       /* local Unix socket */
-    char listen[CONF_TEXT];       /* address:port of the TLS listener */
-    char server_names[CONF_TEXT]; /* comma-separated DNS names and addresses of its certificate */
-    char region[CONF_TEXT];       /* [a-z0-9-]{1,15} */
-    char user[CONF_TEXT];         /* run children as this user when started as root */
-    uint64_t lease_ttl_s;         /* default TTL */
+    char data_dir[CONF_TEXT];      /* keyring/, store/, tls/ below it */
+    char socket[CONF_TEXT];        /* local Unix socket */
+    char listen[CONF_TEXT];        /* address:port of the TLS listener */
+    char server_names[CONF_TEXT];  /* comma-separated DNS names and addresses of its certificate */
+    char region[CONF_TEXT];        /* [a-z0-9-]{1,15} */
+    char user[CONF_TEXT];          /* run children as this user when started as root */
+    char allow_missing[CONF_TEXT]; /* names of protections: sandbox/hygiene.h judges them */
+    uint64_t lease_ttl_s;          /* default TTL */
     uint64_t lease_max_ttl_s;
     uint64_t lease_max_lifetime_s; /* with renewals */
     uint64_t rotate_grace_s;
@@ -34,7 +35,6 @@ struct conf {
     uint64_t http_threads;
     uint64_t http_connections;
     uint64_t allow_copy_on_write; /* 0 or 1 */
-    uint64_t landlock_optional;   /* 0 or 1 */
     uint64_t log_level;           /* enum log_level: debug, info, warn, error in the file */
 };
 

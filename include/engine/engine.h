@@ -30,6 +30,7 @@ struct engine_settings {
     uint64_t certificate_days;
     uint64_t disk_reserve_mib;
     bool grant_step_up; /* a grant takes an operator's touch */
+    uint32_t hygiene; /* enum hygiene_fact bits that hold in this process */
     /* Called on the engine's thread when tls_dir holds a (new) CA and server certificate. */
     void (*tls_ready)(void *context);
     void *tls_context;

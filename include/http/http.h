@@ -23,6 +23,7 @@ struct http_settings {
     unsigned connections;
 };
 
+/* Also gives jansson an allocator that wipes, for the whole process: before any other use of it. */
 MUST_CHECK status http_new(const struct http_settings *settings, struct http **ret_http,
                            struct err *e);
 /* Opens the local socket. engine must outlive the http. */

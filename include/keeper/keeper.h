@@ -36,6 +36,8 @@ struct keeper_settings {
     const volatile sig_atomic_t *stop;
     uint64_t unlocked_max_s; /* locks itself when unlocked for that long; 0: never */
     uint64_t idle_lock_s;    /* or without a request for that long; 0: never */
+    /* keeper_serve closes the slab while it waits: nothing else in the process may use it. */
+    bool close_slab;
     /* Clocks of tests; NULL: the real ones. */
     uint64_t (*now_wall_us)(void);
     uint64_t (*now_monotonic_us)(void);
@@ -51,6 +53,8 @@ struct keeper_settings {
 MUST_CHECK status keeper_new(const struct keeper_settings *settings, struct keeper **ret_keeper,
                              struct err *e);
 void keeper_free(struct keeper *k);
+/* enum hygiene_fact bits of this process, for HELLO; 0 until told. */
+void keeper_tell_hygiene(struct keeper *k, uint32_t facts);
 /* No vault yet: INIT will need to create files. */
 bool keeper_is_empty(const struct keeper *k);
 

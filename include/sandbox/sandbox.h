@@ -20,9 +20,9 @@ MUST_CHECK status sandbox_drop_user(const char *user, struct err *e);
 
 /* Landlock: after this the process may only read below read_dirs and read and write below
  * write_dirs (NULL-terminated lists; missing read_dirs are skipped). Sets no-new-privs. On a
- * kernel without Landlock: DENIED unless optional. */
+ * kernel without Landlock it does nothing else and is OK: hygiene_finish judges that. */
 MUST_CHECK status sandbox_paths(const char *const *read_dirs, const char *const *write_dirs,
-                                bool optional, struct err *e);
+                                struct err *e);
 
 enum sandbox_profile {
     /* read, write, poll, pread, pwrite, fdatasync, clock, exit; no socket, no open */

@@ -75,6 +75,7 @@ struct wire_hello {
     uint8_t rekey;             /* enum rekey_what: rotations asked for and not done */
     uint32_t rekey_done;       /* cells that the one of the root has copied */
     uint32_t rekey_total;      /* 0: it has not begun */
+    uint32_t hygiene;          /* enum hygiene_fact bits that hold in the keeper */
 };
 void wire_put_hello(struct out *o, const struct wire_hello *m);
 void wire_get_hello(struct in *i, struct wire_hello *m);

@@ -101,7 +101,8 @@ static const struct setting settings[] = {
     NUMBER(http_threads, 2, 1, 64, "threads that speak TLS and HTTP"),
     NUMBER(http_connections, 1024, 16, 65536, "connections at once"),
     FLAG(allow_copy_on_write, "keep the keyring where old copies may survive deletion: yes or no"),
-    FLAG(landlock_optional, "start on a kernel without Landlock: yes or no"),
+    TEXT(allow_missing, "", NULL,
+         "protections without which to start all the same, as --check names them"),
     { ROW(log_level), .kind = KIND_LEVEL, .number = LOG_INFO_,
       .help = "debug, info, warn or error" },
 };

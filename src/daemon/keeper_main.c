@@ -16,11 +16,15 @@
 #include "conf/conf.h"
 #include "crypto/crypto.h"
 #include "keeper/keeper.h"
+#include "sandbox/hygiene.h"
 #include "sandbox/sandbox.h"
 #include "secret/secret.h"
 
-#define FD_MAX  1024
-#define PID_MAX ((uint64_t)1 << 22)
+#define FD_MAX      1024
+#define PID_MAX     ((uint64_t)1 << 22)
+#define EXIT_CONFIG 78 /* EX_CONFIG: restarting will not help */
+
+_Static_assert(KEEPER_SLAB <= HYGIENE_MEMLOCK, "the documented RLIMIT_MEMLOCK is enough");
 
 static volatile sig_atomic_t stop;
 
@@ -113,14 +117,26 @@ static status serve(const struct conf *conf, int fd, struct err *e)
                                         .created = tighten,
                                         .unlocked_max_s = conf->unlocked_max_s,
                                         .idle_lock_s = conf->idle_lock_s,
-                                        .stop = &stop };
+                                        .stop = &stop,
+                                        .close_slab = true };
+    struct hygiene hygiene = { .process = HYGIENE_KEEPER,
+                               .slab_size = KEEPER_SLAB,
+                               .slab_hidden = secret_is_hidden() };
+    uint32_t allowed = 0, have = 0;
 
     snprintf(dir, sizeof(dir), "%s/keyring", conf->data_dir);
-    status st = keeper_new(&settings, &keeper, e);
+    status st = hygiene_parse(conf->allow_missing, &allowed, e);
+    if (st == OK)
+        st = keeper_new(&settings, &keeper, e);
+    if (st == OK)
+        st = hygiene_begin(&hygiene, e);
     if (st == OK)
         st = sandbox_syscalls(keeper_is_empty(keeper) ? SANDBOX_KEEPER_EMPTY : SANDBOX_KEEPER, e);
+    if (st == OK)
+        st = hygiene_finish(&hygiene, allowed, &have, e);
     if (st != OK)
         return st;
+    keeper_tell_hygiene(keeper, have);
     log_info("keeper.started");
     st = keeper_serve(keeper, fd, e);
     if (st == OK)
@@ -166,7 +182,7 @@ int main(int argc, char **argv)
     }
     if (run(&arguments, &e) != OK) {
         log_err(LOG_ERROR_, "keeper.failed", &e);
-        code = 1;
+        code = e.code == DENIED || e.code == LIMIT ? EXIT_CONFIG : 1;
     }
     /* Not exit: a library's exit handler would not expect the sandbox. */
     _exit(code);

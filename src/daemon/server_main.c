@@ -17,15 +17,19 @@
 #include "crypto/crypto.h"
 #include "engine/engine.h"
 #include "http/http.h"
+#include "sandbox/hygiene.h"
 #include "sandbox/sandbox.h"
 #include "secret/secret.h"
 #include "wire/client.h"
 
 #define SERVER_SLAB ((size_t)6 * 1024 * 1024)
 
+_Static_assert(SERVER_SLAB <= HYGIENE_MEMLOCK, "the documented RLIMIT_MEMLOCK is enough");
+
 /* What the signal thread and the callbacks of the engine need. */
 struct server {
     struct conf conf;
+    uint32_t hygiene; /* enum hygiene_fact bits that hold */
     struct wire_client *client;
     struct engine *engine;
     struct http *http;
@@ -89,8 +93,24 @@ static status jail(const struct conf *c, struct err *e)
     if (slash == NULL || slash == run)
         return fail(e, BAD_INPUT, "socket must be a path below a directory of its own", 0);
     *slash = '\0';
-    st = sandbox_paths(read_dirs, write_dirs, c->landlock_optional != 0, e);
+    st = sandbox_paths(read_dirs, write_dirs, e);
     return st == OK ? sandbox_syscalls(SANDBOX_SERVER, e) : st;
+}
+
+/* Jails the process and measures what that has brought. */
+static status protect(struct server *s, struct err *e)
+{
+    struct hygiene hygiene = { .process = HYGIENE_SERVER,
+                               .slab_size = SERVER_SLAB,
+                               .slab_hidden = secret_is_hidden() };
+    uint32_t allowed = 0;
+    status st = hygiene_parse(s->conf.allow_missing, &allowed, e);
+
+    if (st == OK)
+        st = hygiene_begin(&hygiene, e);
+    if (st == OK)
+        st = jail(&s->conf, e);
+    return st == OK ? hygiene_finish(&hygiene, allowed, &s->hygiene, e) : st;
 }
 
 static status prepare(const struct arguments *a, struct server *s, struct err *e)
@@ -112,7 +132,7 @@ static status prepare(const struct arguments *a, struct server *s, struct err *e
         st = sandbox_die_with_parent(a->parent, e);
     if (st == OK)
         st = sandbox_no_dump(e);
-    return st == OK ? jail(&s->conf, e) : st;
+    return st == OK ? protect(s, e) : st;
 }
 
 static status open_tls(struct server *s, struct err *e)
@@ -147,6 +167,7 @@ static status start_engine(struct server *s, struct err *e)
                                   .certificate_days = s->conf.certificate_days,
                                   .disk_reserve_mib = s->conf.disk_reserve_mib,
                                   .grant_step_up = s->conf.grant_step_up != 0,
+                                  .hygiene = s->hygiene,
                                   .tls_ready = tls_ready,
                                   .tls_context = s };
 

@@ -21,6 +21,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "conf/conf.h"
+#include "sandbox/hygiene.h"
 #include "sandbox/sandbox.h"
 
 #define CHILD_FD    3
@@ -29,6 +30,11 @@
 #define QUICK_US    SECOND_US /* a child that lived shorter waits before its successor */
 #define QUICK_EXITS 2
 #define GRACE_S     10 /* for a child that was asked to stop */
+
+/* TLS and HTTP libraries may leave copies of what they carried in freed memory. The C library
+ * overwrites that only when told to at its start, and only what its per-thread cache does not keep.
+ * A value that the administrator has set stays. */
+#define TUNABLES "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0"
 
 enum child { KEEPER, SERVER, CHILDREN };
 
@@ -47,7 +53,7 @@ struct supervisor {
 static int usage(FILE *to, int code)
 {
     fputs("usage: strongroomd --config FILE          run in the foreground\n"
-          "       strongroomd --config FILE --check  check the configuration and exit\n"
+          "       strongroomd --config FILE --check  check configuration and machine, then exit\n"
           "       strongroomd --sample-config        print a commented configuration\n"
           "       strongroomd --version\n"
           "\n"
@@ -308,13 +314,16 @@ static int supervise(struct supervisor *s)
     return code;
 }
 
-static bool load(const char *path, struct conf *c)
+static bool load(const char *path, struct conf *c, uint32_t *ret_allowed)
 {
     struct conf_trouble trouble;
     struct err e = { 0 };
 
-    if (conf_load(path, c, &trouble, &e) == OK)
-        return true;
+    if (conf_load(path, c, &trouble, &e) == OK) {
+        if (hygiene_parse(c->allow_missing, ret_allowed, &e) == OK)
+            return true;
+        trouble = (struct conf_trouble){ .why = e.why };
+    }
     if (trouble.line == 0)
         fprintf(stderr, "strongroomd: %s: %s%s%s\n", path,
                 trouble.setting == NULL ? "" : trouble.setting, trouble.setting == NULL ? "" : ": ",
@@ -326,13 +335,38 @@ static bool load(const char *path, struct conf *c)
     return false;
 }
 
+/* What this machine does not offer, as far as it can be told from here; whether keeper and server
+ * would start without it. They measure again, and more, when they do. */
+static int check(const char *config)
+{
+    struct conf conf;
+    uint32_t allowed = 0;
+    bool fine = true;
+
+    if (!load(config, &conf, &allowed))
+        return EXIT_CONFIG;
+    uint32_t have = hygiene_machine();
+    const struct hygiene_row *row;
+    for (size_t i = 0; (row = hygiene_row(i)) != NULL; i++) {
+        if ((row->expected & HYGIENE_MACHINE) == 0 || (have & row->fact) != 0)
+            continue;
+        bool refused = row->required && (allowed & row->fact) == 0;
+        printf("missing %s: %s %s%s\n", row->name, row->missing, row->remedy,
+               refused ? " The daemon will not start." : "");
+        fine = fine && !refused;
+    }
+    puts("the configuration is fine");
+    return fine ? 0 : EXIT_CONFIG;
+}
+
 static int run(const char *config)
 {
     static struct supervisor s;
     struct conf conf;
+    uint32_t allowed;
     struct err e = { 0 };
 
-    if (!load(config, &conf))
+    if (!load(config, &conf, &allowed))
         return EXIT_CONFIG;
     if (geteuid() == 0 && conf.user[0] == '\0') {
         fputs("strongroomd: will not run as root: name an unprivileged user by the setting user\n",
@@ -347,6 +381,7 @@ static int run(const char *config)
     }
     log_start("supervisor", (enum log_level)conf.log_level);
     umask(0077);
+    setenv("GLIBC_TUNABLES", TUNABLES, 0);
     if (!make_directories(&conf) || sandbox_no_dump(&e) != OK)
         return EXIT_CONFIG;
     return supervise(&s);
@@ -360,14 +395,13 @@ int main(int argc, char **argv)
         { "help", no_argument, NULL, 'h' },          { NULL, 0, NULL, 0 }
     };
     const char *config = NULL;
-    bool check = false;
-    struct conf conf;
+    bool checking = false;
     int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
         case 'c': config = optarg; break;
-        case 'k': check = true; break;
+        case 'k': checking = true; break;
         case 's': conf_sample(stdout); return 0;
         case 'v': puts("strongroomd " STRONGROOM_VERSION); return 0;
         case 'h': return usage(stdout, 0);
@@ -376,7 +410,5 @@ int main(int argc, char **argv)
     }
     if (config == NULL || optind != argc)
         return usage(stderr, EXIT_USAGE);
-    if (check)
-        return load(config, &conf) ? (puts("the configuration is fine"), 0) : EXIT_CONFIG;
-    return run(config);
+    return checking ? check(config) : run(config);
 }

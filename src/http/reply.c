@@ -50,11 +50,28 @@ static struct MHD_Response *text_response(char *text, size_t length)
                         : MHD_create_response_from_buffer(length, text, MHD_RESPMEM_MUST_FREE);
 }
 
+/* As jansson itself frees: http_new gave it the allocator that wipes. */
+static void free_json_text(void *text)
+{
+    json_malloc_t take = NULL;
+    json_free_t give = NULL;
+
+    json_get_alloc_funcs(&take, &give);
+    give(text);
+}
+
 static struct MHD_Response *json_response(const json_t *json)
 {
     char *text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT);
+    struct MHD_Response *response = NULL;
 
-    return text_response(text, text == NULL ? 0 : strlen(text));
+    if (text == NULL)
+        return NULL;
+    response =
+        MHD_create_response_from_buffer_with_free_callback(strlen(text), text, free_json_text);
+    if (response == NULL)
+        free_json_text(text);
+    return response;
 }
 
 static struct MHD_Response *problem_response(const struct exchange *x, unsigned http,
@@ -122,11 +139,11 @@ static struct MHD_Response *value_response(struct request *rq)
         return NULL;
     n = strlen(open) - 1; /* without the closing brace */
     if (secret_new(n + sizeof member + escaped_length(value) + 2, &text, NULL) != OK) {
-        free(open);
+        free_json_text(open);
         return NULL;
     }
     memcpy(secret_fill(text).p, open, n);
-    free(open);
+    free_json_text(open);
     memcpy(secret_fill(text).p + n, member, sizeof member - 1);
     n += sizeof member - 1;
     n += escape(value, secret_fill(text).p + n);

@@ -18,6 +18,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "identity/identity.h"
+#include "secret/wiping.h"
 
 /* TLS 1.3 only, no session tickets, no SHA-1, two groups. */
 #define PRIORITIES                                                               \
@@ -42,6 +43,7 @@ static void exchange_free(struct exchange *x)
         return;
     atomic_fetch_sub(&x->http->exchanges, 1);
     request_free(x->rq);
+    secret_wipe((struct mspan){ .p = x->body, .n = x->body_length });
     free(x->body);
     free(x);
 }
@@ -180,6 +182,7 @@ status http_new(const struct http_settings *settings, struct http **ret_http, st
 
     if (h == NULL)
         return fail(e, NO_MEMORY, "no memory for the listeners", 0);
+    json_set_alloc_funcs(wiping_malloc, wiping_free);
     h->settings = *settings;
     pthread_mutex_init(&h->lock, NULL);
     *ret_http = h;

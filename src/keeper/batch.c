@@ -316,6 +316,8 @@ static void settle(struct keeper *k, const struct writers *w)
     k->pending.records = k->heads.records;
     if (b->confirm)
         keeper_time_confirm(k);
+    if (b->due)
+        keeper_due_refresh(k);
     if (b->due_us != 0 && (k->next_due_us == 0 || b->due_us < k->next_due_us))
         k->next_due_us = b->due_us;
 }
@@ -348,6 +350,7 @@ status keeper_batch(struct keeper *k, struct in *body, struct out *reply, struct
     b->time_us = keeper_now(k);
     b->confirm = false;
     b->destroyed = false;
+    b->due = false;
     b->system = false;
     b->change = (struct slot_change){ 0 };
     b->folded = 0;

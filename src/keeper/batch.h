@@ -30,6 +30,7 @@ struct batch {
     uint64_t time_us;
     bool confirm;   /* accept the clock once the batch holds */
     bool destroyed; /* a data key died: anchor, so that its old cell cannot come back */
+    bool due;       /* a due date moved: look for the next one */
     bool system;    /* system keys changed: open them again */
     struct slot_change change;
     size_t folded;

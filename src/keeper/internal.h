@@ -66,6 +66,7 @@ struct keeper {
     uint64_t batch_number;    /* of the last batch */
     uint64_t records_durable; /* in all logs, that the server has acknowledged */
     uint64_t next_due_us;
+    uint32_t hygiene;
     size_t scars_told;   /* of the keyring's scars, those that have raised an alarm */
     struct batch *batch; /* workspace */
 };

@@ -107,6 +107,11 @@ void keeper_free(struct keeper *k)
     free(k);
 }
 
+void keeper_tell_hygiene(struct keeper *k, uint32_t facts)
+{
+    k->hygiene = facts;
+}
+
 bool keeper_is_empty(const struct keeper *k)
 {
     return k->state == KEEPER_EMPTY;

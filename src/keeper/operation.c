@@ -281,6 +281,7 @@ static struct made *set_due(struct batch *b, const struct cell *cell, uint16_t t
 {
     struct made *made = entry_make(b, &cell->parent, type);
 
+    b->due = true;
     b->result.due_us = cell->due_us;
     fields_id(&made->fields, "engagement_id", &cell->id);
     return made;

@@ -32,7 +32,8 @@ status keeper_hello(struct keeper *k, struct in *body, struct out *reply, struct
                                 .batch_pending = k->pending.exists,
                                 .clock_held = k->clock.held,
                                 .next_due_us = k->next_due_us,
-                                .time_us = keeper_now(k) };
+                                .time_us = keeper_now(k),
+                                .hygiene = k->hygiene };
     struct slot slots[SLOTS_ROOM];
 
     if (!asks_nothing(body))

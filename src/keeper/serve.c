@@ -1,6 +1,7 @@
 /*
  * The loop: one frame, one answer, and the clock in between. Frames live in the slab, because a
- * request can carry the CA's key and a reply provider keys; both are wiped after use.
+ * request can carry the CA's key and a reply provider keys; both are wiped after use. The slab is
+ * closed while the loop waits: keys can be read only while a message is at work.
  */
 #include <errno.h>
 #include <poll.h>
@@ -103,7 +104,10 @@ status keeper_serve(struct keeper *k, int fd, struct err *e)
     while (st == OK && open && !stopped(k)) {
         bool ready = false;
         keeper_tick(k);
+        if (k->settings.close_slab)
+            secret_close();
         st = wait_for_frame(k, fd, &ready, e);
+        secret_open();
         if (st == OK && ready && !stopped(k))
             st = serve_one(k, fd, secret_fill(request), secret_fill(answer), &open, e);
         else if (st == OK)

@@ -82,8 +82,7 @@ static status allow_paths(int ruleset, const char *const *read_dirs, const char 
     return st;
 }
 
-status sandbox_paths(const char *const *read_dirs, const char *const *write_dirs, bool optional,
-                     struct err *e)
+status sandbox_paths(const char *const *read_dirs, const char *const *write_dirs, struct err *e)
 {
     long version =
         syscall(SYS_landlock_create_ruleset, NULL, (size_t)0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -91,7 +90,7 @@ status sandbox_paths(const char *const *read_dirs, const char *const *write_dirs
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return fail(e, IO, "cannot set no-new-privs", errno);
     if (version < 1)
-        return optional ? OK : fail(e, DENIED, "this kernel has no Landlock", errno);
+        return OK;
     struct landlock_ruleset_attr attr = { .handled_access_fs = handled_rights(version) };
     int ruleset =
         (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0U);

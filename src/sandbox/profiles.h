@@ -7,6 +7,7 @@
 enum sandbox_check {
     RULE_ALLOW,
     RULE_NOT_EXECUTABLE, /* mmap, mprotect: refuse PROT_EXEC */
+    RULE_EXCHANGE,       /* renameat2: of two files that exist, with each other */
     RULE_FAMILY,         /* socket: Unix and internet only */
     RULE_THREAD,         /* clone: threads only */
     RULE_OWN_PROCESS,    /* signals: to this process only */

@@ -11,6 +11,7 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -97,6 +98,13 @@ static void check_exec(struct program *p)
     refuse(p, EPERM);
 }
 
+static void check_exchange(struct program *p)
+{
+    load(p, argument(4));
+    allow_value(p, RENAME_EXCHANGE);
+    answer(p, SECCOMP_RET_KILL_PROCESS);
+}
+
 static void check_family(struct program *p)
 {
     load(p, argument(0));
@@ -163,11 +171,11 @@ static void check_missing(struct program *p)
 }
 
 static void (*const checks[])(struct program *p) = {
-    [RULE_NOT_EXECUTABLE] = check_exec, [RULE_FAMILY] = check_family,
-    [RULE_THREAD] = check_thread,       [RULE_OWN_PROCESS] = check_own_process,
-    [RULE_NAME] = check_name,           [RULE_TIGHTEN] = check_tighten,
-    [RULE_IOCTL] = check_ioctl,         [RULE_ASKING] = check_asking,
-    [RULE_MISSING] = check_missing,
+    [RULE_NOT_EXECUTABLE] = check_exec,     [RULE_EXCHANGE] = check_exchange,
+    [RULE_FAMILY] = check_family,           [RULE_THREAD] = check_thread,
+    [RULE_OWN_PROCESS] = check_own_process, [RULE_NAME] = check_name,
+    [RULE_TIGHTEN] = check_tighten,         [RULE_IOCTL] = check_ioctl,
+    [RULE_ASKING] = check_asking,           [RULE_MISSING] = check_missing,
 };
 
 /* --- programs -------------------------------------------------------------------------------- */

@@ -1,14 +1,16 @@
 /*
  * The slab and the secrets in it.
  *
- * 1. Secret bytes live only in the slab: one mapping, locked, absent from core dumps and
- *    from forked children, with an inaccessible page at either end.
+ * 1. Secret bytes live only in the slab: one mapping (mapping.c) that is hidden from other
+ *    processes or at least locked, absent from core dumps and from forked children, with an
+ *    inaccessible page at either end.
  * 2. Whatever is free in the slab is zero. Blocks are wiped whole when they come back, so
  *    a new secret never shows an old one.
  * 3. Bookkeeping lives outside the slab: a write through a dangling pointer can damage
  *    another secret, but not the allocator.
  * 4. Blocks are powers of two and merge with their free neighbours, so a burst of small
  *    secrets does not leave the slab unfit for a large one.
+ * 5. While the slab is closed nobody can touch it: whoever tries is killed by a fault.
  *
  * After fork the child has no slab: its copy of the mapping is gone. It may call
  * secret_start for one of its own; secrets inherited from the parent must not be used, and
@@ -22,7 +24,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
+
+#include "mapping.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define SECRET_ASAN 1
@@ -64,6 +69,8 @@ static struct {
     pthread_mutex_t lock;
     uint8_t *base;  /* NULL until secret_start, and again in a forked child */
     uint32_t count; /* units */
+    uint32_t reach; /* units from here on were never handed out */
+    bool hidden;
     struct unit *units;
     uint32_t free_lists[ORDERS];
     size_t in_use;
@@ -94,7 +101,9 @@ static void slab_forget_in_child(void)
         SHOW(slab.base, (size_t)slab.count * UNIT); /* the addresses may be used again */
     slab.base = NULL;
     slab.count = 0;
+    slab.reach = 0;
     slab.in_use = 0;
+    slab.hidden = false;
     free(slab.units);
     slab.units = NULL;
     slab_unlock();
@@ -151,6 +160,8 @@ static uint32_t block_take(unsigned order)
     slab.units[at].order = (uint8_t)order;
     slab.units[at].state = USED;
     slab.in_use += order_size(order);
+    if (slab.reach < at + (1U << order))
+        slab.reach = at + (1U << order);
     return at;
 }
 
@@ -190,25 +201,16 @@ static void slab_carve(void)
     }
 }
 
-/* Maps and protects; the address of the first usable byte, or NULL with errno. */
-static uint8_t *slab_map(size_t size, size_t page)
+/* Without the right to lock memory there is a number to tell; otherwise the kernel's reason. */
+static status mapping_refused(size_t size, struct err *e)
 {
-    uint8_t *map = mmap(NULL, size + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    uint8_t *base = NULL;
-    int cause = 0;
+    int cause = errno;
+    struct rlimit limit = { 0 };
 
-    if (map == MAP_FAILED)
-        return NULL;
-    base = map + page;
-    /* The first and last page stay PROT_NONE: the fence. mlock2 without flags is mlock, but
-     * sanitizers replace the latter by nothing, and tests would not see a slab unlocked. */
-    if (mprotect(base, size, PROT_READ | PROT_WRITE) == 0 && mlock2(base, size, 0) == 0 &&
-        madvise(base, size, MADV_DONTDUMP) == 0 && madvise(base, size, MADV_DONTFORK) == 0)
-        return base;
-    cause = errno;
-    munmap(map, size + 2 * page);
-    errno = cause;
-    return NULL;
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur < size)
+        return fail(e, LIMIT, "RLIMIT_MEMLOCK is too low for the keys: this many bytes are needed",
+                    size);
+    return fail(e, IO, "the slab cannot be mapped and locked in memory", cause);
 }
 
 /* Once per program, not per process: handlers are inherited by forked children. */
@@ -234,13 +236,13 @@ status secret_start(size_t slab_size, struct err *e)
     slab.units = calloc(size / UNIT, sizeof(*slab.units));
     if (slab.units == NULL)
         return fail(e, NO_MEMORY, "no memory for the slab's bookkeeping", 0);
-    slab.base = slab_map(size, page);
+    slab.base = mapping_new(size, &slab.hidden);
     if (slab.base == NULL) {
-        int cause = errno; /* free may change it */
+        status st = mapping_refused(size, e);
 
         free(slab.units);
         slab.units = NULL;
-        return fail(e, IO, "the slab cannot be mapped and locked in memory", cause);
+        return st;
     }
     slab.count = (uint32_t)(size / UNIT);
     slab_carve();
@@ -368,21 +370,55 @@ void secret_cleanup(struct secret **s)
     *s = NULL;
 }
 
+/* Opens or closes the slab, if there is one; the fence at both ends is left as it is. */
+static void slab_protect(int protection)
+{
+    if (slab.base != NULL)
+        insist(mprotect(slab.base, (size_t)slab.count * UNIT, protection) == 0);
+}
+
+void secret_close(void)
+{
+    slab_lock();
+    slab_protect(PROT_NONE);
+    slab_unlock();
+}
+
+void secret_open(void)
+{
+    slab_lock();
+    slab_protect(PROT_READ | PROT_WRITE);
+    slab_unlock();
+}
+
+bool secret_is_hidden(void)
+{
+    bool hidden = false;
+
+    slab_lock();
+    hidden = slab.hidden;
+    slab_unlock();
+    return hidden;
+}
+
 void secret_wipe_all(void)
 {
     slab_lock();
+    slab_protect(PROT_READ | PROT_WRITE);
     /* Block by block over used and free ones alike: what is free should be zero already, but
-     * a late write through a dangling pointer may have changed that. */
-    for (uint32_t at = 0; at < slab.count; at += 1U << slab.units[at].order) {
+     * a late write through a dangling pointer may have changed that. What was never handed out
+     * has no pointer, and touching it would only make it take memory. */
+    for (uint32_t at = 0; at < slab.reach; at += 1U << slab.units[at].order) {
         uint8_t *block = slab.base + (size_t)at * UNIT;
         size_t size = order_size(slab.units[at].order);
+        size_t room = (size_t)(slab.reach - at) * UNIT;
         size_t cap = 0;
 
         /* Holders keep their pointers: the header stays, with its capacity and no length. */
         if (slab.units[at].state == USED)
             cap = ((const struct secret *)(void *)block)->cap;
         SHOW(block, size);
-        sodium_memzero(block, size);
+        sodium_memzero(block, size < room ? size : room);
         if (slab.units[at].state == USED) {
             ((struct secret *)(void *)block)->cap = cap;
             HIDE(block + sizeof(struct secret) + cap, size - sizeof(struct secret) - cap);

@@ -71,6 +71,7 @@ void wire_put_hello(struct out *o, const struct wire_hello *m)
     out_u8(o, m->rekey);
     out_u32(o, m->rekey_done);
     out_u32(o, m->rekey_total);
+    out_u32(o, m->hygiene);
 }
 
 void wire_get_hello(struct in *i, struct wire_hello *m)
@@ -97,6 +98,7 @@ void wire_get_hello(struct in *i, struct wire_hello *m)
     m->rekey = in_u8(i);
     m->rekey_done = in_u32(i);
     m->rekey_total = in_u32(i);
+    m->hygiene = in_u32(i);
     if (m->state > KEEPER_BROKEN || m->heads_loaded > 1 || m->batch_pending > 1 ||
         m->clock_held > 1 || m->lock_due > 1)
         i->bad = true;

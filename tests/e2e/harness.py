@@ -185,7 +185,8 @@ class Authenticator(stock.Process):
 class Vault:
     """One daemon with its directory. Not started by the constructor; `opened` makes one ready for use."""
 
-    def __init__(self, base=None, **settings):
+    def __init__(self, base=None, launcher=(), **settings):
+        """launcher: a command that starts the daemon, given the daemon's own as its last arguments."""
         self.base = Path(base or tempfile.mkdtemp(prefix="strongroom-e2e-"))
         self.base.chmod(0o755)  # the daemon's user has to get through to data and run
         self.data, self.run = self.base / "data", self.base / "run"
@@ -200,11 +201,12 @@ class Vault:
             "grant_step_up": "no",
             "data_dir": self.data, "socket": self.socket, "listen": f"127.0.0.1:{self.port}", "region": "eu",
             **({"user": SERVICE_USER} if os.geteuid() == 0 else {}),
-            **({} if has_landlock() else {"landlock_optional": "yes"}), **settings}
+            **({} if has_landlock() else {"allow_missing": "landlock"}), **settings}
         if os.geteuid() == 0:
             user = pwd.getpwnam(self.settings["user"])
             for directory in (self.data, self.run):
                 os.chown(directory, user.pw_uid, user.pw_gid)
+        self.launcher = list(launcher)
         self.daemon = None
         self.offset = None  # of the clock of everything that is started
         self.authenticator = None
@@ -221,10 +223,9 @@ class Vault:
         self.config.write_text("".join(f"{name} = {value}\n" for name, value in self.settings.items()))
 
     def environment(self):
-        """Of everything that is started; the tunables are those of the systemd unit."""
+        """Of everything that is started."""
         return {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(self.base), "LANG": "C.UTF-8",
                 "XDG_CONFIG_HOME": str(self.base / "config"), "TERM": "dumb",
-                "GLIBC_TUNABLES": "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0",
                 **{name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")},
                 **faked(self.offset)}
 
@@ -238,7 +239,7 @@ class Vault:
         self.offset = offset
         with open(self.log_path, "ab") as log:
             self.daemon = subprocess.Popen(
-                [BIN / "strongroomd", "--config", self.config], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                [*self.launcher, BIN / "strongroomd", "--config", self.config], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env=self._daemon_environment(), cwd="/", start_new_session=True,
                 preexec_fn=None if outlive_us else terminal.die_with_parent)
         await_that("the daemon answers", self._answers)

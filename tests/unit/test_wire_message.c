@@ -97,7 +97,8 @@ static void hello_comes_back(void **state)
                             .anchor_size = 6,
                             .next_due_us = 7,
                             .time_us = 8,
-                            .broken_reason = span_text("why") };
+                            .broken_reason = span_text("why"),
+                            .hygiene = 9 };
     struct wire_hello got;
 
     (void)state;
@@ -112,6 +113,7 @@ static void hello_comes_back(void **state)
     assert_int_equal(got.state, m.state);
     assert_int_equal(got.epoch + got.journal_count + got.anchor_size, 4 + 5 + 6);
     assert_int_equal(got.next_due_us + got.time_us, 7 + 8);
+    assert_int_equal(got.hygiene, 9);
     buffer[2] = KEEPER_BROKEN + 1;
     in = written();
     wire_get_hello(&in, &got);
