@@ -203,7 +203,7 @@ def test_a_removed_operator_opens_nothing_not_even_with_an_old_copy_of_the_keyri
 
 
 def test_the_last_operators_that_the_quorum_needs_cannot_be_removed(new_vault):
-    vault, alice, bob, carol = team(new_vault, names=("alice", "bob"), quorum="2/2")
+    vault, alice, bob = team(new_vault, names=("alice", "bob"), quorum="2/2")
     removing = Meanwhile(alice.cli, "operator", "remove", "bob", "--yes", expect=CONFLICT)
     done = bob.cli("operation", "approve", pending(vault), "--yes", expect=CONFLICT)
     assert "quorum" in done.err
