@@ -35,7 +35,7 @@ static const struct command commands[] = {
     { "lock", NULL, lock_run, "", 0, 0, "wipe the vault's keys from memory at once" },
     { "status", NULL, status_run, "", 0, BIT(OPT_EXIT_CODE), "show the state of the vault" },
     { "slot", "list", slot_list, "", 0, 0, "list the ways in: hardware keys, recovery cards" },
-    { "operator", "add", operator_add, "NAME", 0, STEP_UP | BIT(OPT_YES),
+    { "operator", "add", operator_add, "NAME", 0, STEP_UP,
       "enrol a hardware key: a new operator's, or a spare one" },
     { "operator", "list", operator_list, "", 0, 0, "list operators and the quorum" },
     { "operator", "remove", operator_remove, "NAME", 0, STEP_UP | BIT(OPT_YES),

@@ -151,8 +151,8 @@ static void tell_pending(const json_t *operation)
     uint64_t need = 0;
 
     if (reply_number(operation, "have", 255, &have) && reply_number(operation, "need", 255, &need))
-        say("%llu of %llu approvals. Within ten minutes another operator runs: strongroom operation "
-            "approve %.32s",
+        say("%llu of %llu approvals are given. Within ten minutes an operator runs: strongroom "
+            "operation approve %.32s",
             (unsigned long long)have, (unsigned long long)need, reply_text(operation, "id"));
 }
 
@@ -252,24 +252,23 @@ static bool may_approve(const struct cli *c)
     return cli_option(c, OPT_SOCKET) != NULL || (role != NULL && strcmp(role, "operator") == 0);
 }
 
-int operation_perform(struct cli *c, json_t *body, struct wire_operation *meant, const char *device,
-                      json_t **ret_done)
+int operation_perform(struct cli *c, json_t *body, struct wire_operation *meant,
+                      const struct approver *approver, json_t **ret_done)
 {
     AUTO(json_t) *proposed = NULL;
     int code = propose(c, body, meant, &proposed);
 
     if (code != EXIT_DONE)
         return code;
-    if (device != NULL)
-        c->options.value[OPT_DEVICE] = device;
-    code = may_approve(c) ? approve(c, proposed, ret_done) : EXIT_ABSENT;
-    if (code != EXIT_DONE) {
-        say("The operation waits for approval. Within ten minutes an operator runs: strongroom "
-            "operation approve %.32s",
-            reply_text(proposed, "id"));
-        if (option_given(&c->options, OPT_NO_WAIT))
-            return code;
+    if (approver != NULL && approver->device != NULL)
+        c->options.value[OPT_DEVICE] = approver->device;
+    if (may_approve(c) && (approver == NULL || !approver->absent))
+        code = approve(c, proposed, ret_done);
+    else
         *ret_done = json_incref(proposed);
+    if (code != EXIT_DONE) {
+        tell_pending(proposed);
+        return code;
     }
     if (option_given(&c->options, OPT_NO_WAIT)) {
         if (is_pending(*ret_done))

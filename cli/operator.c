@@ -33,6 +33,17 @@ static json_t *find_operator(const json_t *operators, const char *name)
     return NULL;
 }
 
+/* Where a name belongs in the list, which is by name. */
+static size_t place_of(const json_t *operators, const char *name)
+{
+    size_t at = 0;
+
+    while (at < json_array_size(operators) &&
+           strcmp(reply_text(json_array_get(operators, at), "operator"), name) < 0)
+        at++;
+    return at;
+}
+
 /* One element an operator, from the slots of their hardware keys. */
 static json_t *operators_of(const json_t *slots)
 {
@@ -54,7 +65,7 @@ static json_t *operators_of(const json_t *slots)
                             json_object_get(slot, "share"), "created",
                             json_object_get(slot, "created"), "pending",
                             json_object_get(slot, "pending"), "keys", 0, "slots");
-            json_array_append_new(operators, one);
+            json_array_insert_new(operators, place_of(operators, label), one);
         }
         json_integer_set(json_object_get(one, "keys"),
                          json_integer_value(json_object_get(one, "keys")) + 1);
@@ -165,21 +176,29 @@ static int enrol(struct cli *c, struct touch *t, const char *name, struct wire_o
     return reply_id(reply, "slot", &meant->slot) ? EXIT_DONE : reply_report("slot");
 }
 
-/* The key that approves is another one than the one that was just enrolled. */
-static int change_key(const struct cli *c)
+/* The key that approves is another one than the one that was just enrolled: the second --device, or
+ * the one that is plugged in now. Without a terminal to ask on, others approve. */
+static struct approver choose_approver(const struct cli *c)
 {
-    if (c->options.devices.count > 0 || option_given(&c->options, OPT_RECOVERY) ||
-        option_given(&c->options, OPT_YES))
-        return EXIT_DONE;
-    (void)!prompt_enter("Now the hardware key of an operator who approves: plug it in.", NULL);
-    return EXIT_DONE;
+    const struct repeated *devices = &c->options.devices;
+    struct approver approver = { .device = devices->count > 1 ? devices->value[1] : NULL };
+
+    if (devices->count > 1 || option_given(&c->options, OPT_RECOVERY))
+        return approver;
+    approver.absent =
+        devices->count == 1 ||
+        prompt_enter(
+            "Now plug in the hardware key of an operator who approves (or press Ctrl-C and "
+            "let one approve elsewhere).",
+            NULL) != OK;
+    return approver;
 }
 
 int operator_add(struct cli *c)
 {
     AUTO(json_t) *done = NULL;
     struct wire_operation meant = { .code = OPERATION_OPERATOR_ADD };
-    const struct repeated *devices = &c->options.devices;
+    struct approver approver;
     char slot[ID_HEX_LENGTH + 1];
     char public_key[129];
     struct touch t;
@@ -193,16 +212,15 @@ int operator_add(struct cli *c)
     if (code == EXIT_DONE)
         code = enrol(c, &t, name, &meant);
     touch_clear(&t);
-    if (code == EXIT_DONE)
-        code = change_key(c);
     if (code != EXIT_DONE)
         return code;
+    approver = choose_approver(c);
     hex_format(SPAN(meant.slot.b), slot);
     hex_format(SPAN(meant.public_key), public_key);
     code = operation_perform(c,
                              json_pack("{s:s, s:s, s:s, s:s}", "operation", "operator.add",
                                        "operator", name, "slot", slot, "public_key", public_key),
-                             &meant, devices->count > 1 ? devices->value[1] : NULL, &done);
+                             &meant, &approver, &done);
     return code == EXIT_DONE
                ? operation_tell(c, done,
                                 "The operator is added. An operator also needs a certificate: "

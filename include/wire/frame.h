@@ -19,7 +19,7 @@
 #include "base/status.h"
 
 #define WIRE_HEADER  16
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
 
 enum wire_op {
     WIRE_HELLO = 1,         /* state of the keeper; always answered */

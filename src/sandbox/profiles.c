@@ -59,6 +59,7 @@ static const struct sandbox_rule keeper[] = {
     { SYS_ppoll, RULE_ALLOW },
     { SYS_pread64, RULE_ALLOW },
     { SYS_pwrite64, RULE_ALLOW },
+    { SYS_lseek, RULE_ALLOW },
     { SYS_fstat, RULE_ALLOW },
     { SYS_ftruncate, RULE_ALLOW },
     { SYS_fallocate, RULE_ALLOW },

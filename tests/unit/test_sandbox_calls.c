@@ -61,9 +61,9 @@ static const int keepers[] = {
     SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_restart_syscall,
     SYS_exit,           SYS_exit_group,   SYS_recvfrom,
     SYS_sendto,         SYS_setsockopt,   SYS_ppoll,
-    SYS_pread64,        SYS_pwrite64,     SYS_fstat,
-    SYS_ftruncate,      SYS_fallocate,    SYS_fsync,
-    SYS_fdatasync,
+    SYS_pread64,        SYS_pwrite64,     SYS_lseek,
+    SYS_fstat,          SYS_ftruncate,    SYS_fallocate,
+    SYS_fsync,          SYS_fdatasync,
 };
 
 static void the_keepers_calls_are_exactly_these(void **state)
