@@ -286,6 +286,8 @@ static void change_slots(struct keeper *k, const struct slot_change *c)
             keeper_journal(k, &entry, 1);
         }
     }
+    if (c->gone_count > 0)
+        approvals_drop(k);
     if (c->approved_x != 0)
         approvals_note(k, c->operation, c->approved_x);
     if (c->consumes)

@@ -57,6 +57,12 @@ void entry_failed(struct keeper *k, struct batch *b, const struct err *why);
 struct made *entry_make(struct batch *b, const struct id *log, uint16_t type);
 MUST_CHECK status entry_fold(struct keeper *k, struct batch *b, struct err *e); /* fold.c */
 /* approval.c */
+/* One approval or operation a batch: only its end changes slots and approvals, and what came after
+ * it would be judged by what was before. */
+static inline bool change_begun(const struct slot_change *c)
+{
+    return c->approved_x != 0 || c->consumes;
+}
 MUST_CHECK status entry_approve(struct keeper *k, struct batch *b, struct err *e);
 void approvals_note(struct keeper *k, const uint8_t operation[static 32], uint8_t x);
 /* operation.c */
