@@ -318,6 +318,8 @@ static void settle(struct keeper *k, const struct writers *w)
     k->pending.records = k->heads.records;
     if (b->confirm)
         keeper_time_confirm(k);
+    if (b->held)
+        keeper_due_refresh(k);
     if (b->due_us != 0 && (k->next_due_us == 0 || b->due_us < k->next_due_us))
         k->next_due_us = b->due_us;
 }
@@ -354,6 +356,7 @@ status keeper_batch(struct keeper *k, struct in *body, struct out *reply, struct
     b->change = (struct slot_change){ 0 };
     b->folded = 0;
     b->due_us = 0;
+    b->held = false;
     out_init(&w.copy, k->pending.body, LIMIT_FRAME);
     st = run(k, &w, e);
     secret_cleanup(&b->plain);

@@ -34,6 +34,7 @@ struct batch {
     struct slot_change change;
     size_t folded;
     uint64_t due_us; /* earliest purge date that the batch sets, 0 if none */
+    bool held;       /* it takes one away */
 
     /* The entry being worked on. */
     const struct wire_entry *entry;

@@ -73,8 +73,8 @@ static uint8_t wanted_quorum(const struct keeper *k)
     return (uint8_t)cell.epoch;
 }
 
-/* Until the root has rotated, today's quorum opens the vault: those left must have as many shares of
- * today's root. */
+/* Until the root has rotated, today's quorum opens the vault: those left must have as many shares
+ * of today's root. */
 static bool still_open(const struct keeper *k, const struct slot *left, size_t count)
 {
     const struct keyring_info *info = keyring_info(k->ring);
@@ -339,9 +339,11 @@ static status do_hold_set(struct keeper *k, struct batch *b, struct err *e)
     cell.epoch = (uint32_t)(left_us / SECOND_US) + 1; /* 0 would mean: not on hold */
     cell.due_us = DUE_HELD;
     st = entry_stage(k, b, &cell, e);
-    if (st == OK)
-        set_due(b, &cell, RECORD_ENGAGEMENT_HELD);
-    return st;
+    if (st != OK)
+        return st;
+    b->held = true;
+    set_due(b, &cell, RECORD_ENGAGEMENT_HELD);
+    return OK;
 }
 
 static status do_hold_lift(struct keeper *k, struct batch *b, struct err *e)
