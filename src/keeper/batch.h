@@ -58,6 +58,12 @@ void entry_failed(struct keeper *k, struct batch *b, const struct err *why);
 struct made *entry_make(struct batch *b, const struct id *log, uint16_t type);
 MUST_CHECK status entry_fold(struct keeper *k, struct batch *b, struct err *e); /* fold.c */
 /* approval.c */
+/* A purge will be due. */
+static inline void batch_due(struct batch *b, uint64_t due_us)
+{
+    if (b->due_us == 0 || due_us < b->due_us)
+        b->due_us = due_us;
+}
 /* One approval or operation a batch: only its end changes slots and approvals, and what came after
  * it would be judged by what was before. */
 static inline bool change_begun(const struct slot_change *c)

@@ -321,7 +321,7 @@ static status do_purge_now(struct keeper *k, struct batch *b, struct err *e)
     st = entry_stage(k, b, &cell, e);
     if (st != OK)
         return st;
-    b->due_us = cell.due_us;
+    batch_due(b, cell.due_us);
     fields_time(&set_due(b, &cell, RECORD_PURGE_HASTENED)->fields, "due", cell.due_us);
     return OK;
 }
@@ -360,7 +360,7 @@ static status do_hold_lift(struct keeper *k, struct batch *b, struct err *e)
     st = entry_stage(k, b, &cell, e);
     if (st != OK)
         return st;
-    b->due_us = cell.due_us;
+    batch_due(b, cell.due_us);
     fields_time(&set_due(b, &cell, RECORD_ENGAGEMENT_LIFTED)->fields, "due", cell.due_us);
     return OK;
 }
