@@ -65,8 +65,8 @@ static json_t *parse_grant(const char *text)
     return json_pack("{s:s, s:I}", "key", key, "max_ttl_s", (json_int_t)ttl);
 }
 
-/* A grant takes an operator's touch unless the vault is set not to ask for it; grant (taken) is as the
- * API has it. */
+/* A grant takes an operator's touch unless the vault is set not to ask for it; taken: the grant as
+ * the API has it. */
 static int propose_grant(struct cli *c, const char *name, const struct id *gateway, json_t *taken)
 {
     AUTO(json_t) *grant = taken;

@@ -1,7 +1,7 @@
 /*
  * Makes a vault: enrols the operators' hardware keys one after the other, asks each once more for
- * the secret of its slot, and keeps what the vault answers: a certificate for the first of them, the
- * keys to pin, and the recovery cards, which are shown once and kept nowhere.
+ * the secret of its slot, and keeps what the vault answers: a certificate for the first of them,
+ * the keys to pin, and the recovery cards, which are shown once and kept nowhere.
  *
  * Must:
  *  1. Whatever can fail on this machine fails before the vault is made.
@@ -376,8 +376,8 @@ int init_run(struct cli *c)
     if (code == EXIT_DONE)
         code = check_vault(c, region);
     if (code == EXIT_DONE && !option_given(&c->options, OPT_YES)) {
-        say("This makes a new vault in region %s. %llu of its %zu operators open it together; %s is "
-            "the first.",
+        say("This makes a new vault in region %s. %llu of its %zu operators open it together; "
+            "%s is the first.",
             region, (unsigned long long)b.quorum, c->options.operators.count, operator_at(c, 0));
         code = cli_confirm(c, "A vault's region stays as it is.");
     }

@@ -7,7 +7,9 @@
  * 2. Approvals count by share number: two keys of one operator, or two approvals by one, are one.
  * 3. What was approved is one proposal. Carrying it out uses its approvals up; APPROVAL_S seconds
  *    after the first they are forgotten, and so they are by lock.
- * 4. A recovery card approves only what brings back a vault whose hardware keys are lost.
+ * 4. Approvals do not outlive who gave them: with a slot that goes, all go, and its number may get
+ *    another holder.
+ * 5. A recovery card approves only what brings back a vault whose hardware keys are lost.
  */
 #include <string.h>
 
@@ -29,10 +31,15 @@ static struct approval *find(struct keeper *k, const uint8_t operation[static 32
     return NULL;
 }
 
-void approvals_forget(struct keeper *k)
+void approvals_drop(struct keeper *k)
 {
     for (size_t i = 0; i < APPROVALS; i++)
         k->approvals[i] = (struct approval){ 0 };
+}
+
+void approvals_forget(struct keeper *k)
+{
+    approvals_drop(k);
     for (size_t i = 0; i < CANDIDATES; i++)
         k->candidates[i] = (struct candidate){ 0 };
 }
@@ -165,7 +172,7 @@ status entry_approve(struct keeper *k, struct batch *b, struct err *e)
 
     out_init(&o, text, sizeof(text));
     operation_text(&m->operation, &o);
-    if (o.overflow || b->change.put_count > 0)
+    if (o.overflow || change_begun(&b->change))
         return fail(e, BAD_INPUT, "not an operation, or not alone", 0);
     operation_hash(span_of(o.p, o.n), operation);
     uint8_t need = approvals_need(k, m->operation.code);

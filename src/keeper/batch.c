@@ -286,6 +286,8 @@ static void change_slots(struct keeper *k, const struct slot_change *c)
             keeper_journal(k, &entry, 1);
         }
     }
+    if (c->gone_count > 0)
+        approvals_drop(k);
     if (c->approved_x != 0)
         approvals_note(k, c->operation, c->approved_x);
     if (c->consumes)
@@ -316,7 +318,7 @@ static void settle(struct keeper *k, const struct writers *w)
     k->pending.records = k->heads.records;
     if (b->confirm)
         keeper_time_confirm(k);
-    if (b->due)
+    if (b->held)
         keeper_due_refresh(k);
     if (b->due_us != 0 && (k->next_due_us == 0 || b->due_us < k->next_due_us))
         k->next_due_us = b->due_us;
@@ -350,11 +352,11 @@ status keeper_batch(struct keeper *k, struct in *body, struct out *reply, struct
     b->time_us = keeper_now(k);
     b->confirm = false;
     b->destroyed = false;
-    b->due = false;
     b->system = false;
     b->change = (struct slot_change){ 0 };
     b->folded = 0;
     b->due_us = 0;
+    b->held = false;
     out_init(&w.copy, k->pending.body, LIMIT_FRAME);
     st = run(k, &w, e);
     secret_cleanup(&b->plain);

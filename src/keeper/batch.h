@@ -30,11 +30,11 @@ struct batch {
     uint64_t time_us;
     bool confirm;   /* accept the clock once the batch holds */
     bool destroyed; /* a data key died: anchor, so that its old cell cannot come back */
-    bool due;       /* a due date moved: look for the next one */
     bool system;    /* system keys changed: open them again */
     struct slot_change change;
     size_t folded;
     uint64_t due_us; /* earliest purge date that the batch sets, 0 if none */
+    bool held;       /* it takes one away */
 
     /* The entry being worked on. */
     const struct wire_entry *entry;
@@ -58,6 +58,18 @@ void entry_failed(struct keeper *k, struct batch *b, const struct err *why);
 struct made *entry_make(struct batch *b, const struct id *log, uint16_t type);
 MUST_CHECK status entry_fold(struct keeper *k, struct batch *b, struct err *e); /* fold.c */
 /* approval.c */
+/* A purge will be due. */
+static inline void batch_due(struct batch *b, uint64_t due_us)
+{
+    if (b->due_us == 0 || due_us < b->due_us)
+        b->due_us = due_us;
+}
+/* One approval or operation a batch: only its end changes slots and approvals, and what came after
+ * it would be judged by what was before. */
+static inline bool change_begun(const struct slot_change *c)
+{
+    return c->approved_x != 0 || c->consumes;
+}
 MUST_CHECK status entry_approve(struct keeper *k, struct batch *b, struct err *e);
 void approvals_note(struct keeper *k, const uint8_t operation[static 32], uint8_t x);
 /* operation.c */

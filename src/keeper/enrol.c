@@ -104,8 +104,7 @@ static struct candidate *place_for_new(struct keeper *k)
     return place;
 }
 
-/* One hardware key is one slot: its credential would open two otherwise. */
-static bool is_enrolled(const struct keeper *k, const struct slot *wanted)
+bool enrol_known(const struct keeper *k, const struct slot *wanted)
 {
     struct slot slot;
     size_t cursor = 0;
@@ -131,7 +130,7 @@ status keeper_enrol(struct keeper *k, struct in *body, struct out *reply, struct
     status st = session_take(k, SESSION_ENROL, &id, &no_slot, &session, e);
     if (st == OK)
         st = enrol_slot(&keyring_info(k->ring)->vault, &session, &m, keeper_now(k), &slot, e);
-    if (st == OK && is_enrolled(k, &slot))
+    if (st == OK && enrol_known(k, &slot))
         st = fail(e, CONFLICT, "this hardware key is enrolled already", 0);
     session_clear(&session);
     if (st != OK)

@@ -202,8 +202,7 @@ static status do_engagement_end(struct keeper *k, struct batch *b, struct err *e
     if (st != OK)
         return st;
     b->result.due_us = cell.due_us;
-    if (b->due_us == 0 || cell.due_us < b->due_us)
-        b->due_us = cell.due_us;
+    batch_due(b, cell.due_us);
     struct made *made = entry_make(b, &m->tenant, RECORD_ENGAGEMENT_ENDED);
     fields_id(&made->fields, "engagement_id", &m->engagement);
     fields_time(&made->fields, "due", cell.due_us);

@@ -90,6 +90,8 @@ void keys_clear(struct keys *keys)
 void keys_take_system(struct keys *to, struct keys *from)
 {
     for (size_t i = 0; i < SYSTEM_COUNT; i++) {
+        if (from->system[i] == NULL)
+            continue;
         secret_cleanup(&to->system[i]);
         to->system[i] = from->system[i];
         from->system[i] = NULL;

@@ -44,7 +44,7 @@ MUST_CHECK status keys_root_check(const struct keyring_info *info, const struct 
 MUST_CHECK status keys_derive(const struct keyring_info *info, const struct secret *root,
                               struct keys *keys, struct err *e);
 void keys_clear(struct keys *keys);
-/* Gives to the system keys of from, which then has none. */
+/* Gives to the system keys of from, which then has none; what from has not, to keeps. */
 void keys_take_system(struct keys *to, struct keys *from);
 
 MUST_CHECK status keys_seal_system(const struct keys *keys, enum system_key purpose,

@@ -34,6 +34,8 @@ static status do_operator_add(struct keeper *k, struct batch *b, struct err *e)
     if (!span_same(span_text(candidate->label), m->operator_name) ||
         !span_same(SPAN(candidate->cose_public), SPAN(m->public_key)))
         return fail(e, DENIED, "another hardware key was enrolled than approved", 0);
+    if (enrol_known(k, candidate))
+        return fail(e, CONFLICT, "this hardware key is enrolled already", 0);
     if (count >= LIMIT_SLOTS)
         return fail(e, LIMIT, "all slots are taken", LIMIT_SLOTS);
     struct slot *put = &b->change.put[b->change.put_count++];
@@ -71,6 +73,21 @@ static uint8_t wanted_quorum(const struct keeper *k)
     return (uint8_t)cell.epoch;
 }
 
+/* Until the root has rotated, today's quorum opens the vault: those left must have as many shares
+ * of today's root. */
+static bool still_open(const struct keeper *k, const struct slot *left, size_t count)
+{
+    const struct keyring_info *info = keyring_info(k->ring);
+    struct slot dealt[SLOTS_ROOM];
+    size_t n = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (left[i].epoch == info->epoch)
+            dealt[n++] = left[i];
+    }
+    return slots_operators(dealt, n) >= info->k;
+}
+
 static status do_operator_remove(struct keeper *k, struct batch *b, struct err *e)
 {
     struct slot slots[SLOTS_ROOM];
@@ -79,6 +96,11 @@ static status do_operator_remove(struct keeper *k, struct batch *b, struct err *
 
     if (b->change.gone_count == 0)
         return fail(e, NOT_FOUND, "there is no such operator or slot", 0);
+    if (!still_open(k, left, left_count)) {
+        b->change.gone_count = 0;
+        return fail(e, CONFLICT,
+                    "the rotation under way must end first, or a lock could be for ever", 0);
+    }
     if (slots_operators(left, left_count) < wanted_quorum(k)) {
         b->change.gone_count = 0;
         return fail(e, CONFLICT,
@@ -207,7 +229,7 @@ static status do_rekey_tenant(struct keeper *k, struct batch *b, struct err *e)
         st = entry_stage(k, b, &seed, e);
     if (st != OK)
         return st;
-    k->tenant_work.search = true;
+    rekey_look_for_tenants(k);
     put_begun(b, tenant, "tenant", seed.due_us);
     return OK;
 }
@@ -281,7 +303,6 @@ static struct made *set_due(struct batch *b, const struct cell *cell, uint16_t t
 {
     struct made *made = entry_make(b, &cell->parent, type);
 
-    b->due = true;
     b->result.due_us = cell->due_us;
     fields_id(&made->fields, "engagement_id", &cell->id);
     return made;
@@ -300,7 +321,7 @@ static status do_purge_now(struct keeper *k, struct batch *b, struct err *e)
     st = entry_stage(k, b, &cell, e);
     if (st != OK)
         return st;
-    b->due_us = cell.due_us;
+    batch_due(b, cell.due_us);
     fields_time(&set_due(b, &cell, RECORD_PURGE_HASTENED)->fields, "due", cell.due_us);
     return OK;
 }
@@ -318,9 +339,11 @@ static status do_hold_set(struct keeper *k, struct batch *b, struct err *e)
     cell.epoch = (uint32_t)(left_us / SECOND_US) + 1; /* 0 would mean: not on hold */
     cell.due_us = DUE_HELD;
     st = entry_stage(k, b, &cell, e);
-    if (st == OK)
-        set_due(b, &cell, RECORD_ENGAGEMENT_HELD);
-    return st;
+    if (st != OK)
+        return st;
+    b->held = true;
+    set_due(b, &cell, RECORD_ENGAGEMENT_HELD);
+    return OK;
 }
 
 static status do_hold_lift(struct keeper *k, struct batch *b, struct err *e)
@@ -337,7 +360,7 @@ static status do_hold_lift(struct keeper *k, struct batch *b, struct err *e)
     st = entry_stage(k, b, &cell, e);
     if (st != OK)
         return st;
-    b->due_us = cell.due_us;
+    batch_due(b, cell.due_us);
     fields_time(&set_due(b, &cell, RECORD_ENGAGEMENT_LIFTED)->fields, "due", cell.due_us);
     return OK;
 }
@@ -378,7 +401,7 @@ status entry_operation(struct keeper *k, struct batch *b, struct err *e)
     out_init(&o, text, sizeof(text));
     operation_text(&b->entry->operation, &o);
     if (o.overflow || code >= sizeof(handlers) / sizeof(handlers[0]) || handlers[code] == NULL ||
-        b->change.put_count > 0 || b->change.gone_count > 0)
+        change_begun(&b->change))
         return fail(e, BAD_INPUT, "not an operation, or not alone", 0);
     operation_hash(span_of(o.p, o.n), operation);
     status st = approvals_check(k, code, operation, e);

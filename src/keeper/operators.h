@@ -53,7 +53,8 @@ struct tenant_work {
 };
 
 /* approval.c */
-void approvals_forget(struct keeper *k);
+void approvals_drop(struct keeper *k);
+void approvals_forget(struct keeper *k); /* enrolments that wait, too */
 /* How many different operators or cards must approve an operation of this code. */
 uint8_t approvals_need(const struct keeper *k, uint8_t code);
 /* DENIED unless enough have. */
@@ -71,12 +72,15 @@ MUST_CHECK status enrol_card(const struct id *vault, uint64_t now_us, struct slo
                              struct secret **ret_code, struct err *e);
 /* The slot of an enrolment that waits; NULL if there is none. */
 const struct slot *enrol_candidate(struct keeper *k, const struct id *slot);
+/* One hardware key is one slot: its credential would open two otherwise. */
+bool enrol_known(const struct keeper *k, const struct slot *wanted);
 /* All slots of the keyring; slots has room for LIMIT_SLOTS + 2. */
 #define SLOTS_ROOM (LIMIT_SLOTS + 2)
 size_t keeper_all_slots(const struct keeper *k, struct slot slots[static SLOTS_ROOM]);
 
 /* rekey.c: the rotations, in slices; see keeper_work */
-void rekey_look(struct keeper *k); /* something may have been asked for */
+void rekey_look(struct keeper *k);             /* something may have been asked for */
+void rekey_look_for_tenants(struct keeper *k); /* a tenant may have got a second seed */
 bool rekey_ready(const struct keeper *k);
 void rekey_abandon(struct keeper *k);
 uint8_t rekey_asked(const struct keeper *k); /* enum rekey_what */

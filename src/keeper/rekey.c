@@ -181,18 +181,17 @@ static status catch_up(struct keeper *k, struct rekey *r, struct err *e)
 
 /* --- the root: the end ----------------------------------------------------------------------- */
 
-/* A new key for the database too, unless one is on its way. */
+/* A new key for the database too, unless one is on its way. Nobody may hear of it before the
+ * successor that holds it has succeeded. */
 static status add_database_key(struct keeper *k, struct rekey *r, struct err *e)
 {
     struct cell cell = { .created_us = keeper_now(k) };
-    struct secret **next = &k->keys.system[SYSTEM_DATABASE_NEXT];
 
-    if (*next != NULL)
+    if (k->keys.system[SYSTEM_DATABASE_NEXT] != NULL)
         return OK;
-    status st = secret_random(KEY_SIZE, next, e);
-    cell.id.b[sizeof(cell.id.b) - 1] = SYSTEM_DATABASE_NEXT;
+    status st = secret_random(KEY_SIZE, &r->keys.system[SYSTEM_DATABASE_NEXT], e);
     if (st == OK)
-        st = seal_system(k, r, &cell, e);
+        st = keys_seal_system(&r->keys, SYSTEM_DATABASE_NEXT, &cell, e);
     if (st == OK)
         st = keyring_put(r->next, &cell, e);
     return st == OK ? keyring_commit(r->next, e) : st;
@@ -239,11 +238,11 @@ static status finish(struct keeper *k, struct rekey *r, struct err *e)
         st = add_database_key(k, r, e);
     if (st == OK)
         st = slots_deal(slots, count, r->root, r->info.k, r->info.epoch, &r->info.n, e);
-    if (st != OK)
-        return st;
-    keeper_insist(keyring_succeed(&k->ring, &r->next, &r->info, slots, count, e), e);
-    take_over(k, r);
-    return OK;
+    if (st == OK)
+        st = keyring_succeed(&k->ring, &r->next, &r->info, slots, count, e);
+    if (st == OK)
+        take_over(k, r);
+    return st;
 }
 
 /* --- the root: one slice --------------------------------------------------------------------- */
@@ -413,6 +412,7 @@ static bool tenant_work(struct keeper *k)
 {
     struct tenant_work *w = &k->tenant_work;
     struct err e = { 0 };
+    struct cell newer;
     struct cell old;
     bool more = false;
 
@@ -421,10 +421,12 @@ static bool tenant_work(struct keeper *k)
     if (!w->moving)
         return tenant_search(k);
     status st = OK;
-    if (older_seed(k, &w->newer, &old)) {
-        st = tenant_slice(k, &old, &w->newer, &more, &e);
+    /* Both seeds anew: a purge may have ended them, and the tenant may have begun again. */
+    if (seed_find(k, &w->newer.id, (uint32_t)w->newer.due_us, &newer, NULL) == OK &&
+        older_seed(k, &newer, &old)) {
+        st = tenant_slice(k, &old, &newer, &more, &e);
         if (st == OK && !more)
-            st = end_tenant(k, &old, &w->newer, &e);
+            st = end_tenant(k, &old, &newer, &e);
     }
     if (st == IO)
         keeper_fatal(&e);
@@ -455,6 +457,14 @@ uint8_t rekey_asked(const struct keeper *k)
 void rekey_look(struct keeper *k)
 {
     k->rekey_ready = true;
+}
+
+void rekey_look_for_tenants(struct keeper *k)
+{
+    struct tenant_work *w = &k->tenant_work;
+
+    if (!w->moving)
+        *w = (struct tenant_work){ .search = true };
 }
 
 bool rekey_ready(const struct keeper *k)

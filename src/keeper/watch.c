@@ -74,6 +74,8 @@ static void watch_primitives(struct keeper *k)
     log_err(LOG_ERROR_, "keeper.self-test", &e);
     if (k->state == KEEPER_UNLOCKED)
         lock_for(k, REASON_SELFTEST);
+    else
+        keeper_lock(k); /* shares of an unlock under way */
     k->state = KEEPER_BROKEN;
     k->broken = "the self-test of the cryptography failed: do not trust this machine";
 }

@@ -49,6 +49,7 @@ struct rig {
     char reason[256]; /* of the last refusal */
     uint64_t number;
     uint64_t ack;
+    struct keeper_settings settings; /* of the next keeper; what matters to the rig is set by it */
 
     struct id vault;
     uint8_t key_seeds[RIG_KEYS][32]; /* a hardware key: its secret for a salt is HMAC(seed, salt) */
@@ -150,12 +151,11 @@ static inline struct wire_hello rig_hello(struct rig *r)
 
 static inline void rig_open(struct rig *r)
 {
-    struct keeper_settings settings = { .keyring_dir = r->keyring,
-                                        .allow_cow = true,
-                                        .now_wall_us = rig_wall,
-                                        .now_monotonic_us = rig_mono };
-
-    assert_int_equal(keeper_new(&settings, &r->k, NULL), OK);
+    r->settings.keyring_dir = r->keyring;
+    r->settings.allow_cow = true;
+    r->settings.now_wall_us = rig_wall;
+    r->settings.now_monotonic_us = rig_mono;
+    assert_int_equal(keeper_new(&r->settings, &r->k, NULL), OK);
 }
 
 static inline struct rig *rig_new(void)
@@ -305,8 +305,7 @@ struct rig_plan {
     uint8_t quorum;
     uint8_t cards;
 };
-static inline status rig_try_init(struct rig *r, const struct wire_session *s,
-                                  struct rig_plan plan)
+static inline status rig_try_init(struct rig *r, const struct wire_session *s, struct rig_plan plan)
 {
     static const uint8_t ca_key[32] = { 9 };
     uint8_t sealed[RIG_KEYS][RIG_SEALED];
