@@ -117,7 +117,7 @@ static int verify(const struct delivery *d, const struct wire_delivery *claimed,
     out_init(&o, bytes, sizeof(bytes));
     wire_delivery_signed(claimed, &o);
     if (o.overflow || !ed25519_verify(SPAN(d->signer), span_of(o.p, o.n), SPAN(signature)))
-        return report(EXIT_DENIED,
+        return report(EXIT_UNVERIFIED,
                       "the delivery is not signed by the vault's keeper for this request: someone "
                       "may have put another key in its place. Do not use it. If the vault was made "
                       "anew, use a new profile");

@@ -21,7 +21,7 @@ struct delivery {
  * vault's delivery key. */
 int delivery_ask(struct cli *c, struct delivery *d, json_t *body);
 /* Verifies and opens: in reply "value" takes the place of "sealed_value" and "signature".
- * EXIT_DENIED if the signature is not the keeper's for this lease, nonce and certificate. */
+ * EXIT_UNVERIFIED if the signature is not the keeper's for this lease, nonce and certificate. */
 int delivery_open(struct cli *c, const struct delivery *d, json_t *reply);
 void delivery_clear(struct delivery *d);
 

@@ -1,6 +1,6 @@
 /*
  * Sealed delivery of a lease: the keeper seals the provider key to a key of the gateway's own and
- * signs what it is for. The server carries it and can neither read nor replace it.
+ * signs what it is for. The server carries it and can neither read nor change it.
  *
  *   sealed    = crypto_box_seal(seal_to, provider key)
  *   signature = Ed25519(delivery key, LBL("delivery"; vault, lease, gateway, certificate, nonce,

@@ -1,5 +1,5 @@
 /* Sealed delivery: what leaves is sealed to the gateway's own key and signed, so that the server in
- * between neither learns the provider key nor puts another in its place. */
+ * between can neither read nor change it. Which key it asked for is in what is signed. */
 #include <string.h>
 
 #include "batch.h"
