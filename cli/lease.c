@@ -39,7 +39,7 @@ static int ask(struct cli *c, json_t *body, json_t **ret_reply)
     return https_call(c, METHOD_POST, "/v1/leases", json_incref(body), ret_reply);
 }
 
-/* The same, but the server is trusted with nothing. */
+/* The same, but the server carries only what it can neither read nor change. */
 static int ask_sealed(struct cli *c, json_t *body, json_t **ret_reply)
 {
     struct delivery d = { .private_key = NULL };

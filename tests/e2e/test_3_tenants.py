@@ -147,7 +147,7 @@ def test_a_gateway_may_lease_what_it_is_granted_and_do_nothing_else(vault, custo
     assert customer.lease().status == 201
     reply = vault.curl("/v1/leases", who=customer.gateway, body={"key": f"{customer.name}/other"})
     assert (reply.status, reply.json["title"]) == (403, "denied")
-    for method, path in [("GET", "/v1/tenants"), ("POST", "/v1/tenants"), ("GET", "/v1/gateways"), ("GET", "/v1/keys"),
+    for method, path in [("GET", "/v1/tenants"), ("POST", "/v1/tenants"), ("GET", "/v1/gateways"),
                          ("GET", f"/v1/tenants/{customer.name}"), ("GET", f"/v1/tenants/{customer.name}/keys"),
                          ("POST", f"/v1/tenants/{customer.name}/keys/{customer.key}/revoke"),
                          ("GET", "/v1/leases"), ("GET", f"/v1/logs/{customer.name}"), ("POST", "/v1/certificates")]:

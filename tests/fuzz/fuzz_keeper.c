@@ -101,7 +101,10 @@ static struct wire_entry entry_of(struct in *in)
     m.data = more & 32 ? span_of(sealed, sealed_n) : span_of(sealed, more);
     m.reason = in_u8(in);
     m.type = in_u16(in);
-    m.outcome = in_u8(in) % 4;
+    uint8_t last = in_u8(in);
+    m.outcome = last % 4;
+    if (last & 4) /* sealed, sometimes to a key of zeros: in clear */
+        memset(m.seal_to, last >> 3, sizeof(m.seal_to));
     m.expires_us = RIG_START_US * (uint64_t)(more >> 6);
     m.lease = rig->result.lease;
     memcpy(m.lease_mac, rig->result.lease_mac, sizeof(m.lease_mac));
