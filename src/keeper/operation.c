@@ -96,15 +96,15 @@ static status do_operator_remove(struct keeper *k, struct batch *b, struct err *
 
     if (b->change.gone_count == 0)
         return fail(e, NOT_FOUND, "there is no such operator or slot", 0);
-    if (!still_open(k, left, left_count)) {
-        b->change.gone_count = 0;
-        return fail(e, CONFLICT,
-                    "the rotation under way must end first, or a lock could be for ever", 0);
-    }
     if (slots_operators(left, left_count) < wanted_quorum(k)) {
         b->change.gone_count = 0;
         return fail(e, CONFLICT,
                     "fewer operators would be left than the quorum needs: add one, or lower it", 0);
+    }
+    if (!still_open(k, left, left_count)) {
+        b->change.gone_count = 0;
+        return fail(e, CONFLICT,
+                    "the rotation under way must end first, or a lock could be for ever", 0);
     }
     status st = ask_rekey(k, b, 0, REKEY_DATABASE, e);
     if (st != OK)
