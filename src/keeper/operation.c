@@ -111,8 +111,8 @@ static status do_operator_remove(struct keeper *k, struct batch *b, struct err *
         return st;
     struct made *made = entry_make(b, &vault_log, RECORD_OPERATOR_REMOVED);
     fields_span(&made->fields, "operator", b->entry->operation.operator_name);
-    if (b->change.gone_count == 1)
-        fields_id(&made->fields, "slot_id", &b->change.gone[0]);
+    if (!id_is_zero(&b->entry->operation.slot)) /* one key, not the operator */
+        fields_id(&made->fields, "slot_id", &b->entry->operation.slot);
     fields_number(&made->fields, "number", b->change.gone_count);
     return OK;
 }
