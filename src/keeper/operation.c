@@ -267,11 +267,10 @@ static void swap_database_keys(struct keys *keys)
 status entry_database_rekeyed(struct keeper *k, struct batch *b, struct err *e)
 {
     struct cell cell = { .created_us = b->time_us };
-    struct id next = { { 0 } };
+    const struct id next = keys_system_id(SYSTEM_DATABASE_NEXT);
 
     if (k->keys.system[SYSTEM_DATABASE_NEXT] == NULL)
         return fail(e, CONFLICT, "the database is not being rekeyed", 0);
-    next.b[sizeof(next.b) - 1] = SYSTEM_DATABASE_NEXT;
     swap_database_keys(&k->keys);
     status st = keys_seal_system(&k->keys, SYSTEM_DATABASE, &cell, e);
     swap_database_keys(&k->keys);

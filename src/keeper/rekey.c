@@ -348,6 +348,8 @@ static status end_tenant(struct keeper *k, const struct cell *old, const struct 
                          struct err *e)
 {
     struct journal_entry entry = { .type = RECORD_REKEY_DONE,
+                                   .subject = old->id,
+                                   .version = old->version,
                                    .tenant = newer->id,
                                    .number = newer->due_us };
 
