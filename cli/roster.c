@@ -167,25 +167,20 @@ bool roster_knows(const struct roster *r, const char *slot)
     return json_object_get(r->slots, slot) != NULL;
 }
 
-static uint64_t least_of(const json_t *step, enum operation_people people)
+static uint8_t least_of(const json_t *step, uint8_t code)
 {
-    uint64_t quorum = (uint64_t)json_integer_value(json_object_get(step, "quorum"));
-    uint64_t two = (uint64_t)json_integer_value(json_object_get(step, "operators"));
+    json_int_t quorum = json_integer_value(json_object_get(step, "quorum"));
+    json_int_t operators = json_integer_value(json_object_get(step, "operators"));
 
-    if (two > 2)
-        two = 2;
-    switch (people) {
-    case PEOPLE_ONE: return 1;
-    case PEOPLE_TWO: return two > quorum ? two : quorum;
-    case PEOPLE_QUORUM: return quorum;
-    }
-    return quorum;
+    if (operators > LIMIT_SLOTS) /* no vault has as many, but a forged log may say so */
+        operators = LIMIT_SLOTS;
+    return operation_need(code, (uint8_t)quorum, (uint8_t)operators);
 }
 
 /* What held before that time, or began at it. */
-uint64_t roster_least(const struct roster *r, enum operation_people people, const char *time)
+uint8_t roster_least(const struct roster *r, uint8_t code, const char *time)
 {
-    uint64_t least = 0;
+    uint8_t least = 0;
 
     for (size_t i = json_array_size(r->steps); i > 0; i--) {
         const json_t *step = json_array_get(r->steps, i - 1);
@@ -193,8 +188,8 @@ uint64_t roster_least(const struct roster *r, enum operation_people people, cons
 
         if (order > 0)
             continue;
-        if (least == 0 || least_of(step, people) < least)
-            least = least_of(step, people);
+        if (least == 0 || least_of(step, code) < least)
+            least = least_of(step, code);
         if (order < 0)
             break;
     }

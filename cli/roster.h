@@ -35,7 +35,7 @@ const json_t *roster_slot(const struct roster *r, const char *slot, const char *
 /* Whether a hardware key was ever enrolled as this slot. */
 bool roster_knows(const struct roster *r, const char *slot);
 
-/* The fewest approvals that the keeper can have asked these people for; 0 if that is not known. */
-uint64_t roster_least(const struct roster *r, enum operation_people people, const char *time);
+/* The fewest approvals that the keeper can have asked for then; 0 if that is not known. */
+uint8_t roster_least(const struct roster *r, uint8_t code, const char *time);
 
 #endif

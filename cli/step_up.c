@@ -334,8 +334,7 @@ static const char *take_approval(struct step_ups *s, const json_t *record)
         why = check_touch(s, &a);
     if (why == NULL)
         why = check_slot(s, &a);
-    if (why == NULL && r != NULL &&
-        a.need < roster_least(r, operation_people(a.words.code), a.time))
+    if (why == NULL && r != NULL && a.need < roster_least(r, a.words.code, a.time))
         why = "fewer approvals were asked for than the quorum";
     if (why == NULL)
         why = collect(s, &a);

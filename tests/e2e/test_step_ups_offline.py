@@ -11,6 +11,7 @@ import sys
 
 import pytest
 from harness import BIN, UNVERIFIED, USAGE, VERIFY_AUDIT
+from operators import Meanwhile, pending, settled, team
 from step_up_trail import ATTESTED, ENGAGEMENT, EXTENDED, GATEWAY, TENANT, TOUCHED, VAULT_LOG, VERIFIED, Operator, Story
 from step_up_trail import approval_head, card_approval, operation_hash, text_of
 
@@ -516,3 +517,20 @@ def test_the_trails_of_a_running_vault_are_checked_and_its_own_export_serves_a_t
         assert (said["enrolled"], said["plain_grants"]) == (True, 1)
     vault.cli("audit", "verify", "vault", "--step-ups", "--vault-bundle", own, expect=USAGE)
     assert by_exit(tenants, "--step-ups", "--vault-bundle", own) == 0
+
+
+def test_what_people_approved_with_their_keys_verifies_and_names_them(new_vault):
+    vault, alice, bob = team(new_vault, names=("alice", "bob"), quorum="1/2")
+    customer = vault.customer()
+    vault.api("POST", f"/v1/tenants/{customer.name}/engagements/migration/end", {})
+    holding = Meanwhile(alice.cli, "engagement", "hold", f"{customer.name}/migration")
+    bob.cli("operation", "approve", pending(vault), "--yes")
+    holding.result()
+    alice.cli("operator", "remove", "bob", "--yes")
+    settled(vault)
+    own, tenants = vault.export("vault"), vault.export(customer.name)
+    for bundle, options, done in ((own, (), ("operator.remove", "alice")),
+                                  (tenants, ("--vault-bundle", own), ("hold.set", "alice, bob"))):  # fmt: skip
+        said = vault.cli_json("audit", "verify", "--bundle", bundle, "--step-ups", *options)["step_ups"]
+        assert [(one["operation"], one["approved_by"]) for one in said["done"]] == [done]
+        assert by_exit(bundle, "--step-ups", *options) == 0

@@ -363,24 +363,24 @@ static void the_least_number_follows_operators_and_quorum(void **state)
     struct roster r = { .slots = NULL };
 
     (void)state;
-    assert_int_equal(roster_least(&r, PEOPLE_QUORUM, "t1"), 0);
+    assert_int_equal(roster_least(&r, OPERATION_REKEY_ROOT, "t1"), 0);
     tell(&r, RECORD_VAULT_CREATED, "t1", json_pack("{s:i}", "quorum", 1), NULL);
     tell(&r, RECORD_OPERATOR_ENROLLED, "t1", key_of("alice", "a1"), NULL);
     tell(&r, RECORD_OPERATOR_ENROLLED, "t3", key_of("bob", "b1"), NULL);
-    assert_int_equal(roster_least(&r, PEOPLE_TWO, "t2"), 1);
-    assert_int_equal(roster_least(&r, PEOPLE_TWO, "t3"), 1);
-    assert_int_equal(roster_least(&r, PEOPLE_TWO, "t4"), 2);
-    assert_int_equal(roster_least(&r, PEOPLE_QUORUM, "t4"), 1);
+    assert_int_equal(roster_least(&r, OPERATION_HOLD_SET, "t2"), 1);
+    assert_int_equal(roster_least(&r, OPERATION_HOLD_SET, "t3"), 1);
+    assert_int_equal(roster_least(&r, OPERATION_HOLD_SET, "t4"), 2);
+    assert_int_equal(roster_least(&r, OPERATION_REKEY_ROOT, "t4"), 1);
     tell(&r, RECORD_QUORUM_CHANGED, "t5", json_pack("{s:i}", "quorum", 3), NULL);
-    assert_int_equal(roster_least(&r, PEOPLE_QUORUM, "t6"), 1);
+    assert_int_equal(roster_least(&r, OPERATION_REKEY_ROOT, "t6"), 1);
     tell(&r, RECORD_REKEY_DONE, "t7", json_pack("{s:s, s:s}", "what", "root", "happened", "t4"),
          NULL);
-    assert_int_equal(roster_least(&r, PEOPLE_QUORUM, "t8"), 1);
+    assert_int_equal(roster_least(&r, OPERATION_REKEY_ROOT, "t8"), 1);
     tell(&r, RECORD_REKEY_DONE, "t9", json_pack("{s:s, s:s}", "what", "root", "happened", "t8"),
          NULL);
-    assert_int_equal(roster_least(&r, PEOPLE_QUORUM, "t90"), 3);
-    assert_int_equal(roster_least(&r, PEOPLE_TWO, "t90"), 3);
-    assert_int_equal(roster_least(&r, PEOPLE_ONE, "t90"), 1);
+    assert_int_equal(roster_least(&r, OPERATION_REKEY_ROOT, "t90"), 3);
+    assert_int_equal(roster_least(&r, OPERATION_HOLD_SET, "t90"), 3);
+    assert_int_equal(roster_least(&r, OPERATION_REKEY_TENANT, "t90"), 1);
     roster_clear(&r);
 }
 
