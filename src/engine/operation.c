@@ -57,8 +57,6 @@ static struct operation *place_for_new(struct operations *o)
         if (one->state != OPERATION_PENDING && (place == NULL || one->since_us < place->since_us))
             place = one;
     }
-    if (place != NULL)
-        forget(place);
     return place;
 }
 
@@ -67,7 +65,6 @@ static status find(struct engine *en, const struct request *rq, struct operation
 {
     struct id id;
 
-    expire(en->operations);
     for (size_t i = 0; id_parse(rq->param[0], &id) && i < OPERATIONS; i++) {
         struct operation *o = &en->operations->list[i];
 
@@ -82,6 +79,7 @@ static status find(struct engine *en, const struct request *rq, struct operation
 static status find_pending(struct engine *en, const struct request *rq, struct operation **ret,
                            struct err *e)
 {
+    expire(en->operations); /* not in find: what was decided on is there when it completes */
     status st = find(en, rq, ret, e);
 
     if (st == OK && (*ret)->state != OPERATION_PENDING)
@@ -135,6 +133,9 @@ APPLY(operation_propose)
 
     if (o == NULL)
         return fail(e, NO_MEMORY, "no memory for an operation", 0);
+    /* Now, and not when its record exists: a proposal is exclusive, so nothing takes the place. */
+    if (place_for_new(en->operations) == NULL)
+        return fail(e, LIMIT, "too many operations wait for approval", 0);
     st = body_name(rq, "operation", &name, e);
     if (st != OK)
         return st;
@@ -163,11 +164,9 @@ COMPLETE(operation_proposed)
     struct operation *plan = rq->plan, *o = place_for_new(en->operations);
 
     (void)result;
-    (void)e;
-    if (o == NULL) {
-        rq->outcome = fail(&rq->err, LIMIT, "too many operations wait for approval", 0);
-        return OK;
-    }
+    if (o == NULL)
+        return fail(e, BUG, "the place of a proposal is gone", 0);
+    forget(o);
     *o = *plan;
     o->op.operator_name = span_text(o->operator_name);
     o->op.key = span_text(o->pattern);
@@ -196,6 +195,8 @@ APPLY(operation_list)
 APPLY(operation_show)
 {
     struct operation *o;
+
+    expire(en->operations);
     status st = find(en, rq, &o, e);
 
     if (st == OK)
