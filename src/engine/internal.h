@@ -71,6 +71,9 @@ struct engine {
         uint32_t left, total; /* pages */
     } database;               /* its change to another key */
 
+    uint64_t rotation_at;      /* how far the first rotation is */
+    uint32_t rotation_still_s; /* seconds of an open vault since that changed */
+
     /* the batch under construction */
     struct out *batch;
     size_t batch_count_at;

@@ -24,6 +24,7 @@ struct slots {
     struct id wanted;
     bool found;
     struct wire_slot slot;
+    struct ways_in ways;
     json_t *list;
 };
 
@@ -59,10 +60,22 @@ static status slots_read(struct engine *en, struct request *rq, struct slots *s,
             s->found = true;
             s->slot = slot;
         }
+        s->ways.keys += slot.kind == SLOT_KIND_FIDO2;
+        s->ways.cards += slot.kind != SLOT_KIND_FIDO2;
         if (s->list != NULL)
             json_array_append_new(s->list, slot_json(&slot));
     }
     return in_end(&body) ? OK : fail(e, BUG, "the keeper's list of slots is malformed", 0);
+}
+
+status session_ways_in(struct engine *en, struct request *rq, struct ways_in *ret_ways,
+                       struct err *e)
+{
+    struct slots s = { .list = NULL };
+    status st = slots_read(en, rq, &s, e);
+
+    *ret_ways = s.ways;
+    return st;
 }
 
 status session_begin(struct engine *en, struct request *rq,

@@ -46,6 +46,7 @@ static const struct verb_row rows[VERB_COUNT] = {
                              vault_clock_confirmed },
     [VERB_PUBLIC_KEYS] = { "vault.public-keys", O | A | T, OPEN, READ, "", vault_public_keys,
                            NULL },
+    [VERB_DOCTOR] = { "vault.doctor", O | L, ANY, DIRECT, "", vault_doctor, NULL },
 
     [VERB_OPERATOR_SESSION] = { "operator.session", O | A | L, OPEN, DIRECT, "", operator_session,
                                 NULL },

@@ -49,6 +49,9 @@ APPLY(vault_clock_confirm);
 COMPLETE(vault_clock_confirmed);
 APPLY(vault_public_keys);
 status vault_lock_itself(struct engine *en, struct err *e);
+/* doctor.c */
+APPLY(vault_doctor);
+void doctor_watch(struct engine *en); /* is a rotation moving on? */
 /* operator.c */
 APPLY(operator_session);
 APPLY(operator_enrol);
