@@ -35,8 +35,9 @@ struct engine_settings {
     uint32_t hygiene_allowed; /* facts that may be missing */
     bool allow_copy_on_write;
     bool locks_itself; /* after some time, unlocked or idle */
-    /* Called on the engine's thread when tls_dir holds a (new) CA and server certificate. */
-    void (*tls_ready)(void *context);
+    /* Called on the engine's thread when tls_dir holds a CA and server certificate: the first, or
+     * (renewed) others than before. */
+    void (*tls_ready)(void *context, bool renewed);
     void *tls_context;
 };
 

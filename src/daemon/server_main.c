@@ -144,17 +144,18 @@ static status open_tls(struct server *s, struct err *e)
     return st;
 }
 
-/* The vault was created, or the server's certificate renewed. The former opens the listener; the
- * latter ends this process: its successor starts with the new certificate and without an unlock. */
-static void tls_ready(void *context)
+/* The vault was created, or the server's certificate renewed. The former opens the listener, unless
+ * the main thread saw the certificate first; the latter ends this process: its successor starts with
+ * the new certificate and without an unlock. */
+static void tls_ready(void *context, bool renewed)
 {
     struct server *s = context;
     struct err e = { 0 };
     status st = open_tls(s, &e);
 
-    if (st == CONFLICT)
+    if (st == CONFLICT && renewed)
         pthread_kill(s->main_thread, SIGHUP);
-    else if (st != OK)
+    else if (st != OK && st != CONFLICT)
         log_err(LOG_ERROR_, "the TLS listener could not be opened", &e);
 }
 

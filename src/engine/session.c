@@ -103,10 +103,11 @@ status session_begin(struct engine *en, struct request *rq,
     *s = (struct session){ .request = *request, .opened = opened, .slot_kind = slots.slot.kind };
     memcpy(s->cose_public, slots.slot.cose_public, sizeof s->cose_public);
     rq->reply = json_pack(
-        "{s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:s}", "session", json_id(&opened.session), "nonce",
-        json_hex(SPAN(opened.nonce)), "keeper_key", json_hex(SPAN(opened.keeper_key)), "vault",
-        json_id(&opened.vault), "epoch", (int)opened.epoch, "salt", json_hex(SPAN(opened.salt)),
-        "salt_next", json_hex(SPAN(opened.salt_next)), "rp_id", FIDO_RP_ID);
+        "{s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:o, s:s}", "session", json_id(&opened.session),
+        "nonce", json_hex(SPAN(opened.nonce)), "keeper_key", json_hex(SPAN(opened.keeper_key)),
+        "vault", json_id(&opened.vault), "epoch", (int)opened.epoch, "salt",
+        json_hex(SPAN(opened.salt)), "salt_next", json_hex(SPAN(opened.salt_next)), "signature",
+        json_hex(SPAN(opened.signature)), "rp_id", FIDO_RP_ID);
     return OK;
 }
 

@@ -189,6 +189,6 @@ status tls_files_renew(struct engine *en, struct err *e)
     if (st == OK)
         st = server_certificate(en, en->ca, &en->vault, key, e);
     if (st == OK)
-        en->settings.tls_ready(en->settings.tls_context);
+        en->settings.tls_ready(en->settings.tls_context, true);
     return st;
 }
