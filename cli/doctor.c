@@ -45,16 +45,17 @@ void found(struct examination *x, enum verdict v, const char *todo, const char *
     keep(x, v, what, todo);
 }
 
-/* What other commands report is a sentence of what is wrong and others of what to do. */
-void found_refusal(struct examination *x, enum verdict v)
+void found_refusal(struct examination *x, enum verdict v, const char *todo)
 {
     char *gap = strstr(x->why, ". ");
 
-    if (gap != NULL)
+    if (gap != NULL) {
         *gap = '\0';
+        todo = gap + 2;
+    }
     size_t n = strlen(x->why);
 
-    found(x, v, gap != NULL ? gap + 2 : NULL, "%s%s%s", v == UNCHECKED ? "Not checked: " : "",
+    found(x, v, v == UNCHECKED ? NULL : todo, "%s%s%s", v == UNCHECKED ? "Not checked: " : "",
           x->why, n > 0 && x->why[n - 1] == '.' ? "" : ".");
 }
 
@@ -133,7 +134,8 @@ static void look_at_connection(struct examination *x)
 
     if (code != EXIT_DONE) {
         x->code = (enum exit_code)code;
-        found_refusal(x, FAILED);
+        found_refusal(x, FAILED,
+                      "Check the URL, what is said above of the certificate, and both clocks.");
         return;
     }
     const char *state = reply_text(x->status, "state");
@@ -234,7 +236,7 @@ static void look_at_vault(struct examination *x)
 
     x->place = "vault";
     if (doctor_get(x, "/v1/doctor", &reply) != EXIT_DONE) {
-        found_refusal(x, UNCHECKED);
+        found_refusal(x, UNCHECKED, NULL);
         return;
     }
     json_array_foreach(json_object_get(reply, "checks"), i, item) pass_on(x, item);
