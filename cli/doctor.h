@@ -33,7 +33,7 @@ void found(struct examination *x, enum verdict v, const char *todo, const char *
     __attribute__((format(printf, 4, 5)));
 /* GET path; what would be reported goes to x->why. */
 int doctor_get(struct examination *x, const char *path, json_t **ret_reply);
-/* x->why as a finding: a sentence of what is wrong and others of what to do; todo if it has none. */
+/* x->why as a finding: what is wrong and, after its first sentence, what to do; else todo. */
 void found_refusal(struct examination *x, enum verdict v, const char *todo);
 
 /* doctor_profile.c */

@@ -101,7 +101,8 @@ static const struct command commands[] = {
 
     { "audit", "show", audit_show, "LOG", 0, BIT(OPT_FROM) | BIT(OPT_LIMIT),
       "show records of a tenant's trail, or of 'vault'" },
-    { "audit", "verify", audit_verify, "[LOG]", 0, BIT(OPT_BUNDLE) | BIT(OPT_PUBLIC_KEY),
+    { "audit", "verify", audit_verify, "[LOG]", 0,
+      BIT(OPT_BUNDLE) | BIT(OPT_PUBLIC_KEY) | BIT(OPT_STEP_UPS) | BIT(OPT_VAULT_BUNDLE),
       "verify a trail of the vault, or an exported one" },
     { "audit", "export", audit_export, "LOG", BIT(OPT_OUT), 0,
       "write a trail that anyone can verify" },

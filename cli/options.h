@@ -45,7 +45,9 @@ enum option_id {
     OPT_REGION,
     OPT_ROLE,
     OPT_SLOT,
+    OPT_STEP_UPS,
     OPT_TTL,
+    OPT_VAULT_BUNDLE,
     OPT_WAIT,
     OPT_YES,
     OPTION_COUNT

@@ -38,7 +38,8 @@ void wire_get_session(struct in *i, struct wire_session *m);
 
 /*
  * The context of a session: SHA-256(LBL("session"; u16 purpose, vault, session, nonce, keeper key,
- * server certificate, slot, u32 epoch)).
+ * server certificate, slot, u32 epoch, salt, next salt)). The salts are in it because a slot rolls
+ * to the secret of the next one: under a salt that somebody else chose it would open never again.
  * The transcript T that the assertion signs as clientDataHash is the context; for APPROVE it is
  * operation_signed(operation, context).
  */

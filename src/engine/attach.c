@@ -158,12 +158,24 @@ struct unanswered {
         uint64_t first, last;
     } logs[LIMIT_BATCH_ENTRIES * 2];
     size_t count;
+    char removed[STORE_NAME]; /* an operator whose certificates were not revoked yet */
 };
+
+static void note_removed(struct unanswered *u, const struct wire_record *r)
+{
+    struct span name, slot;
+
+    if (r->type == RECORD_OPERATOR_REMOVED && record_field(r->line, "operator", &name) &&
+        !record_field(r->line, "slot_id", &slot))
+        snprintf(u->removed, sizeof u->removed, "%.*s", (int)name.n, (const char *)name.p);
+}
 
 static void note_unanswered(const struct wire_record *r, void *context)
 {
     struct unanswered *u = context;
     uint64_t stored = 0;
+
+    note_removed(u, r);
 
     for (size_t i = 0; i < u->count; i++) {
         if (id_same(&u->logs[i].log, &r->log)) {
@@ -208,6 +220,7 @@ static status recover(struct engine *en, struct unanswered *unanswered, struct e
 {
     struct batch_listener listener = { .record = note_unanswered, .context = unanswered };
     uint64_t number;
+    size_t revoked;
     struct in body;
     status st;
 
@@ -219,6 +232,8 @@ static status recover(struct engine *en, struct unanswered *unanswered, struct e
         st = store_begin(en->store, e);
     if (st == OK)
         st = batch_store(en, &body, &listener, &number, e);
+    if (st == OK && unanswered->removed[0] != '\0')
+        st = certificates_revoke_operator(en, unanswered->removed, &revoked, e);
     if (st == OK)
         st = store_commit(en->store, e);
     if (st != OK)

@@ -172,7 +172,7 @@ static bool take(struct engine *en, bool busy, struct request **ret_queue)
     return *ret_queue != NULL || !en->stopping;
 }
 
-/* A verb that speaks to the keeper by itself. */
+/* A verb that speaks to the keeper by itself. An entry that it made has left its record. */
 static void run_direct(struct engine *en, struct request *rq)
 {
     struct err trouble = { 0 };
@@ -180,7 +180,7 @@ static void run_direct(struct engine *en, struct request *rq)
     rq->outcome = verb_permit(en, rq, &rq->err);
     if (rq->outcome == OK)
         rq->outcome = verb_row(rq->verb)->apply(en, rq, &rq->err);
-    if (rq->outcome != OK && en->state == VAULT_UNLOCKED) {
+    if (rq->outcome != OK && en->state == VAULT_UNLOCKED && rq->entry_count == 0) {
         if (batch_begin(en, &trouble) != OK || refusal_record(en, rq, &trouble) != OK ||
             batch_finish(en, &batch_tolerant, &trouble) != OK)
             engine_die(__func__, &trouble);

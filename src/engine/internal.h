@@ -125,9 +125,6 @@ bool schedule_disk_low(const struct engine *en);
 status operations_new(struct operations **ret_operations, struct err *e);
 void operations_free(struct operations *o);
 void operations_forget(struct operations *o);
-/* Carries out what its last approval made ready, before that approval is answered. */
-status operation_run(struct engine *en, struct err *e);
-bool operation_ready(const struct engine *en);
 
 /* rekey.c: another database key */
 status database_watch(struct engine *en, struct err *e);   /* begins it if the keeper has one */

@@ -23,6 +23,7 @@
 
 #define SLICE_US    500
 #define SLICE_CELLS 64
+#define RETRY_US    (60 * SECOND_US) /* what failed is not tried with every batch */
 
 struct rekey {
     struct keyring *next;
@@ -320,6 +321,7 @@ static void give_up(struct keeper *k, status st, const struct err *e)
         keeper_fatal(e);
     log_err(LOG_ERROR_, "keeper.rekey-failed", e);
     rekey_abandon(k);
+    k->rekey_not_before_us = keeper_monotonic(k) + RETRY_US;
 }
 
 static bool root_work(struct keeper *k)
@@ -327,7 +329,8 @@ static bool root_work(struct keeper *k)
     struct err e = { 0 };
     status st;
 
-    if (k->rekey == NULL && (!wanted(k) || blocked(k)))
+    if (k->rekey == NULL &&
+        (keeper_monotonic(k) < k->rekey_not_before_us || !wanted(k) || blocked(k)))
         return false;
     st = k->rekey == NULL ? begin(k, &e) : root_slice(k, k->rekey, &e);
     if (st != OK)
@@ -348,6 +351,8 @@ static status end_tenant(struct keeper *k, const struct cell *old, const struct 
                          struct err *e)
 {
     struct journal_entry entry = { .type = RECORD_REKEY_DONE,
+                                   .subject = old->id,
+                                   .version = old->version,
                                    .tenant = newer->id,
                                    .number = newer->due_us };
 

@@ -74,6 +74,8 @@ void wire_context(const struct wire_session_request *request, const struct wire_
     label_field(&label, SPAN(request->server_certificate));
     label_id(&label, &request->slot);
     label_u32(&label, session->epoch);
+    label_field(&label, SPAN(session->salt));
+    label_field(&label, SPAN(session->salt_next));
     sha256(label_view(&label), out);
 }
 

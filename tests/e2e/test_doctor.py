@@ -465,7 +465,7 @@ def test_certificates_that_end_soon_are_told_with_their_holders(own):
 
 @plain_build
 def test_a_vault_that_stays_locked_cannot_renew_the_servers_certificate(own):
-    own.restart("+380d")
+    own.restart("+3630d")
     check = examine(own, "--socket", own.socket)("server-certificate", "vault")
     assert check["state"] == "warn" and "Unlock" in check["do"]
 
