@@ -33,6 +33,17 @@ static void keep(struct examination *x, enum verdict v, const char *what, const 
                                           x->name, "state", verdicts[v], "what", what, "do", todo));
 }
 
+/* Names of devices and paths need not be UTF-8, or may have been cut in the middle of a character. */
+static void tame(char *text)
+{
+    json_t *valid = json_string(text);
+
+    for (char *p = text; valid == NULL && *p != '\0'; p++)
+        *p = (*p & 0x80) != 0 ? '?' : *p;
+    json_decref(valid);
+    text_tame(text);
+}
+
 void found(struct examination *x, enum verdict v, const char *todo, const char *format, ...)
 {
     char what[TEXT_MAX];
@@ -41,7 +52,7 @@ void found(struct examination *x, enum verdict v, const char *todo, const char *
     va_start(arguments, format);
     vsnprintf(what, sizeof(what), format, arguments);
     va_end(arguments);
-    text_tame(what);
+    tame(what);
     keep(x, v, what, todo);
 }
 
@@ -127,7 +138,8 @@ static void look_at_connection(struct examination *x)
     bool local = cli_option(x->c, OPT_SOCKET) != NULL;
 
     if (!local && (x->facts & HAS_PROFILE) == 0) {
-        found(x, UNCHECKED, NULL, "Not checked: there is neither a profile nor --socket.");
+        found(x, UNCHECKED, NULL,
+              "Not checked: there is neither a profile that can be read nor --socket.");
         return;
     }
     int code = doctor_get(x, "/v1/status", &x->status);

@@ -7,6 +7,7 @@
 #define LET_IN                                                                                  \
     "Log in at the machine itself, or let a udev rule give your user or group the hidraw node " \
     "(in a container: pass the node in)."
+#define LOOK    "Look for the right path: /dev/hidraw and a number."
 #define PLUG_IN "Plug it in; in a virtual machine or container, pass the device in."
 
 static const struct remedy {
@@ -15,9 +16,9 @@ static const struct remedy {
     const char *what; /* if it is not the whole reason */
 } remedies[] = {
     { FIDO_WHY_NONE, PLUG_IN, NULL },
-    { FIDO_WHY_NOT_THERE, "Look for the right path: /dev/hidraw and a number.", NULL },
-    { FIDO_WHY_NO_DEVICE, "Look for the right path: /dev/hidraw and a number.", NULL },
-    { FIDO_WHY_NO_KEY, "Look for the right path: /dev/hidraw and a number.", NULL },
+    { FIDO_WHY_NOT_THERE, LOOK, NULL },
+    { FIDO_WHY_NO_DEVICE, LOOK, NULL },
+    { FIDO_WHY_NO_KEY, LOOK, NULL },
     { FIDO_WHY_FORBIDDEN, LET_IN, NULL },
     { FIDO_WHY_ALL_FORBIDDEN, LET_IN, NULL },
     { FIDO_WHY_IN_USE,

@@ -303,6 +303,11 @@ def test_a_path_that_is_no_key_is_told(tmp_path):
     assert "/dev/hidraw" in alone(tmp_path, "--device", "/dev/nothing")("hardware-key")["do"]
 
 
+def test_a_path_that_is_no_text_is_told_all_the_same(tmp_path):
+    found = alone(tmp_path, "--device", os.fsdecode(b"/dev/\xff\x1b[31m"))
+    assert "/dev/??[31m" in found("hardware-key")["what"]
+
+
 def wrong(key, credential, times):
     for attempt in range(times):
         if attempt % 2 == 0:
