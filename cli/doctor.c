@@ -33,7 +33,7 @@ static void keep(struct examination *x, enum verdict v, const char *what, const 
                                           x->name, "state", verdicts[v], "what", what, "do", todo));
 }
 
-/* Names of devices and paths need not be UTF-8, or may have been cut in the middle of a character. */
+/* Names of devices and paths need not be UTF-8, or may have been cut within a character. */
 static void tame(char *text)
 {
     json_t *valid = json_string(text);
