@@ -33,6 +33,17 @@ static void keep(struct examination *x, enum verdict v, const char *what, const 
                                           x->name, "state", verdicts[v], "what", what, "do", todo));
 }
 
+/* Names of devices and paths need not be UTF-8, or may have been cut within a character. */
+static void tame(char *text)
+{
+    json_t *valid = json_string(text);
+
+    for (char *p = text; valid == NULL && *p != '\0'; p++)
+        *p = (*p & 0x80) != 0 ? '?' : *p;
+    json_decref(valid);
+    text_tame(text);
+}
+
 void found(struct examination *x, enum verdict v, const char *todo, const char *format, ...)
 {
     char what[TEXT_MAX];
@@ -41,20 +52,21 @@ void found(struct examination *x, enum verdict v, const char *todo, const char *
     va_start(arguments, format);
     vsnprintf(what, sizeof(what), format, arguments);
     va_end(arguments);
-    text_tame(what);
+    tame(what);
     keep(x, v, what, todo);
 }
 
-/* What other commands report is a sentence of what is wrong and others of what to do. */
-void found_refusal(struct examination *x, enum verdict v)
+void found_refusal(struct examination *x, enum verdict v, const char *todo)
 {
     char *gap = strstr(x->why, ". ");
 
-    if (gap != NULL)
+    if (gap != NULL) {
         *gap = '\0';
+        todo = gap + 2;
+    }
     size_t n = strlen(x->why);
 
-    found(x, v, gap != NULL ? gap + 2 : NULL, "%s%s%s", v == UNCHECKED ? "Not checked: " : "",
+    found(x, v, v == UNCHECKED ? NULL : todo, "%s%s%s", v == UNCHECKED ? "Not checked: " : "",
           x->why, n > 0 && x->why[n - 1] == '.' ? "" : ".");
 }
 
@@ -126,14 +138,16 @@ static void look_at_connection(struct examination *x)
     bool local = cli_option(x->c, OPT_SOCKET) != NULL;
 
     if (!local && (x->facts & HAS_PROFILE) == 0) {
-        found(x, UNCHECKED, NULL, "Not checked: there is neither a profile nor --socket.");
+        found(x, UNCHECKED, NULL,
+              "Not checked: there is neither a profile that can be read nor --socket.");
         return;
     }
     int code = doctor_get(x, "/v1/status", &x->status);
 
     if (code != EXIT_DONE) {
         x->code = (enum exit_code)code;
-        found_refusal(x, FAILED);
+        found_refusal(x, FAILED,
+                      "Check the URL, what is said above of the certificate, and both clocks.");
         return;
     }
     const char *state = reply_text(x->status, "state");
@@ -234,7 +248,7 @@ static void look_at_vault(struct examination *x)
 
     x->place = "vault";
     if (doctor_get(x, "/v1/doctor", &reply) != EXIT_DONE) {
-        found_refusal(x, UNCHECKED);
+        found_refusal(x, UNCHECKED, NULL);
         return;
     }
     json_array_foreach(json_object_get(reply, "checks"), i, item) pass_on(x, item);

@@ -24,16 +24,17 @@ struct examination {
     int worst; /* the exit code of the first that failed */
     struct holder holder;
     json_t *status; /* the vault's */
-    char why[1024]; /* what would have been reported; the rest of it is advice */
+    char why[1024]; /* what other commands would have reported */
 };
 
 enum verdict { FINE, WARNED, FAILED, UNCHECKED, VERDICT_COUNT };
 /* One row of the result; todo may be NULL. */
 void found(struct examination *x, enum verdict v, const char *todo, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-/* GET path; a refusal becomes a finding of this verdict. */
+/* GET path; what would be reported goes to x->why. */
 int doctor_get(struct examination *x, const char *path, json_t **ret_reply);
-void found_refusal(struct examination *x, enum verdict v);
+/* x->why as a finding: what is wrong and, after its first sentence, what to do; else todo. */
+void found_refusal(struct examination *x, enum verdict v, const char *todo);
 
 /* doctor_profile.c */
 void look_at_profile(struct examination *x);

@@ -72,7 +72,7 @@ static void look_at_slot(struct examination *x, struct fido_device *d, const str
 
     x->name = "hardware-key-slot";
     if (!get_slots(x, &reply, &keys)) {
-        found_refusal(x, UNCHECKED);
+        found_refusal(x, UNCHECKED, NULL);
         return;
     }
     /* One that does not answer one silent question does not answer the others. */

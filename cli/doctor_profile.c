@@ -27,7 +27,8 @@ void look_at_profile(struct examination *x)
         code = profile_load(c);
     report_catch(NULL, 0);
     if (code != EXIT_DONE) {
-        found_refusal(x, FAILED);
+        found_refusal(x, FAILED,
+                      "Mend the file or restore it from a copy, or name another --profile.");
         return;
     }
     profile_path(&c->profile, "profile.json", path);
@@ -56,7 +57,7 @@ void look_at_directory(struct examination *x)
     struct stat about;
 
     if (stat(path, &about) != 0)
-        found(x, FAILED, NULL, "%.500s: %s.", path, strerror(errno));
+        found(x, FAILED, "Give it to the user that you are.", "%.500s: %s.", path, strerror(errno));
     else if ((about.st_mode & 022) != 0)
         found(x, FAILED, "Run chmod 700 on it, and compare the pinned keys in profile.json.",
               "Others may replace files in %.500s.", path);

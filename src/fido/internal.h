@@ -41,6 +41,8 @@ struct fido_device {
 #define FIDO_WHY_ALL_FORBIDDEN                                                                 \
     "A key is plugged in but you may not open it: it needs udev's uaccess tag, which a login " \
     "over SSH or a container does not get."
+#define FIDO_WHY_OLD_PIN \
+    "The PIN must be changed first, with the key maker's tool or: fido2-token -C DEVICE"
 #define FIDO_WHY_IN_USE     "Another program is using the key."
 #define FIDO_WHY_NO_SECRETS "This key cannot store secrets (no hmac-secret)."
 #define FIDO_WHY_NO_ES256   "The key has no ES256."
