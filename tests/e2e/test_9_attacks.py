@@ -1,7 +1,13 @@
 """Step 9: people in the middle, lies, replays, kills, full disks and wrong clocks: what the vault makes of them."""
 
+import hashlib
+import json
+import os
+import time
+
 import pytest
 from harness import AUTHENTICATOR, CONFLICT, DENIED, LOCKED, NOT_FOUND, OK, PIN, USAGE, Authenticator, await_that
+from keyring import CELL_SIZE, CELLS_AT, DATA_KEY, TOMBSTONE, keyring_of
 from middle import local_middle, tls_middle, vault_certificate
 from operators import Meanwhile, Person, first, pending, settled, team
 
@@ -147,3 +153,169 @@ def test_a_recorded_unlock_and_a_recorded_approval_serve_nobody_again(own):
     own.unlock()
     assert replayed(approved, approval) == [404]
     assert own.api("GET", "/v1/status")["epoch"] == epoch
+
+
+# Files
+
+
+def keyring_file(vault, name="keyring"):
+    return next(path for path in vault.data.rglob(name) if path.is_file())
+
+
+def put_back(vault, copy):
+    """Writes into the file that is there, so that owner and mode stay."""
+    vault.stop()
+    keyring_file(vault).write_bytes(copy)
+    vault.start()
+
+
+@pytest.mark.parametrize("meanwhile", ["a key", "a rotation", "a key, and a kill"])
+def test_an_old_keyring_that_is_copied_back_is_refused_and_does_no_harm(own, meanwhile):
+    customer = own.customer()
+    own.lock()
+    old = keyring_file(own).read_bytes()
+    own.unlock()
+    if "rotation" in meanwhile:
+        first(own).cli("rekey")
+    later = own.put_key(customer.name, "later")
+    if "kill" in meanwhile:
+        own.await_record("vault", type="server.started")
+        time.sleep(1.5)  # the age is noted every second
+        own.kill("supervisor")
+        own.start()
+    else:
+        own.lock()
+    new = keyring_file(own).read_bytes()
+    put_back(own, old)
+    for _ in range(3):
+        done = own.unlock(expect=LOCKED)
+        assert "the keyring is older than the database" in done.err
+    put_back(own, new)
+    own.unlock()
+    gateway = own.add_gateway(f"{customer.name}/later")
+    assert own.curl("/v1/leases", who=gateway, body={"key": f"{customer.name}/later"}).json["value"] == later
+    assert customer.leased()["value"] == customer.value
+
+
+def test_a_keyring_from_before_an_operators_removal_is_refused(new_vault):
+    vault, alice, bob = team(new_vault, names=("alice", "bob"), quorum="1/2")
+    vault.lock()
+    old = keyring_file(vault).read_bytes()
+    alice.cli("unlock")
+    alice.cli("operator", "remove", "bob", "--yes")
+    settled(vault)
+    vault.lock()
+    put_back(vault, old)
+    assert "locked again" in bob.cli("unlock", expect=LOCKED).err, "the certificate is only checked when it is open"
+    assert vault.state == "locked"
+
+
+def forge_tombstone(ring, at):
+    """The file with the cell in place `at` turned into a tombstone as the vault would write one while locked."""
+    place = CELLS_AT + at * CELL_SIZE
+    victim = ring.data[place:place + CELL_SIZE]
+    newest = max(int.from_bytes(ring.data[p + 80:p + 88], "big") for p in range(CELLS_AT, len(ring.data), CELL_SIZE))
+    dead = bytes([TOMBSTONE, DATA_KEY, 4]) + victim[3:72] + (time.time_ns() // 1000).to_bytes(8, "big")
+    dead += (newest + 1).to_bytes(8, "big") + victim[80:88] + victim[224:240]
+    dead += bytes(208 - len(dead))
+    dead += hashlib.sha256(at.to_bytes(4, "big") + dead).digest()[:16] + bytes(32)
+    return ring.data[:place] + dead + ring.data[place + CELL_SIZE:]
+
+
+def test_a_forged_tombstone_raises_the_alarm_at_the_next_unlock(own):
+    """Whoever writes the file can destroy a key, but not as if the vault had done it."""
+    customers = [own.customer(), own.customer()]
+    own.lock()
+    own.stop()
+    ring = keyring_of(own)
+    at = next(i for i, cell in enumerate(ring.cells) if cell.type == DATA_KEY)
+    keyring_file(own).write_bytes(forge_tombstone(ring, at))
+    own.start()
+    own.unlock()
+    alarm = own.await_record("vault", type="tombstone.alarm")
+    assert alarm["outcome"] == "failed" and ring.cells[at].id.hex() in json.dumps(alarm)
+    assert sorted(customer.lease().status for customer in customers)[0] == 201
+    first(own).cli("rekey")
+    assert own.types("vault").count("tombstone.alarm") == 1
+
+
+def test_a_cell_that_was_overwritten_keeps_the_vault_shut_until_the_file_is_mended(own):
+    own.customer()
+    own.lock()
+    own.stop()
+    ring, path = keyring_of(own), keyring_file(own)
+    at = next(i for i, cell in enumerate(ring.cells) if cell.type == DATA_KEY)
+    data = bytearray(ring.data)
+    data[CELLS_AT + at * CELL_SIZE + 100] ^= 1
+    path.write_bytes(data)
+    own.start()
+    assert own.unlock(expect=None).code != OK
+    put_back(own, ring.data)
+    own.unlock()
+
+
+@pytest.mark.parametrize("what", ["garbage", "an old keyring", "a symbolic link", "a hard link", "a fifo", "a directory"])
+def test_whatever_lies_in_the_place_of_the_next_keyring_is_never_believed(own, what):
+    customer = own.customer()
+    own.lock()
+    own.stop()
+    ring, victim = keyring_file(own), own.base / "victim"
+    spare = ring.with_name("keyring.next")
+    victim.write_bytes(b"precious" * 1000)
+    victim.chmod(0o600)
+    owner = ring.stat()
+    os.chown(victim, owner.st_uid, owner.st_gid)
+    spare.unlink(missing_ok=True)
+    if what == "garbage":
+        spare.write_bytes(os.urandom(50000))
+    elif what == "an old keyring":
+        spare.write_bytes(ring.read_bytes())
+    elif what == "a symbolic link":
+        spare.symlink_to(victim)
+    elif what == "a hard link":
+        os.link(victim, spare)
+    elif what == "a fifo":
+        os.mkfifo(spare, 0o600)
+    else:
+        spare.mkdir(0o700)
+    if what != "a symbolic link":
+        os.chown(spare, owner.st_uid, owner.st_gid)
+        spare.chmod(0o700 if what == "a directory" else 0o600)
+    own.start()
+    assert victim.read_bytes() == b"precious" * 1000
+    if what in ("garbage", "an old keyring"):
+        own.unlock()
+        first(own).cli("rekey")
+    else:
+        assert own.state == "broken"
+        assert own.cli("--socket", own.socket, "unlock", expect=LOCKED)
+        own.stop()
+        spare.rmdir() if what == "a directory" else spare.unlink()
+        own.start()
+        own.unlock()
+        first(own).cli("rekey")
+    assert victim.read_bytes() == b"precious" * 1000
+    assert customer.leased()["value"] == customer.value
+
+
+def test_purges_that_fall_due_while_locked_in_a_rotation_are_carried_out_by_date(own):
+    customers = [own.customer() for _ in range(4)]
+    for customer in customers[:2]:
+        own.api("POST", f"/v1/tenants/{customer.name}/engagements/migration/end", {})
+    alice = first(own)
+    alice.cli("rekey", "--no-wait")
+    alice.cli("rekey", "tenant", customers[0].name, "--no-wait")
+    own.lock()
+    own.restart("+8d")
+    await_that("the keys are gone", lambda: len(keyring_of(own).of(DATA_KEY)) == 2)
+    assert own.state == "locked"
+    own.unlock()
+    settled(own)
+    for customer in customers[:2]:
+        own.await_record(customer.name, type="purge.done")
+        own.await_record(customer.name, type="tenant.seed_destroyed")
+    for customer in customers[2:]:
+        assert customer.leased()["value"] == customer.value
+    assert "tombstone.alarm" not in own.types("vault")
+    for log in ("vault", customers[0].name):
+        own.cli("audit", "verify", log)
