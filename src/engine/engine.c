@@ -140,9 +140,14 @@ static status find_state(struct engine *en, struct err *e)
 
 status engine_lock_keeper(struct engine *en, struct err *e)
 {
+    struct err trouble = { 0 };
     struct in body;
     status st;
 
+    /* What fails here must not keep the vault open. */
+    if (en->state == VAULT_UNLOCKED &&
+        (engine_hello(en, &trouble) != OK || keyring_note_age(en, &trouble) != OK))
+        log_err(LOG_WARN_, "the keyring's age could not be noted", &trouble);
     wire_client_begin(en->client, WIRE_LOCK);
     st = engine_call(en, &body, e);
     engine_detach(en);
@@ -268,7 +273,8 @@ void engine_stop(struct engine *en)
     pthread_join(en->thread, NULL);
     /* A successor should find nothing to recover: what was answered is no unanswered batch. */
     if (en->state == VAULT_UNLOCKED &&
-        (refusals_flush(en, true, &trouble) != OK || batch_acknowledge(en, &trouble) != OK))
+        (refusals_flush(en, true, &trouble) != OK || batch_acknowledge(en, &trouble) != OK ||
+         engine_hello(en, &trouble) != OK || keyring_note_age(en, &trouble) != OK))
         engine_die(__func__, &trouble);
     engine_detach(en);
 }

@@ -100,6 +100,8 @@ status engine_lock_keeper(struct engine *en, struct err *e);
 /* created: init made the vault just now, so that there is no database yet. */
 status engine_attach(struct engine *en, bool created, struct err *e);
 void engine_detach(struct engine *en);
+/* Lets the database know how old the keyring of en->hello is, so that no older one follows. */
+status keyring_note_age(struct engine *en, struct err *e);
 
 struct cells;
 

@@ -63,6 +63,7 @@ struct keeper {
     struct keeper_clock clock;
     struct heads heads;
     bool heads_loaded;
+    uint64_t found_changes; /* of the keyring, before the unlock made any */
     struct pending pending;
     uint64_t batch_number;    /* of the last batch */
     uint64_t records_durable; /* in all logs, that the server has acknowledged */

@@ -9,7 +9,9 @@
  * 1. Both are asked for by what is in the keyring: a cell, a slot without share, a second seed. So
  *    a rotation that was cut off is resumed after the next unlock, by nobody's doing.
  * 2. The new root exists in this process and in the sealed shares only.
- * 3. A tombstone that is not yet explained waits for its record before the root may rotate: the new
+ * 3. Nothing rotates before the server has loaded the heads: until then this may be an old copy of
+ *    the keyring, that the database will refuse.
+ * 4. A tombstone that is not yet explained waits for its record before the root may rotate: the new
  *    keyring does not take tombstones over.
  */
 #include "keyring/successor.h"
@@ -474,7 +476,7 @@ void rekey_look_for_tenants(struct keeper *k)
 
 bool rekey_ready(const struct keeper *k)
 {
-    return k->state == KEEPER_UNLOCKED && k->rekey_ready;
+    return k->state == KEEPER_UNLOCKED && k->heads_loaded && k->rekey_ready;
 }
 
 bool keeper_work(struct keeper *k)
