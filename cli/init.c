@@ -42,6 +42,7 @@ struct birth {
     /* of the answer */
     uint8_t intake_key[32];
     uint8_t ledger_key[32];
+    uint8_t delivery_key[32];
     struct card_list list;
 };
 
@@ -301,7 +302,8 @@ static int check_reply(struct cli *c, struct birth *b, const json_t *reply)
     if (!reply_id(reply, "vault", &vault) || !id_same(&vault, &b->session.vault))
         return report(EXIT_OTHER, "the vault was made under another identifier than agreed");
     if (!reply_hex(reply, "intake_key", b->intake_key, 32) ||
-        !reply_hex(reply, "ledger_key", b->ledger_key, 32))
+        !reply_hex(reply, "ledger_key", b->ledger_key, 32) ||
+        !reply_hex(reply, "delivery_key", b->delivery_key, 32))
         return reply_report("public keys");
     return check_certificate(c, b, reply);
 }
@@ -322,11 +324,11 @@ static int write_profile(struct cli *c, const struct birth *b, const json_t *rep
     }
     (void)b;
     return profile_write_new(
-        c, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:{}}", "url",
+        c, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:{}}", "url",
                      cli_option(c, OPT_URL), "vault", reply_text(reply, "vault"), "region", region,
                      "role", "operator", "name", operator, "operator", operator, "intake_key",
                      reply_text(reply, "intake_key"), "ledger_key", reply_text(reply, "ledger_key"),
-                     "checkpoints"));
+                     "delivery_key", reply_text(reply, "delivery_key"), "checkpoints"));
 }
 
 /* The reply's public part and the cards, for programs. */

@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "cli.h"
 #include "commands.h"
+#include "delivery.h"
 #include "reply.h"
 #include "table.h"
 
@@ -33,6 +34,25 @@ static int add_ttl(const struct cli *c, json_t *body)
     return code;
 }
 
+static int ask(struct cli *c, json_t *body, json_t **ret_reply)
+{
+    return https_call(c, METHOD_POST, "/v1/leases", json_incref(body), ret_reply);
+}
+
+/* The same, but the server is trusted with nothing. */
+static int ask_sealed(struct cli *c, json_t *body, json_t **ret_reply)
+{
+    struct delivery d = { .private_key = NULL };
+    int code = delivery_ask(c, &d, body);
+
+    if (code == EXIT_DONE)
+        code = ask(c, body, ret_reply);
+    if (code == EXIT_DONE)
+        code = delivery_open(c, &d, *ret_reply);
+    delivery_clear(&d);
+    return code;
+}
+
 int lease_get(struct cli *c)
 {
     AUTO(json_t) *body = NULL;
@@ -50,7 +70,8 @@ int lease_get(struct cli *c)
         return report(EXIT_USAGE, "--purpose must be UTF-8 text");
     code = add_ttl(c, body);
     if (code == EXIT_DONE)
-        code = https_call(c, METHOD_POST, "/v1/leases", json_incref(body), &reply);
+        code = option_given(&c->options, OPT_SEALED) ? ask_sealed(c, body, &reply)
+                                                     : ask(c, body, &reply);
     if (code == EXIT_DONE)
         table_print_json(reply);
     return code;

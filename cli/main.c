@@ -94,7 +94,8 @@ static const struct command commands[] = {
       "revoke a certificate at once" },
 
     { "lease", "get", lease_get, "TENANT/NAME", 0,
-      BIT(OPT_TTL) | BIT(OPT_REGION) | BIT(OPT_PURPOSE), "lease a key; JSON on standard output" },
+      BIT(OPT_TTL) | BIT(OPT_REGION) | BIT(OPT_PURPOSE) | BIT(OPT_SEALED),
+      "lease a key; JSON on standard output" },
     { "lease", "renew", lease_renew, "LEASE", 0, BIT(OPT_TTL), "the same key for more time" },
     { "lease", "release", lease_release, "LEASE", 0, 0, "give a lease back" },
     { "lease", "list", lease_list, "", 0, 0, "list live leases" },

@@ -41,6 +41,7 @@ static const struct option_row rows[OPTION_COUNT] = {
     [OPT_RECOVERY] = { "recovery", NULL, "use the recovery card instead of a hardware key" },
     [OPT_REGION] = { "region", "NAME", "region; refused if the vault serves another" },
     [OPT_ROLE] = { "role", "ROLE", "operator, admin, tenant or auditor" },
+    [OPT_SEALED] = { "sealed", NULL, "have it sealed to a key of your own, past the server" },
     [OPT_SLOT] = { "slot", "ID", "slot to open (default: found by looking)" },
     [OPT_STEP_UPS] = { "step-ups", NULL, "check that privileged operations were approved" },
     [OPT_TTL] = { "ttl", "SECONDS", "lease time to ask for" },

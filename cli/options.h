@@ -44,6 +44,7 @@ enum option_id {
     OPT_RECOVERY,
     OPT_REGION,
     OPT_ROLE,
+    OPT_SEALED,
     OPT_SLOT,
     OPT_STEP_UPS,
     OPT_TTL,

@@ -1,7 +1,7 @@
 /*
  * The profile: who this user is to one vault, and what was learned about that vault. A directory
  * (0700) of profile.json, client.key (0600), client.crt and ca.crt. Pinned values (vault, intake
- * key, ledger key) are set once; checkpoints only grow.
+ * key, ledger key, delivery key) are set once; checkpoints only grow.
  */
 #ifndef CLI_PROFILE_H
 #define CLI_PROFILE_H

@@ -144,6 +144,7 @@ static const struct column columns[] = {
     { "name", "name", COLUMN_TEXT },
     { "intake key", "intake_key", COLUMN_TEXT },
     { "ledger key", "ledger_key", COLUMN_TEXT },
+    { "delivery key", "delivery_key", COLUMN_TEXT },
 };
 
 int profile_show(struct cli *c)

@@ -193,8 +193,8 @@ static int ledger_key(struct cli *c, uint8_t out[static 32])
     return profile_pin(c, "ledger_key", span_of(out, 32));
 }
 
-/* Does keeper_key come from the keeper of the vault that we know? An open vault can say so. Over the
- * local socket there may be no profile to know it by. */
+/* Does keeper_key come from the keeper of the vault that we know? An open vault can say so. Over
+ * the local socket there may be no profile to know it by. */
 static int check_keeper(struct cli *c, const struct wire_session_request *request,
                         const struct wire_session *s)
 {

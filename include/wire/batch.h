@@ -54,6 +54,8 @@ struct wire_entry {
     struct id gateway;
     uint8_t certificate[32]; /* SHA-256 of the gateway's SubjectPublicKeyInfo */
     uint64_t expires_us;     /* leases */
+    uint8_t seal_to[32];     /* KEY_OPEN: X25519, of the gateway; zero: the value in clear */
+    uint8_t nonce[32];       /* KEY_OPEN: the gateway's, signed with a sealed delivery */
     struct id lease;         /* RENEW, RELEASE */
     uint8_t lease_mac[16];
     struct id session;               /* APPROVE */
@@ -86,7 +88,8 @@ struct wire_result {
     uint8_t lease_mac[16]; /* KEY_OPEN: token = lease | mac */
     uint64_t due_us;       /* ENGAGEMENT_END: when the keys die */
     struct span hint;      /* KEY_PUT: redacted hint, printable ASCII */
-    /* KEY_PUT: sealed value; KEY_OPEN: the provider key (secret); APPROVE: u8 have, u8 need;
+    /* KEY_PUT: sealed value; KEY_OPEN: the provider key (secret), or sealed (wire/delivery.h)
+     * box | signature 64; APPROVE: u8 have, u8 need;
      * OPERATION card.renew: box_seal(recovery_key, (slot id 16 | code 32)*) */
     struct span data;
     struct span reason;    /* literal text of a failure */

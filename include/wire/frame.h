@@ -19,7 +19,7 @@
 #include "base/status.h"
 
 #define WIRE_HEADER  16
-#define WIRE_VERSION 2
+#define WIRE_VERSION 3
 
 enum wire_op {
     WIRE_HELLO = 1,         /* state of the keeper; always answered */
@@ -83,11 +83,12 @@ void wire_get_hello(struct in *i, struct wire_hello *m);
 
 /* SYSTEM_KEYS: request empty; LOCKED unless unlocked. */
 struct wire_system_keys {
-    struct span database_key;  /* 32, secret */
-    struct span database_next; /* 32, secret: the database is to change to it; or empty */
-    struct span ca_key;        /* 32, secret */
-    uint8_t intake_public[32]; /* X25519: clients seal provider keys to it */
-    uint8_t ledger_public[32]; /* Ed25519: signs checkpoints */
+    struct span database_key;    /* 32, secret */
+    struct span database_next;   /* 32, secret: the database is to change to it; or empty */
+    struct span ca_key;          /* 32, secret */
+    uint8_t intake_public[32];   /* X25519: clients seal provider keys to it */
+    uint8_t ledger_public[32];   /* Ed25519: signs checkpoints */
+    uint8_t delivery_public[32]; /* Ed25519: signs sealed deliveries of leases */
 };
 void wire_put_system_keys(struct out *o, const struct wire_system_keys *m);
 void wire_get_system_keys(struct in *i, struct wire_system_keys *m);

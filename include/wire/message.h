@@ -3,6 +3,7 @@
 #define WIRE_MESSAGE_H
 
 #include "wire/batch.h"
+#include "wire/delivery.h"
 #include "wire/frame.h"
 #include "wire/operation.h"
 #include "wire/unlock.h"

@@ -145,8 +145,8 @@ static status open_tls(struct server *s, struct err *e)
 }
 
 /* The vault was created, or the server's certificate renewed. The former opens the listener, unless
- * the main thread saw the certificate first; the latter ends this process: its successor starts with
- * the new certificate and without an unlock. */
+ * the main thread saw the certificate first; the latter ends this process: its successor starts
+ * with the new certificate and without an unlock. */
 static void tls_ready(void *context, bool renewed)
 {
     struct server *s = context;

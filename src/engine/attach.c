@@ -33,6 +33,7 @@ static status get_system_keys(struct engine *en, struct secret **ret_database,
     }
     memcpy(en->intake_public, keys.intake_public, sizeof en->intake_public);
     memcpy(en->ledger_public, keys.ledger_public, sizeof en->ledger_public);
+    memcpy(en->delivery_public, keys.delivery_public, sizeof en->delivery_public);
     st = secret_copy(keys.database_key, ret_database, e);
     if (st == OK && keys.database_next.n > 0)
         st = secret_copy(keys.database_next, ret_next, e);

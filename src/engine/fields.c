@@ -39,9 +39,9 @@ json_t *json_time(uint64_t time_us)
 
 json_t *json_hex(struct span s)
 {
-    char text[2 * 1024 + 1];
+    char text[2 * LIMIT_DELIVERY + 1];
 
-    if (s.n > 1024)
+    if (s.n > LIMIT_DELIVERY)
         return NULL;
     hex_format(s, text);
     return json_string(text);

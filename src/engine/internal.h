@@ -56,6 +56,7 @@ struct engine {
     char ca_pem[LIMIT_CERTIFICATE];
     uint8_t intake_public[32];
     uint8_t ledger_public[32];
+    uint8_t delivery_public[32];
     uint64_t acked;        /* number of the last batch whose records are durable */
     uint64_t time_us;      /* the keeper's, as last heard */
     uint64_t time_mono_us; /* when that was */

@@ -15,6 +15,9 @@ struct plan {
     uint64_t ttl_s;
     uint16_t provider;
     char path[2 * STORE_NAME]; /* tenant/name, as the gateway asked */
+    bool sealed;               /* to the gateway's key: */
+    uint8_t seal_to[32];
+    uint8_t nonce[32];
 };
 
 static struct policy_bounds bounds_of(const struct engine *en)
@@ -76,6 +79,8 @@ static status issue_entry(struct engine *en, struct request *rq, const struct pl
     struct fields f;
 
     memcpy(entry.certificate, rq->peer.spki, sizeof entry.certificate);
+    memcpy(entry.seal_to, plan->seal_to, sizeof entry.seal_to);
+    memcpy(entry.nonce, plan->nonce, sizeof entry.nonce);
     fields_of(&f, rq);
     fields_text(&f, "key", plan->path);
     fields_number(&f, "ttl_s", plan->ttl_s);
@@ -83,6 +88,25 @@ static status issue_entry(struct engine *en, struct request *rq, const struct pl
     fields_text(&f, "purpose", purpose);
     entry.fields = fields_view(&f);
     return batch_entry(en, rq, &entry, e);
+}
+
+/* Both or neither: without a nonce an older delivery would pass for this one. */
+static status body_delivery(const struct request *rq, struct plan *plan, struct err *e)
+{
+    static const uint8_t none[sizeof plan->seal_to];
+    status st;
+
+    plan->sealed =
+        json_object_get(rq->body, "seal_to") != NULL || json_object_get(rq->body, "nonce") != NULL;
+    if (!plan->sealed)
+        return OK;
+    st = body_hex_exact(rq, "seal_to", plan->seal_to, sizeof plan->seal_to, e);
+    if (st == OK)
+        st = body_hex_exact(rq, "nonce", plan->nonce, sizeof plan->nonce, e);
+    /* To the keeper that means in clear, which is the last thing that was asked for. */
+    if (st == OK && span_same(SPAN(plan->seal_to), SPAN(none)))
+        st = fail(e, BAD_INPUT, "public key is degenerate", 0);
+    return st;
 }
 
 APPLY(lease_issue)
@@ -105,6 +129,8 @@ APPLY(lease_issue)
         st = body_text(rq, "purpose", true, PURPOSE_MAX, &purpose, e);
     if (st == OK)
         st = body_region(en, rq, e);
+    if (st == OK)
+        st = body_delivery(rq, plan, e);
     if (st == OK)
         st = find_leasable(en, rq, tenant, key, asked_s, &found, &plan->ttl_s, e);
     if (st != OK)
@@ -135,6 +161,19 @@ static json_t *lease_json(const struct engine *en, const struct plan *plan, cons
                      (json_int_t)plan->ttl_s);
 }
 
+/* What was signed beside what every lease says; the vault and the certificate are the gateway's to
+ * know. */
+static void add_delivery(json_t *reply, const struct plan *plan, struct span data)
+{
+    struct span sealed = span_of(data.p, data.n - ED25519_SIGNATURE_SIZE);
+    struct span signature = span_of(data.p + sealed.n, ED25519_SIGNATURE_SIZE);
+
+    json_object_set_new(reply, "gateway_id", json_id(&plan->lease.gateway));
+    json_object_set_new(reply, "key_id", json_id(&plan->lease.key));
+    json_object_set_new(reply, "sealed_value", json_hex(sealed));
+    json_object_set_new(reply, "signature", json_hex(signature));
+}
+
 COMPLETE(lease_issued)
 {
     struct plan *plan = rq->plan;
@@ -146,12 +185,14 @@ COMPLETE(lease_issued)
     if (st != OK)
         return st;
     /* The lease is recorded; without room for its value the gateway must ask again. */
-    rq->outcome = secret_copy(result->data, &rq->value, &rq->err);
+    rq->outcome = plan->sealed ? OK : secret_copy(result->data, &rq->value, &rq->err);
     if (rq->outcome != OK)
         return OK;
     lease_token_format(&result->lease, result->lease_mac, token);
     rq->created = true;
     rq->reply = lease_json(en, plan, token);
+    if (plan->sealed)
+        add_delivery(rq->reply, plan, result->data);
     return OK;
 }
 

@@ -135,7 +135,8 @@ COMPLETE(vault_clock_confirmed)
 APPLY(vault_public_keys)
 {
     (void)e;
-    rq->reply = json_pack("{s:o, s:o}", "intake_key", json_hex(SPAN(en->intake_public)),
-                          "ledger_key", json_hex(SPAN(en->ledger_public)));
+    rq->reply = json_pack("{s:o, s:o, s:o}", "intake_key", json_hex(SPAN(en->intake_public)),
+                          "ledger_key", json_hex(SPAN(en->ledger_public)), "delivery_key",
+                          json_hex(SPAN(en->delivery_public)));
     return OK;
 }

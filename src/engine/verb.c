@@ -44,7 +44,7 @@ static const struct verb_row rows[VERB_COUNT] = {
                     NULL },
     [VERB_CLOCK_CONFIRM] = { "clock.confirm", O, OPEN, CHANGE, "", vault_clock_confirm,
                              vault_clock_confirmed },
-    [VERB_PUBLIC_KEYS] = { "vault.public-keys", O | A | T, OPEN, READ, "", vault_public_keys,
+    [VERB_PUBLIC_KEYS] = { "vault.public-keys", O | A | T | G, OPEN, READ, "", vault_public_keys,
                            NULL },
     [VERB_DOCTOR] = { "vault.doctor", O | L, ANY, DIRECT, "", vault_doctor, NULL },
 
@@ -106,8 +106,8 @@ static const struct verb_row rows[VERB_COUNT] = {
     [VERB_CERTIFICATE_REVOKE] = { "certificate.revoke", O | A, OPEN, CHANGE, "spki",
                                   certificate_revoke, certificate_revoked },
 
-    [VERB_LEASE_ISSUE] = { "lease.issue", G, OPEN, STORES, "key ttl_s region purpose", lease_issue,
-                           lease_issued },
+    [VERB_LEASE_ISSUE] = { "lease.issue", G, OPEN, STORES, "key ttl_s region purpose seal_to nonce",
+                           lease_issue, lease_issued },
     [VERB_LEASE_RENEW] = { "lease.renew", G, OPEN, STORES, "ttl_s", lease_renew, lease_renewed },
     [VERB_LEASE_RELEASE] = { "lease.release", G, OPEN, 0, "", lease_release, lease_released },
     [VERB_LEASE_LIST] = { "lease.list", O | A | T, OPEN, READ, "", lease_list, NULL },

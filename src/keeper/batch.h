@@ -41,7 +41,7 @@ struct batch {
     struct wire_result result;
     struct made made[FOLD_MAX];
     size_t made_count;
-    struct secret *plain; /* behind result.data of KEY_OPEN */
+    struct secret *plain; /* behind result.data of KEY_OPEN, unless that is sealed */
     bool staged;          /* a failure now spoils the whole batch */
     char hint[8];
     uint8_t sealed[LIMIT_SEALED_KEY];
@@ -57,6 +57,11 @@ MUST_CHECK status entry_perform(struct keeper *k, struct batch *b, struct err *e
 void entry_failed(struct keeper *k, struct batch *b, const struct err *why);
 struct made *entry_make(struct batch *b, const struct id *log, uint16_t type);
 MUST_CHECK status entry_fold(struct keeper *k, struct batch *b, struct err *e); /* fold.c */
+/* delivery.c */
+bool delivery_asked(const struct wire_entry *m); /* rather than the value in clear */
+/* Seals and signs b->plain, wipes it and makes that the result. BAD_INPUT for a degenerate key. */
+MUST_CHECK status delivery_seal(struct keeper *k, struct batch *b, const struct id *lease,
+                                struct err *e);
 /* approval.c */
 /* A purge will be due. */
 static inline void batch_due(struct batch *b, uint64_t due_us)

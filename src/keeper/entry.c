@@ -368,6 +368,8 @@ static void make_lease(struct batch *b, uint16_t type, const struct id *lease,
         return;
     fields_id(&made->fields, "engagement_id", &key->engagement);
     fields_time(&made->fields, "expires", m->expires_us);
+    if (delivery_asked(m))
+        fields_text(&made->fields, "delivery", "sealed");
 }
 
 /* A live key of the tenant in an engagement that has not ended. */
@@ -421,8 +423,12 @@ static status do_key_open(struct keeper *k, struct batch *b, struct err *e)
     st = keys_lease_mac(&k->keys, &name, b->result.lease_mac, e);
     if (st != OK)
         return st;
-    b->result.lease = lease;
     b->result.data = secret_view(b->plain);
+    if (delivery_asked(m))
+        st = delivery_seal(k, b, &lease, e);
+    if (st != OK)
+        return st;
+    b->result.lease = lease;
     make_lease(b, RECORD_LEASE_ISSUED, &lease, &cell);
     return OK;
 }

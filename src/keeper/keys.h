@@ -16,7 +16,8 @@ enum system_key {
     SYSTEM_HEAD = 7,   /* MACs the heads that the server keeps */
     /* The database is to change to it; absent otherwise. */
     SYSTEM_DATABASE_NEXT = 8,
-    SYSTEM_COUNT = 9 /* 0 is not used */
+    SYSTEM_DELIVERY = 9, /* Ed25519 seed that signs sealed deliveries of leases */
+    SYSTEM_COUNT = 10    /* 0 is not used */
 };
 
 /* What an unlocked keeper knows. The root key itself is gone once these are derived. */

@@ -123,6 +123,7 @@ status keeper_system_keys(struct keeper *k, struct in *body, struct out *reply, 
     m.ca_key = secret_view(k->keys.system[SYSTEM_CA]);
     box_public(secret_view(k->keys.system[SYSTEM_INTAKE]), m.intake_public);
     ed25519_public(secret_view(k->keys.system[SYSTEM_LEDGER]), m.ledger_public);
+    ed25519_public(secret_view(k->keys.system[SYSTEM_DELIVERY]), m.delivery_public);
     wire_put_system_keys(reply, &m);
     return OK;
 }

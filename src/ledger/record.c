@@ -35,7 +35,7 @@ static const char *const keeper_names[] = {
     "expires",  "due",     "reason",   "attempt",    "number",        "happened",  "journal",
     "recovery", "region",  "scars",    "vault_id",   "operation",     "operator",  "public_key",
     "aaguid",   "context", "text",     "have",       "need",          "what",      "epoch",
-    "quorum",   "cards",   "share",
+    "quorum",   "cards",   "share",    "delivery",
 };
 
 #define KEEPER_NAME_COUNT (sizeof(keeper_names) / sizeof(keeper_names[0]))

@@ -17,6 +17,7 @@ enum {
     HAS_DATA = 1 << 9,
     HAS_APPROVER = 1 << 10, /* session and slot */
     HAS_OPERATION = 1 << 11,
+    HAS_DELIVERY = 1 << 12, /* key and nonce */
     KNOWN = 1 << 15
 };
 
@@ -26,8 +27,8 @@ static const uint16_t members[] = {
     [ENTRY_ENGAGEMENT_START] = KNOWN | HAS_TENANT | HAS_ENGAGEMENT,
     [ENTRY_ENGAGEMENT_END] = KNOWN | HAS_TENANT | HAS_ENGAGEMENT,
     [ENTRY_KEY_PUT] = KNOWN | HAS_TENANT | HAS_ENGAGEMENT | HAS_KEY | HAS_PROVIDER | HAS_DATA,
-    [ENTRY_KEY_OPEN] =
-        KNOWN | HAS_TENANT | HAS_KEY | HAS_PROVIDER | HAS_GATEWAY | HAS_EXPIRES | HAS_DATA,
+    [ENTRY_KEY_OPEN] = KNOWN | HAS_TENANT | HAS_KEY | HAS_PROVIDER | HAS_GATEWAY | HAS_EXPIRES |
+                       HAS_DELIVERY | HAS_DATA,
     [ENTRY_LEASE_RENEW] = KNOWN | HAS_TENANT | HAS_KEY | HAS_GATEWAY | HAS_EXPIRES | HAS_LEASE,
     [ENTRY_LEASE_RELEASE] = KNOWN | HAS_TENANT | HAS_KEY | HAS_GATEWAY | HAS_LEASE,
     [ENTRY_KEY_DESTROY] = KNOWN | HAS_TENANT | HAS_KEY | HAS_REASON,
@@ -72,6 +73,10 @@ void wire_put_entry(struct out *o, const struct wire_entry *m)
     }
     if (has & HAS_EXPIRES)
         out_u64(o, m->expires_us);
+    if (has & HAS_DELIVERY) {
+        out_raw(o, SPAN(m->seal_to));
+        out_raw(o, SPAN(m->nonce));
+    }
     if (has & HAS_LEASE) {
         out_id(o, &m->lease);
         out_raw(o, SPAN(m->lease_mac));
@@ -118,6 +123,10 @@ void wire_get_entry(struct in *i, struct wire_entry *m)
     }
     if (has & HAS_EXPIRES)
         m->expires_us = in_u64(i);
+    if (has & HAS_DELIVERY) {
+        in_copy(i, m->seal_to, sizeof(m->seal_to));
+        in_copy(i, m->nonce, sizeof(m->nonce));
+    }
     if (has & HAS_LEASE) {
         m->lease = in_id(i);
         in_copy(i, m->lease_mac, sizeof(m->lease_mac));

@@ -113,6 +113,7 @@ void wire_put_system_keys(struct out *o, const struct wire_system_keys *m)
     out_span16(o, m->ca_key);
     out_raw(o, SPAN(m->intake_public));
     out_raw(o, SPAN(m->ledger_public));
+    out_raw(o, SPAN(m->delivery_public));
 }
 
 void wire_get_system_keys(struct in *i, struct wire_system_keys *m)
@@ -122,6 +123,7 @@ void wire_get_system_keys(struct in *i, struct wire_system_keys *m)
     m->ca_key = in_span16(i);
     in_copy(i, m->intake_public, sizeof(m->intake_public));
     in_copy(i, m->ledger_public, sizeof(m->ledger_public));
+    in_copy(i, m->delivery_public, sizeof(m->delivery_public));
     if (m->database_key.n != 32 || m->ca_key.n != 32 ||
         (m->database_next.n != 0 && m->database_next.n != 32))
         i->bad = true;

@@ -21,7 +21,7 @@ CELLS_AT = SLOTS_AT + SLOT_PLACES * SLOT_SIZE
 RECOVERY = 2
 SEED, DATA_KEY, ENGAGEMENT, SYSTEM, REKEY, TOMBSTONE = 1, 2, 3, 4, 5, 0xFE
 SYSTEM_NAMES = {1: "database key", 2: "ledger seed", 3: "intake private key", 4: "CA private key", 5: "audit root",
-                6: "lease MAC key", 7: "head MAC key", 8: "next database key"}
+                6: "lease MAC key", 7: "head MAC key", 8: "next database key", 9: "delivery seed"}
 
 
 class Fields:

@@ -161,6 +161,30 @@ HEDGES = [
 ]
 
 
+# What the keeper signs of a sealed delivery: vault, lease, gateway, certificate, nonce, key, version,
+# expires, sealed value; with this seed.
+DELIVERIES = [
+    ("a small one", b"\x61" * 32, VAULT, b"\x62" * 16, b"\x63" * 16, b"\x64" * 32, b"\x65" * 32, KEY_ID, 1,
+     1795240800000000, bytes(range(80))),
+    ("the largest numbers, nothing sealed", bytes(range(32)), TENANT, b"\xff" * 16, bytes(16), bytes(32),
+     b"\xff" * 32, KEY_ID, 2**32 - 1, 2**64 - 1, b""),
+]
+
+
+def delivery_signed(vault, lease, gateway, certificate, nonce, key, version, expires, sealed):
+    return label("delivery", [vault, lease, gateway, certificate, nonce, key, u32(version), u64(expires),
+                              sha256(sealed)])
+
+
+def delivery_row(name, seed, *members):
+    names = ("vault", "lease", "gateway", "certificate", "nonce", "key", "version", "expires", "sealed")
+    shown = {key: value.hex() for key, value in zip(names, members) if isinstance(value, bytes)}
+    signed = delivery_signed(*members)
+    return {"name": name, "seed": seed.hex(), **shown, "version": u32(members[6]).hex(),
+            "expires": u64(members[7]).hex(), "signed": signed.hex(),
+            "signature": Ed25519PrivateKey.from_private_bytes(seed).sign(signed).hex()}
+
+
 def own_vectors():
     def texts(fields):
         return [field.hex() for field in fields]
@@ -192,6 +216,7 @@ def own_vectors():
              "salt": hedged_salt(key, random, aad, plain).hex()}
             for name, key, random, aad, plain in HEDGES
         ],
+        "delivery": [delivery_row(*row) for row in DELIVERIES],
     }
 
 

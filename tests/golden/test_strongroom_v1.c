@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "crypto/crypto.h"
+#include "wire/delivery.h"
 
 #ifndef SOURCE_DIR
 #define SOURCE_DIR "."
@@ -176,6 +177,42 @@ static void check_hedge(const json_t *row)
     check_same(row, SPAN(salt), "salt");
 }
 
+static void copy_value(const json_t *row, const char *name, uint8_t *out, size_t n)
+{
+    struct value v;
+
+    assert_int_equal(value_of(row, name, &v).n, n);
+    memcpy(out, v.bytes, n);
+}
+
+static void check_delivery(const json_t *row)
+{
+    static struct value sealed;
+    struct wire_delivery d = { .sealed = value_of(row, "sealed", &sealed) };
+    uint8_t bytes[DELIVERY_SIGNED_MAX], signature[ED25519_SIGNATURE_SIZE], seed[32];
+    uint8_t numbers[4 + 8];
+    struct in i = in_of(SPAN(numbers));
+    struct out o;
+
+    copy_value(row, "vault", d.vault.b, 16);
+    copy_value(row, "lease", d.lease.b, 16);
+    copy_value(row, "gateway", d.gateway.b, 16);
+    copy_value(row, "certificate", d.certificate, 32);
+    copy_value(row, "nonce", d.nonce, 32);
+    copy_value(row, "key", d.key.b, 16);
+    copy_value(row, "version", numbers, 4);
+    copy_value(row, "expires", numbers + 4, 8);
+    copy_value(row, "seed", seed, 32);
+    d.version = in_u32(&i);
+    d.expires_us = in_u64(&i);
+    out_init(&o, bytes, sizeof(bytes));
+    wire_delivery_signed(&d, &o);
+    assert_false(o.overflow);
+    check_same(row, span_of(o.p, o.n), "signed");
+    ed25519_sign(SPAN(seed), span_of(o.p, o.n), signature);
+    check_same(row, SPAN(signature), "signature");
+}
+
 static void labels_have_the_bytes_of_the_format(void **state)
 {
     (void)state;
@@ -212,6 +249,12 @@ static void salts_have_the_bytes_of_the_format(void **state)
     for_each_row("hedge", 2, check_hedge);
 }
 
+static void signed_deliveries_have_the_bytes_of_the_format(void **state)
+{
+    (void)state;
+    for_each_row("delivery", 2, check_delivery);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +264,7 @@ int main(void)
         cmocka_unit_test(padded_keys_have_the_bytes_of_the_format),
         cmocka_unit_test(sealed_values_have_the_bytes_of_the_format_and_open),
         cmocka_unit_test(salts_have_the_bytes_of_the_format),
+        cmocka_unit_test(signed_deliveries_have_the_bytes_of_the_format),
     };
 
     return cmocka_run_group_tests(tests, load, unload);

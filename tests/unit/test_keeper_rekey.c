@@ -174,7 +174,7 @@ static void all_keys_open_before_during_and_after(void **state)
     while (keeper_work(r->k)) {
         struct wire_hello hello = rig_hello(r);
         if (hello.epoch == 1) {
-            assert_int_equal(hello.rekey_total, KEYS + 2 * TENANTS + 7);
+            assert_int_equal(hello.rekey_total, KEYS + 2 * TENANTS + 8);
             assert_true(hello.rekey_done <= hello.rekey_total);
         }
         check(w, &w->keys[(7 * slices) % KEYS_FIRST]);

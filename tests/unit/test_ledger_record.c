@@ -150,7 +150,7 @@ static void the_engine_cannot_use_a_name_that_the_keeper_writes(void **state)
         "v",       "log",        "seq",      "prev",       "time",          "type",      "outcome",
         "key_id",  "version",    "lease_id", "gateway_id", "engagement_id", "tenant_id", "slot_id",
         "expires", "due",        "reason",   "attempt",    "number",        "operation", "text",
-        "context", "public_key", "operator", "have",       "need",          "share"
+        "context", "public_key", "operator", "have",       "need",          "share",     "delivery"
     };
 
     (void)state;

@@ -180,6 +180,8 @@ static void an_entry_carries_only_what_its_kind_uses(void **state)
                             .gateway = id_of(9),
                             .certificate = { 10 },
                             .expires_us = 11,
+                            .seal_to = { 14 },
+                            .nonce = { 15 },
                             .lease = id_of(12),
                             .lease_mac = { 13 },
                             .data = span_text("data"),
@@ -198,6 +200,7 @@ static void an_entry_carries_only_what_its_kind_uses(void **state)
         bool leases = m.kind >= ENTRY_KEY_OPEN && m.kind <= ENTRY_LEASE_RELEASE;
         assert_int_equal(id_same(&got.gateway, &m.gateway), leases);
         assert_int_equal(got.provider == 8, m.kind == ENTRY_KEY_PUT || m.kind == ENTRY_KEY_OPEN);
+        assert_int_equal(got.seal_to[0] == 14 && got.nonce[0] == 15, m.kind == ENTRY_KEY_OPEN);
         assert_int_equal(got.reason == 3, m.kind == ENTRY_KEY_DESTROY);
         assert_int_equal(got.data.n == 4, m.kind == ENTRY_KEY_PUT || m.kind == ENTRY_KEY_OPEN);
         /* A tenant's records go to its own log, whatever the request says. */
