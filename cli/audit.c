@@ -175,29 +175,43 @@ static int take_for_verify(void *context, struct span line)
     return EXIT_DONE;
 }
 
-static int verify_live(struct cli *c)
+/* The vault's own log, if one was given, must be the one that this trail is to be held against. */
+static int check_fit(const struct trail *t, const struct trail *vault)
 {
-    struct trail t;
-    struct seen now = { .known = true };
-    int code = trail_open(c, cli_argument(c, 0), &t);
+    if (vault == NULL)
+        return EXIT_DONE;
+    if (id_is_zero(&t->log))
+        return report(EXIT_USAGE, "--vault-bundle goes with a tenant's trail: this is the vault's");
+    if (!id_same(&t->vault, &vault->vault) ||
+        !span_same(SPAN(t->public_key), SPAN(vault->public_key)))
+        return report(EXIT_USAGE, "--vault-bundle is of another vault than the trail");
+    return EXIT_DONE;
+}
 
+static int verify_live(struct cli *c, struct trail *t, const struct trail *vault)
+{
+    struct seen now = { .known = true };
+    int code = trail_open(c, cli_argument(c, 0), t);
+
+    if (code == EXIT_DONE)
+        code = check_fit(t, vault);
     if (code != EXIT_DONE)
         return code;
-    trail_begin(c, &t);
-    if (t.seen.known && t.size < t.seen.size)
-        return trail_report_bad(c, &t, t.size,
+    trail_begin(c, t);
+    if (t->seen.known && t->size < t->seen.size)
+        return trail_report_bad(c, t, t->size,
                                 "more records were verified before: some were removed, "
                                 "or the vault was set back");
-    code = trail_stream(c, &t, take_for_verify, &t);
-    if (code == EXIT_DONE && !t.verify.failed)
-        code = check_macs(c, &t);
+    code = trail_stream(c, t, take_for_verify, t);
+    if (code == EXIT_DONE && !t->verify.failed)
+        code = check_macs(c, t);
     if (code == EXIT_DONE)
-        code = trail_finish(c, &t);
+        code = trail_finish(c, t);
     if (code != EXIT_DONE)
         return code;
-    now.size = t.verify.tree.size;
-    ledger_root(&t.verify.tree, now.root);
-    return profile_see(c, &t.log, &now);
+    now.size = t->verify.tree.size;
+    ledger_root(&t->verify.tree, now.root);
+    return profile_see(c, &t->log, &now);
 }
 
 /* --public-key, or the pinned key if the bundle is of the profile's vault; else the bundle's own,
@@ -225,34 +239,77 @@ static int choose_key(struct cli *c, struct trail *t)
     return EXIT_DONE;
 }
 
-static int verify_bundle(struct cli *c, const char *path)
+static int check_size(const struct cli *c, const struct trail *t)
 {
-    struct trail t;
+    if (!t->verify.failed && t->verify.tree.size != t->size)
+        return trail_report_bad(c, t, t->verify.tree.size, "its header gives another size");
+    return EXIT_DONE;
+}
 
-    if (profile_exists(c)) {
-        int loaded = profile_load(c);
-
-        if (loaded != EXIT_DONE)
-            return loaded;
-    }
-    int code = bundle_read(c, path, &t);
+static int verify_bundle(struct cli *c, const char *path, struct trail *t,
+                         const struct trail *vault)
+{
+    int code = bundle_read(c, path, t);
 
     if (code == EXIT_DONE)
-        code = choose_key(c, &t);
-    if (code == EXIT_DONE && !t.verify.failed && t.verify.tree.size != t.size)
-        return trail_report_bad(c, &t, t.verify.tree.size, "its header gives another size");
-    return code == EXIT_DONE ? trail_finish(c, &t) : code;
+        code = check_fit(t, vault);
+    if (code == EXIT_DONE)
+        code = choose_key(c, t);
+    if (code == EXIT_DONE)
+        code = check_size(c, t);
+    return code == EXIT_DONE ? trail_finish(c, t) : code;
+}
+
+/* Signed by the key that it names; check_fit compares that one with the trail's. */
+static int verify_vault(struct cli *c, const char *path, struct trail *vault)
+{
+    int code = bundle_read(c, path, vault);
+
+    if (code == EXIT_DONE && !id_is_zero(&vault->log))
+        return report(EXIT_USAGE, "--vault-bundle takes the export of the log 'vault'");
+    if (code == EXIT_DONE)
+        code = check_size(c, vault);
+    return code == EXIT_DONE ? trail_check(c, vault) : code;
+}
+
+static int verify(struct cli *c, struct trail *t, struct trail *vault)
+{
+    const char *bundle = cli_option(c, OPT_BUNDLE);
+    const char *vault_bundle = cli_option(c, OPT_VAULT_BUNDLE);
+    int code = profile_exists(c) ? profile_load(c) : EXIT_DONE;
+
+    if (code == EXIT_DONE && vault_bundle != NULL)
+        code = verify_vault(c, vault_bundle, vault);
+    if (code != EXIT_DONE)
+        return code;
+    if (vault_bundle == NULL)
+        vault = NULL;
+    return bundle != NULL ? verify_bundle(c, bundle, t, vault) : verify_live(c, t, vault);
 }
 
 int audit_verify(struct cli *c)
 {
     const char *bundle = cli_option(c, OPT_BUNDLE);
+    struct step_ups vault_ups = { .vault = NULL };
+    struct step_ups ups = { .vault = NULL };
+    struct trail vault = { .step_ups = &vault_ups };
+    struct trail t = { .step_ups = NULL };
 
     if ((bundle != NULL) == (cli_argument(c, 0) != NULL))
         return report(EXIT_USAGE, "give the name of a log, or --bundle FILE");
     if (bundle == NULL && cli_option(c, OPT_PUBLIC_KEY) != NULL)
         return report(EXIT_USAGE, "--public-key goes with --bundle; a profile has its pinned key");
-    return bundle != NULL ? verify_bundle(c, bundle) : verify_live(c);
+    if (cli_option(c, OPT_VAULT_BUNDLE) != NULL && cli_option(c, OPT_STEP_UPS) == NULL)
+        return report(EXIT_USAGE, "--vault-bundle goes with --step-ups");
+    if (cli_option(c, OPT_STEP_UPS) != NULL)
+        t.step_ups = &ups;
+    if (cli_option(c, OPT_VAULT_BUNDLE) != NULL)
+        ups.vault = &vault_ups;
+    int code = verify(c, &t, &vault);
+
+    step_ups_clear(&ups);
+    step_ups_clear(&vault_ups);
+    return code;
 }
 
 struct export_context {
@@ -281,7 +338,7 @@ static int write_bundle(struct cli *c, struct trail *t, struct file_writer *w)
 /* A trail that does not verify is exported too: it is evidence. */
 int audit_export(struct cli *c)
 {
-    struct trail t;
+    struct trail t = { .step_ups = NULL };
     struct file_writer w;
     struct err e = { 0 };
     const char *path = cli_option(c, OPT_OUT);

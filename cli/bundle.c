@@ -173,7 +173,6 @@ int bundle_read(const struct cli *c, const char *path, struct trail *t)
 {
     static struct reader r;
 
-    *t = (struct trail){ .size = 0 };
     r.start = r.end = 0;
     r.over = r.bad = false;
     r.file = fopen(path, "re");

@@ -50,9 +50,9 @@ void card_list_print(const struct card_list *list, const char *vault)
     }
     if (list->count > 0)
         print(
-            "\nWrite each on paper of its own, now, and lock them away in different places. Each is\n"
-            "worth one operator's share ('strongroom unlock --recovery'). They are shown this once\n"
-            "and stored nowhere.\n\n");
+            "\nWrite each on paper of its own, now, and lock them away in different places. Each\n"
+            "is worth one operator's share ('strongroom unlock --recovery'). They are shown this\n"
+            "once and stored nowhere.\n\n");
 }
 
 json_t *card_list_json(const struct card_list *list)

@@ -6,8 +6,19 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "crypto/crypto.h"
 #include "file.h"
 #include "prompt.h"
+#include "secret/secret.h"
+
+#define SLAB ((size_t)1024 * 1024)
+
+status cli_start(struct err *e)
+{
+    status st = secret_start(SLAB, e);
+
+    return st == OK ? crypto_selftest(e) : st;
+}
 
 const char *cli_argument(const struct cli *c, size_t n)
 {

@@ -27,6 +27,13 @@ struct command {
     const char *help;
 };
 
+/* Locked memory for what is secret, and the self-test of the cryptography. The errors of
+ * secret_start and crypto_selftest. */
+status cli_start(struct err *e);
+#define CLI_MEMLOCK_REMEDY                                                          \
+    "Raise the limit to 2048 (KiB) or more with 'ulimit -l 2048', or 'memlock' in " \
+    "/etc/security/limits.conf."
+
 /* The n-th argument after noun and verb, or NULL. */
 const char *cli_argument(const struct cli *c, size_t n);
 static inline const char *cli_option(const struct cli *c, enum option_id option)

@@ -12,6 +12,8 @@ int status_run(struct cli *c);
 int slot_list(struct cli *c);
 int clock_confirm(struct cli *c);
 
+int doctor_run(struct cli *c);
+
 int operator_add(struct cli *c);
 int operator_list(struct cli *c);
 int operator_remove(struct cli *c);

@@ -184,7 +184,8 @@ void help_print_completion(const struct command *commands, size_t count)
         } else {
             if (noun_is_first(commands, i)) {
                 print("    '%s ')\n        candidates='", commands[i].noun);
-                for (size_t k = i; k < count && strcmp(commands[k].noun, commands[i].noun) == 0;
+                for (size_t k = i; k < count && commands[k].verb != NULL &&
+                                   strcmp(commands[k].noun, commands[i].noun) == 0;
                      k++)
                     print("%s%s", k == i ? "" : " ", commands[k].verb);
                 print("' ;;\n");

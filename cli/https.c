@@ -220,6 +220,8 @@ static void note_certificate(struct https *h)
         if (strncmp(line->data, "Cert:", 5) == 0 &&
             identity_fingerprint(span_text(line->data + 5), h->certificate, &e) == OK)
             h->certificate_known = true;
+        if (strncmp(line->data, "Cert:", 5) == 0)
+            (void)!identity_not_after(span_text(line->data + 5), &h->certificate_not_after_us, &e);
     }
 }
 

@@ -21,7 +21,8 @@ struct https {
     size_t body_length;
     bool body_overflow;
     bool certificate_known;
-    uint8_t certificate[32]; /* SHA-256 of the server's DER certificate */
+    uint8_t certificate[32];           /* SHA-256 of the server's DER certificate */
+    uint64_t certificate_not_after_us; /* 0 if unknown */
 };
 
 enum method { METHOD_GET, METHOD_POST, METHOD_DELETE };

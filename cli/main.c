@@ -12,11 +12,8 @@
 
 #include "cli.h"
 #include "commands.h"
-#include "crypto/crypto.h"
 #include "help.h"
 #include "secret/secret.h"
-
-#define SLAB ((size_t)1024 * 1024)
 
 /* What an operation that takes a touch may be told. */
 #define STEP_UP (BIT(OPT_PIN_STDIN) | BIT(OPT_RECOVERY) | BIT(OPT_SLOT) | BIT(OPT_NO_WAIT))
@@ -34,6 +31,8 @@ static const struct command commands[] = {
       "open the vault with a hardware key or the recovery card" },
     { "lock", NULL, lock_run, "", 0, 0, "wipe the vault's keys from memory at once" },
     { "status", NULL, status_run, "", 0, BIT(OPT_EXIT_CODE), "show the state of the vault" },
+    { "doctor", NULL, doctor_run, "", 0, 0,
+      "what is wrong here or with the vault, and what to do" },
     { "slot", "list", slot_list, "", 0, 0, "list the ways in: hardware keys, recovery cards" },
     { "operator", "add", operator_add, "NAME", 0, STEP_UP,
       "enrol a hardware key: a new operator's, or a spare one" },
@@ -103,7 +102,8 @@ static const struct command commands[] = {
 
     { "audit", "show", audit_show, "LOG", 0, BIT(OPT_FROM) | BIT(OPT_LIMIT),
       "show records of a tenant's trail, or of 'vault'" },
-    { "audit", "verify", audit_verify, "[LOG]", 0, BIT(OPT_BUNDLE) | BIT(OPT_PUBLIC_KEY),
+    { "audit", "verify", audit_verify, "[LOG]", 0,
+      BIT(OPT_BUNDLE) | BIT(OPT_PUBLIC_KEY) | BIT(OPT_STEP_UPS) | BIT(OPT_VAULT_BUNDLE),
       "verify a trail of the vault, or an exported one" },
     { "audit", "export", audit_export, "LOG", BIT(OPT_OUT), 0,
       "write a trail that anyone can verify" },
@@ -199,14 +199,13 @@ static void protect_process(void)
 static int start_secrets(void)
 {
     struct err e = { 0 };
-    status st = secret_start(SLAB, &e);
+    status st = cli_start(&e);
 
-    if (st == IO)
-        return report(EXIT_OTHER, "memory for secrets cannot be locked: raise the limit to 2048 "
-                                  "(KiB) or more with 'ulimit -l 2048', or 'memlock' in "
-                                  "/etc/security/limits.conf");
-    if (st == OK)
-        st = crypto_selftest(&e);
+    if (st == IO || st == LIMIT)
+        return report(EXIT_OTHER,
+                      "memory for secrets cannot be locked. %s 'strongroom doctor' "
+                      "tells more.",
+                      CLI_MEMLOCK_REMEDY);
     return st == OK ? EXIT_DONE : report_err("start", &e);
 }
 
@@ -229,6 +228,9 @@ static int run(struct cli *c, int argc, char **argv)
                       help_knows(commands, COMMAND_COUNT, noun) ? " " : "",
                       help_knows(commands, COMMAND_COUNT, noun) ? noun : "");
     code = check_command(row, &c->options);
+    /* It tells itself what stands in its way. */
+    if (code == EXIT_DONE && row->run == doctor_run)
+        return doctor_run(c);
     if (code == EXIT_DONE)
         code = profile_locate(c);
     if (code == EXIT_DONE)

@@ -372,11 +372,23 @@ static void describe(const json_t *operation)
 
     snprintf(text, sizeof(text), "%s", reply_text(operation, "text"));
     text_tame(text);
-    say("Proposed by %s:\n\n    %s\n", reply_text(operation, "proposer"), text);
+    say("Proposed by %s:\n\n    %s\n",
+        reply_text(operation, "proposer") != NULL ? reply_text(operation, "proposer") : "?", text);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (reply_text(operation, names[i]) != NULL)
             say("    (%s: %s)", names[i], reply_text(operation, names[i]));
     }
+}
+
+/* The text names the operation that was asked for: else a touch meant for one that is known would
+ * go to another one. Every text begins "name id=". */
+static bool is_of(const json_t *operation, const char *id)
+{
+    const char *at = strchr(reply_text(operation, "text"), ' ');
+
+    return strcmp(reply_text(operation, "id"), id) == 0 && at != NULL &&
+           strncmp(at, " id=", 4) == 0 && strncmp(at + 4, id, ID_HEX_LENGTH) == 0 &&
+           (at[4 + ID_HEX_LENGTH] == ' ' || at[4 + ID_HEX_LENGTH] == '\0');
 }
 
 int operation_approve(struct cli *c)
@@ -390,12 +402,14 @@ int operation_approve(struct cli *c)
         code = show(c, id, &operation);
     if (code != EXIT_DONE)
         return code;
+    if (!is_of(operation, id))
+        return report(EXIT_OTHER, "the vault shows another operation than was asked for; do not "
+                                  "touch the key, and find out who answers there");
     if (!is_pending(operation))
         return report(EXIT_CONFLICT, "the operation is over already");
-    if (!option_given(&c->options, OPT_YES)) {
-        describe(operation);
+    describe(operation); /* with --yes too: what is signed was at least to be seen */
+    if (!option_given(&c->options, OPT_YES))
         code = cli_confirm(c, "Your touch approves exactly this.");
-    }
     if (code == EXIT_DONE)
         code = approve(c, operation, &approved);
     if (code != EXIT_DONE)

@@ -19,9 +19,9 @@ struct approver {
 
 /*
  * Posts body (taken). meant: the same, as this side means it, without its id: what the vault asks
- * to have signed must say exactly that. *ret_done: the operation as it is at the end, with its result;
- * its state is "pending" if --no-wait was given, which the user was told. A touch that fails ends
- * the command; the operation then still waits, and the user was told how to go on.
+ * to have signed must say exactly that. *ret_done: the operation as it is at the end, with its
+ * result; its state is "pending" if --no-wait was given, which the user was told. A touch that
+ * fails ends the command; the operation then still waits, and the user was told how to go on.
  */
 int operation_perform(struct cli *c, json_t *body, struct wire_operation *meant,
                       const struct approver *approver, json_t **ret_done);

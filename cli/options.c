@@ -43,7 +43,10 @@ static const struct option_row rows[OPTION_COUNT] = {
     [OPT_ROLE] = { "role", "ROLE", "operator, admin, tenant or auditor" },
     [OPT_SEALED] = { "sealed", NULL, "have it sealed to a key of your own, past the server" },
     [OPT_SLOT] = { "slot", "ID", "slot to open (default: found by looking)" },
+    [OPT_STEP_UPS] = { "step-ups", NULL, "check that privileged operations were approved" },
     [OPT_TTL] = { "ttl", "SECONDS", "lease time to ask for" },
+    [OPT_VAULT_BUNDLE] = { "vault-bundle", "FILE",
+                           "the vault's exported trail: whose keys approved" },
     [OPT_WAIT] = { "wait", NULL, "wait until the other operators have given their shares" },
     [OPT_YES] = { "yes", NULL, "do not ask for confirmation" },
 };

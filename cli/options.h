@@ -46,7 +46,9 @@ enum option_id {
     OPT_ROLE,
     OPT_SEALED,
     OPT_SLOT,
+    OPT_STEP_UPS,
     OPT_TTL,
+    OPT_VAULT_BUNDLE,
     OPT_WAIT,
     OPT_YES,
     OPTION_COUNT

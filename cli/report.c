@@ -37,6 +37,8 @@ static const enum exit_code reactions[STATUS_COUNT] = {
 };
 
 static bool output_failed;
+static char *caught; /* what is reported goes there */
+static size_t caught_cap;
 
 const char *exit_meaning(enum exit_code code)
 {
@@ -71,7 +73,12 @@ int report(enum exit_code code, const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    to_stderr("strongroom: ", format, arguments);
+    if (caught != NULL) {
+        vsnprintf(caught, caught_cap, format, arguments);
+        text_tame(caught);
+    } else {
+        to_stderr("strongroom: ", format, arguments);
+    }
     va_end(arguments);
     return (int)code;
 }
@@ -83,6 +90,12 @@ void say(const char *format, ...)
     va_start(arguments, format);
     to_stderr("", format, arguments);
     va_end(arguments);
+}
+
+void report_catch(char *out, size_t cap)
+{
+    caught = out;
+    caught_cap = cap;
 }
 
 int report_err(const char *subject, const struct err *e)

@@ -31,6 +31,8 @@ int report(enum exit_code code, const char *format, ...) __attribute__((format(p
 int report_err(const char *subject, const struct err *e);
 /* The same where the detail of an IO failure is an errno. */
 int report_file(const char *path, const struct err *e);
+/* From now on what would be reported goes into out instead, without its prefix; NULL ends it. */
+void report_catch(char *out, size_t cap);
 /* Progress and questions: a line on standard error. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

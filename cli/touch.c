@@ -177,6 +177,46 @@ int touch_assert(struct touch *t, const struct fido_credential *credential,
     return st == OK ? EXIT_DONE : report_key(&e);
 }
 
+/* The pinned ledger key; pinned now if it has never been seen. */
+static int ledger_key(struct cli *c, uint8_t out[static 32])
+{
+    AUTO(json_t) *reply = NULL;
+
+    if (profile_hex(&c->profile, "ledger_key", out, 32))
+        return EXIT_DONE;
+    int code = https_call(c, METHOD_GET, "/v1/keys", NULL, &reply);
+
+    if (code != EXIT_DONE)
+        return code;
+    if (!reply_hex(reply, "ledger_key", out, 32))
+        return reply_report("ledger_key");
+    return profile_pin(c, "ledger_key", span_of(out, 32));
+}
+
+/* Does keeper_key come from the keeper of the vault that we know? An open vault can say so. Over
+ * the local socket there may be no profile to know it by. */
+static int check_keeper(struct cli *c, const struct wire_session_request *request,
+                        const struct wire_session *s)
+{
+    uint8_t key[32];
+    struct label l;
+
+    if (request->purpose != SESSION_ENROL && request->purpose != SESSION_APPROVE)
+        return EXIT_DONE;
+    if (cli_option(c, OPT_SOCKET) != NULL && !profile_hex(&c->profile, "ledger_key", key, 32))
+        return EXIT_DONE;
+    int code = ledger_key(c, key);
+
+    if (code != EXIT_DONE)
+        return code;
+    wire_session_signed(request, s, &l);
+    return ed25519_verify(SPAN(key), label_view(&l), SPAN(s->signature))
+               ? EXIT_DONE
+               : report(EXIT_UNVERIFIED,
+                        "the session is not signed by this vault's keeper; the key "
+                        "was not asked. Find out who answers there");
+}
+
 int session_begin(struct cli *c, const char *path, json_t *body,
                   struct wire_session_request *request, struct wire_session *ret_session)
 {
@@ -194,6 +234,7 @@ int session_begin(struct cli *c, const char *path, json_t *body,
         !reply_hex(reply, "keeper_key", s.keeper_key, sizeof(s.keeper_key)) ||
         !reply_hex(reply, "salt", s.salt, sizeof(s.salt)) ||
         !reply_hex(reply, "salt_next", s.salt_next, sizeof(s.salt_next)) ||
+        !reply_hex(reply, "signature", s.signature, sizeof(s.signature)) ||
         !reply_number(reply, "epoch", UINT32_MAX, &epoch))
         return reply_report("session");
     if (rp_id == NULL || strcmp(rp_id, FIDO_RP_ID) != 0)
@@ -207,7 +248,7 @@ int session_begin(struct cli *c, const char *path, json_t *body,
     }
     wire_transcript(request, &s, s.transcript);
     *ret_session = s;
-    return EXIT_DONE;
+    return check_keeper(c, request, &s);
 }
 
 int session_seal(const struct wire_session *session, struct span secret,

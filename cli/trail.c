@@ -35,14 +35,12 @@ static int pin_or_compare(struct cli *c, const char *name, struct span offered, 
     return profile_pin(c, name, offered);
 }
 
-int trail_open(struct cli *c, const char *name, struct trail *ret_trail)
+int trail_open(struct cli *c, const char *name, struct trail *t)
 {
     AUTO(json_t) *reply = NULL;
     char path[128];
     size_t n = 0;
-    struct trail *t = ret_trail;
 
-    *t = (struct trail){ .size = 0 };
     if (!name_valid(name))
         return report(EXIT_USAGE, "a log is the name of a tenant, or 'vault'");
     snprintf(path, sizeof(path), "/v1/logs/%s", name);
@@ -82,12 +80,17 @@ void trail_begin(const struct cli *c, struct trail *t)
     if (c->profile.root != NULL)
         profile_seen(&c->profile, &t->log, &t->seen);
     compare_with_seen(t);
+    if (t->step_ups != NULL)
+        step_ups_begin(t->step_ups, &t->log);
 }
 
 void trail_line(struct trail *t, struct span line)
 {
-    if (ledger_verify_line(&t->verify, line, NULL) == OK)
-        compare_with_seen(t);
+    if (ledger_verify_line(&t->verify, line, NULL) != OK)
+        return;
+    compare_with_seen(t);
+    if (t->step_ups != NULL)
+        step_ups_line(t->step_ups, line);
 }
 
 int trail_report_bad(const struct cli *c, const struct trail *t, uint64_t seq, const char *why)
@@ -115,15 +118,20 @@ static int report_good(const struct cli *c, const struct trail *t)
         AUTO(json_t) *summary =
             json_pack("{s:s, s:b, s:I, s:b, s:s}", "log", t->name, "verified", 1, "records",
                       (json_int_t)count, "macs", t->macs ? 1 : 0, "root", text);
+
+        if (t->step_ups != NULL)
+            (void)json_object_set_new(summary, "step_ups", step_ups_summary(t->step_ups));
         table_print_json(summary);
     } else {
         print("%s: %llu records verified: chained, gapless, %scheckpoint signed\n", t->name, count,
               t->macs ? "MACs good, " : "");
+        if (t->step_ups != NULL)
+            step_ups_print(t->step_ups, t->name);
     }
     return EXIT_DONE;
 }
 
-int trail_finish(const struct cli *c, struct trail *t)
+int trail_check(const struct cli *c, struct trail *t)
 {
     struct err e = { 0 };
 
@@ -132,7 +140,16 @@ int trail_finish(const struct cli *c, struct trail *t)
                                 "its history is not the one that was verified before (a fork)");
     if (ledger_verify_finish(&t->verify, span_text(t->note), SPAN(t->public_key), &e) != OK)
         return trail_report_bad(c, t, t->verify.bad_seq, e.why);
-    return report_good(c, t);
+    if (t->step_ups != NULL && t->step_ups->bad_why != NULL)
+        return trail_report_bad(c, t, t->step_ups->bad_seq, t->step_ups->bad_why);
+    return EXIT_DONE;
+}
+
+int trail_finish(const struct cli *c, struct trail *t)
+{
+    int code = trail_check(c, t);
+
+    return code == EXIT_DONE ? report_good(c, t) : code;
 }
 
 static void show_progress(const struct trail *t, uint64_t done)

@@ -9,6 +9,7 @@
 
 #include "ledger/verify.h"
 #include "profile.h"
+#include "step_up.h"
 
 #define TRAIL_NOTE 8192 /* a checkpoint with as many witnesses as it may have */
 #define TRAIL_NAME 64
@@ -22,19 +23,23 @@ struct trail {
     uint8_t public_key[32];
     char note[TRAIL_NOTE];
     struct ledger_verify verify;
-    struct seen seen; /* the checkpoint remembered from earlier */
-    bool forked;      /* at seen.size the root was another one */
-    bool macs;        /* all MACs were checked, by the vault's keeper */
+    struct seen seen;          /* the checkpoint remembered from earlier */
+    bool forked;               /* at seen.size the root was another one */
+    bool macs;                 /* all MACs were checked, by the vault's keeper */
+    struct step_ups *step_ups; /* NULL: not to be checked; the caller's */
 };
 
 /* GET /v1/logs/NAME, compared with the vault and ledger key of the profile; what the profile lacks
- * is pinned. */
-int trail_open(struct cli *c, const char *name, struct trail *ret_trail);
+ * is pinned. The trail is zero before, but for step_ups. */
+int trail_open(struct cli *c, const char *name, struct trail *t);
 /* Starts verification; the remembered checkpoint comes from the profile, if one is loaded. */
 void trail_begin(const struct cli *c, struct trail *t);
 /* One record. A failure is kept in t->verify; the rest is passed over. */
 void trail_line(struct trail *t, struct span line);
-/* Checkpoint and memory. Tells, and returns EXIT_UNVERIFIED for anything that does not hold. */
+/* Checkpoint, memory and step-ups. Tells, and returns EXIT_UNVERIFIED for anything that does not
+ * hold. */
+int trail_check(const struct cli *c, struct trail *t);
+/* The same, and prints what was found. */
 int trail_finish(const struct cli *c, struct trail *t);
 /* Says that record seq is where it fails. EXIT_UNVERIFIED. */
 int trail_report_bad(const struct cli *c, const struct trail *t, uint64_t seq, const char *why);

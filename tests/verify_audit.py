@@ -2,12 +2,15 @@
 """Verifies an exported audit log without any code of the product.
 
 A second implementation, written from docs/DESIGN.md and the contracts in include/ledger, so that a
-mistake in one of the two shows as a disagreement. Standard library, and one library for Ed25519.
+mistake in one of the two shows as a disagreement. Standard library, and one library for signatures.
 
     verify_audit.py BUNDLE [--public-key BASE64] [--mac-key HEX --macs FILE]
+                    [--step-ups [--vault-bundle FILE]]
 
 BUNDLE is what `strongroom audit export` writes: a header line, the records, a checkpoint line. FILE
-holds one hexadecimal MAC a line, in the order of the records.
+holds one hexadecimal MAC a line, in the order of the records. With --step-ups each privileged
+operation must have been approved by enough operators' hardware keys, for exactly that operation
+(include/wire/operation.h); whose keys they are is known from the vault's own log only.
 
 Exit status: 0 the log verifies, 1 it does not (the first bad record is named), 2 unusable input.
 """
@@ -23,12 +26,18 @@ import re
 import sys
 
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 RECORD_LIMIT = 4096  # bytes of one line
 SIZE_LIMIT = 2**40 - 1  # records of one log
 SIGNATURE_LINES_LIMIT = 16
 DOMAIN = b"strongroom/v1/"
+NO_LOG = bytes(16)  # the vault's own
+SLOTS_LIMIT = 64
+TEXT_LIMIT = 512  # bytes of an operation's text
+AUTH_DATA_LIMIT, SIGNATURE_LIMIT = 512, 128
 
 TYPES = set(
     """
@@ -271,6 +280,340 @@ def check_log(vault, log, key, lines, note, **macs):
     return root
 
 
+# --- step-ups: operations and their texts ------------------------------------------------------------
+
+# What is approved; by how many: one, two (or the quorum, if that is more), the quorum; may a recovery
+# card approve it; the type of the effect and its "what"; members of the text in order, each with the
+# field of the effect that says the same.
+OPERATIONS = {
+    name: {"people": people, "card": card, "effect": effect, "what": what, "members": members}
+    for name, people, card, effect, what, members in [
+        ("operator.add", "quorum", True, "operator.enrolled", None,
+         [("operator", "operator"), ("slot", "slot_id"), ("public_key", "public_key")]),
+        ("operator.remove", "quorum", True, "operator.removed", None, [("operator", "operator"), ("slot", "slot_id")]),
+        ("quorum.set", "quorum", True, "quorum.changed", None, [("number", "quorum")]),
+        ("card.renew", "quorum", True, "cards.renewed", None, [("number", "cards"), ("recovery_key", None)]),
+        ("rekey.root", "quorum", False, "rekey.begun", "root", []),
+        ("rekey.tenant", "one", False, "rekey.begun", "tenant", [("tenant", "log")]),
+        ("rekey.database", "one", False, "rekey.begun", "database", []),
+        ("purge.now", "two", False, "purge.hastened", None, [("tenant", "log"), ("engagement", "engagement_id")]),
+        ("hold.set", "two", False, "engagement.held", None, [("tenant", "log"), ("engagement", "engagement_id")]),
+        ("hold.lift", "two", False, "engagement.lifted", None, [("tenant", "log"), ("engagement", "engagement_id")]),
+        ("grant.add", "one", False, "grant.added", None,
+         [("tenant", "log"), ("gateway", "gateway_id"), ("key", "pattern"), ("max_ttl", "max_ttl_s")]),
+    ]
+}  # fmt: skip
+EFFECTS = {row["effect"] for row in OPERATIONS.values()}
+
+
+def operation_hash(text):
+    return hashlib.sha256(label("operation", text.encode())).digest()
+
+
+def operation_signed(operation, context):
+    return hashlib.sha256(label("step-up", operation, context)).digest()
+
+
+def parse_text(text):
+    """(row of OPERATIONS, its name, the values of its members); Bad unless text is composed of just these."""
+    name, *words = text.split(" ")
+    row = OPERATIONS.get(name)
+    if row is None or len(text.encode()) > TEXT_LIMIT:
+        raise Bad("text is no operation")
+    names = ["id"] + [member for member, _ in row["members"]]
+    if len(words) != len(names):
+        raise Bad("text is no operation")
+    values = []
+    for word, member in zip(words, names):
+        if not word.startswith(member + "=") or word == member + "=":
+            raise Bad("text is no operation")
+        values.append(word[len(member) + 1 :])
+    return row, name, values[1:]
+
+
+def check_effect(row, values, kind, record):
+    if kind != row["effect"] or (row["what"] is not None and record.get("what") != row["what"]):
+        raise Bad("operation is for another effect")
+    for (member, field), value in zip(row["members"], values):
+        said = record.get(field)
+        if type(said) is int:
+            said = str(said)
+        if field is None or (member == "slot" and kind == "operator.removed" and value == "all"):
+            continue
+        if member == "max_ttl" and not isinstance(said, str):
+            said = "0"  # a bound that was not given is not recorded
+        if said != value:
+            raise Bad("effect is not what was approved")
+
+
+# --- step-ups: assertions ----------------------------------------------------------------------------
+
+
+def check_assertion(public_key, client_data_hash, auth_data, signature):
+    """WebAuthn level 2, section 7.2, for what our hardware keys answer: user verified, hmac-secret, ES256."""
+    if not 37 <= len(auth_data) <= AUTH_DATA_LIMIT or not 0 < len(signature) <= SIGNATURE_LIMIT:
+        raise Bad("assertion has the wrong size")
+    if auth_data[:32] != hashlib.sha256(b"strongroom").digest():
+        raise Bad("assertion is for another relying party")
+    present, verified, attested, extended = (bool(auth_data[32] & 1 << bit) for bit in (0, 2, 6, 7))
+    if not present:
+        raise Bad("assertion was made without a touch")
+    if not verified:
+        raise Bad("assertion was made without user verification")
+    # CBOR: a map of one, "hmac-secret", and a byte string of 64 or 80 bytes.
+    head, size, sealed = auth_data[37:51], auth_data[51:52], auth_data[52:]
+    ours = head == b"\xa1\x6bhmac-secret\x58" and size in (b"\x40", b"\x50") and size[0] == len(sealed)
+    if attested or not extended or not ours:
+        raise Bad("assertion has other extensions than hmac-secret")
+    try:
+        point = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x04" + public_key)
+    except ValueError:
+        raise Bad("assertion is malformed") from None
+    try:
+        point.verify(signature, auth_data + client_data_hash, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        raise Bad("assertion is not signed by this key") from None
+
+
+# --- step-ups: who could approve ---------------------------------------------------------------------
+
+
+class Roster:
+    """The operators of a vault over time, and the fewest approvals that could be asked for."""
+
+    def __init__(self):
+        self.slots = {}  # slot id -> operator, public_key, from, until
+        self.steps = []  # (time, least quorum that may be in force, number of operators)
+        self.least = self.wanted = self.first = None
+        self.wanted_at = ""
+
+    def take(self, kind, record):
+        handler = {
+            "vault.created": self.created,
+            "operator.enrolled": self.enrolled,
+            "operator.removed": self.removed,
+            "quorum.changed": self.quorum_changed,
+            "rekey.done": self.rekeyed,
+        }.get(kind)
+        if (kind == "vault.created") != (self.least is None):
+            raise Bad("malformed record of operators")
+        if handler is not None:
+            handler(record)
+            operators = {slot["operator"] for slot in self.slots.values() if slot["until"] is None}
+            self.steps.append((record["time"], self.least, len(operators)))
+
+    def is_first(self, kind, record):
+        """Of the keys that came with the vault, which nobody could approve."""
+        return kind == "operator.enrolled" and self.first is not None and record["seq"] == self.first
+
+    def created(self, record):
+        self.least = self.wanted = quorum_field(record)
+        self.first = record["seq"] + 1
+
+    def enrolled(self, record):
+        operator, slot, key = (record.get(name) for name in ("operator", "slot_id", "public_key"))
+        if not all(isinstance(value, str) for value in (operator, slot, key)):
+            raise Bad("malformed record of operators")
+        if slot in self.slots:
+            raise Bad("slot is enrolled twice")
+        if self.is_first("operator.enrolled", record):
+            self.first += 1
+        self.slots[slot] = {"operator": operator, "public_key": key, "from": record["time"], "until": None}
+
+    def removed(self, record):
+        operator, only = record.get("operator"), record.get("slot_id")
+        number = number_field(record, "number", "malformed record of operators")
+        if not isinstance(operator, str) or (number == 1 and not isinstance(only, str)):
+            raise Bad("malformed record of operators")
+        gone = [
+            slot
+            for name, slot in self.slots.items()
+            if slot["operator"] == operator and slot["until"] is None and (number != 1 or name == only)
+        ]
+        for slot in gone:
+            slot["until"] = record["time"]
+        if not gone or len(gone) != number:
+            raise Bad("no such keys to remove")
+
+    def quorum_changed(self, record):
+        self.wanted = quorum_field(record)
+        self.wanted_at = record["time"]
+        self.least = min(self.least, self.wanted)
+
+    def rekeyed(self, record):
+        """The rotation took the wish of the moment it ended, which may lie before this record's time."""
+        happened = record.get("happened")
+        if record.get("what") == "root" and isinstance(happened, str) and self.wanted_at <= happened:
+            self.least = self.wanted
+
+    def least_at(self, people, time):
+        """Of all that held just before that time or began at it; 0 if nothing did."""
+        held = [step for step in self.steps if step[0] < time][-1:] + [step for step in self.steps if step[0] == time]
+        if people == "one":
+            return 1 if held else 0
+        return min((max(quorum, min(n, 2)) if people == "two" else quorum for _, quorum, n in held), default=0)
+
+    def check(self, approval, time):
+        slot = self.slots.get(approval["slot"])
+        if approval["key"] is None:
+            if slot is not None:
+                raise Bad("slot is no recovery card")
+            return
+        if slot is None or not (slot["from"] <= time and (slot["until"] is None or time <= slot["until"])):
+            raise Bad("slot was not enrolled then")
+        if (slot["operator"], slot["public_key"]) != (approval["operator"], approval["key"]):
+            raise Bad("slot has another operator or key")
+
+
+# --- step-ups: a log ---------------------------------------------------------------------------------
+
+
+def number_field(record, name, reason):
+    value = record.get(name)
+    if type(value) is not int or value > SLOTS_LIMIT:
+        raise Bad(reason)
+    return value
+
+
+def quorum_field(record):
+    quorum = number_field(record, "quorum", "malformed record of operators")
+    if quorum == 0:
+        raise Bad("malformed record of operators")
+    return quorum
+
+
+def hex_of(text, limit):
+    """The bytes of an assertion's part."""
+    if not isinstance(text, str):
+        raise Bad("approval has no signature")
+    if len(text.encode()) // 2 > limit:
+        raise Bad("assertion has the wrong size")
+    if not re.fullmatch("(?:[0-9a-fA-F]{2})*", text, re.ASCII):
+        raise Bad("approval is malformed")
+    return bytes.fromhex(text)
+
+
+class StepUps:
+    """Every approval and every privileged effect of one log, in order."""
+
+    def __init__(self, log, vault_roster=None):
+        self.log, self.own = log, Roster() if log == NO_LOG else None
+        self.roster = self.own or vault_roster
+        self.seen = {}  # without a roster: slot id -> operator and public key
+        self.open, self.contexts = {}, set()
+        self.done, self.approvals, self.cards, self.plain_grants = [], 0, 0, 0
+
+    def take(self, kind, record):
+        if kind == "operation.approved":
+            self.approve(record)
+            return
+        if kind in EFFECTS:
+            self.effect(kind, record)
+        if self.own is not None and (kind in EFFECTS or kind in ("vault.created", "rekey.done")):
+            self.own.take(kind, record)
+
+    def read(self, record):
+        approval = {"slot": record.get("slot_id"), "operator": record.get("operator"), "key": record.get("public_key")}
+        texts = [record.get("operation"), record.get("text"), approval["slot"], approval["operator"]]
+        have, need = (number_field(record, name, "approval is malformed") for name in ("have", "need"))
+        if not all(isinstance(text, str) for text in texts) or have == 0 or need == 0:
+            raise Bad("approval is malformed")
+        approval.update(have=have, need=need, hash=operation_hash(record["text"]))
+        if not isinstance(approval["key"], str):
+            approval["key"] = None
+            if record.get("recovery") is not True:
+                raise Bad("approval is malformed")
+            return approval
+        for name, size in (("public_key", 64), ("context", 32)):
+            if not re.fullmatch(f"[0-9a-fA-F]{{{2 * size}}}", str(record.get(name)), re.ASCII):
+                raise Bad("approval is malformed")
+        approval["auth_data"] = hex_of(record.get("auth_data"), AUTH_DATA_LIMIT)
+        approval["signature"] = hex_of(record.get("signature"), SIGNATURE_LIMIT)
+        return approval
+
+    def approve(self, record):
+        approval = self.read(record)
+        if approval["hash"].hex() != record["operation"]:
+            raise Bad("operation is not the hash of its text")
+        row, name, values = parse_text(record["text"])
+        members = dict(zip((member for member, _ in row["members"]), values))
+        if members.get("tenant", NO_LOG.hex()) != self.log.hex():
+            raise Bad("operation belongs to another log")
+        if approval["key"] is None:
+            if not row["card"]:
+                raise Bad("a recovery card does not approve this")
+        else:
+            self.check_touch(approval, bytes.fromhex(record["context"]))
+        self.check_slot(approval, record["time"])
+        if self.roster is not None and approval["need"] < self.roster.least_at(row["people"], record["time"]):
+            raise Bad("fewer approvals were asked for than the quorum")
+        self.collect(record["operation"], approval, (row, name, values))
+        self.approvals += 1
+        self.cards += approval["key"] is None
+
+    def check_touch(self, approval, context):
+        signed = operation_signed(approval["hash"], context)
+        check_assertion(bytes.fromhex(approval["key"]), signed, approval["auth_data"], approval["signature"])
+        if context in self.contexts:
+            raise Bad("approval repeats an earlier one")
+        self.contexts.add(context)
+
+    def check_slot(self, approval, time):
+        if self.roster is not None:
+            self.roster.check(approval, time)
+            return
+        holder = (approval["operator"], approval["key"])
+        if self.seen.setdefault(approval["slot"], holder) != holder:
+            raise Bad("slot has another operator or key")
+
+    def collect(self, operation, approval, text):
+        """have counts them; it begins anew when the keeper has forgotten the earlier ones."""
+        if approval["have"] == 1:
+            self.open[operation] = {"text": text, "by": [], "used": False}
+        found = self.open.get(operation)
+        if found is None or found["used"] or approval["have"] != len(found["by"]) + 1:
+            raise Bad("approvals are not counted one by one")
+        for other in found["by"]:
+            keys = None not in (other["key"], approval["key"])
+            if other["slot"] == approval["slot"] or (
+                keys and (other["operator"] == approval["operator"] or other["key"] == approval["key"])
+            ):
+                raise Bad("operator has approved already")
+        found["by"].append(approval)
+        found["need"] = approval["need"]
+
+    def effect(self, kind, record):
+        if "operation" not in record:
+            if kind == "grant.added":
+                self.plain_grants += 1
+            elif self.own is None or not self.own.is_first(kind, record):
+                raise Bad("effect names no operation")
+            return
+        found = self.open.get(record["operation"]) if isinstance(record["operation"], str) else None
+        if found is None:
+            raise Bad("operation was not approved")
+        if found["used"]:
+            raise Bad("approvals were used before")
+        if len(found["by"]) < found["need"]:
+            raise Bad("too few operators have approved")
+        row, name, values = found["text"]
+        check_effect(row, values, kind, record)
+        found["used"] = True
+        self.done.append((record["seq"], name, [a["operator"] if a["key"] else "recovery card" for a in found["by"]]))
+
+
+def check_step_ups(log, lines, vault_roster=None):
+    """The StepUps of a log whose records verify otherwise; Bad at the first that was not approved."""
+    step_ups = StepUps(log, vault_roster)
+    for seq, line in enumerate(lines):
+        record = object_of(line.decode())
+        try:
+            step_ups.take(record["type"], record)
+        except Bad as bad:
+            raise Bad(bad.reason, seq) from None
+    return step_ups
+
+
 # --- bundle ----------------------------------------------------------------------------------------
 
 
@@ -332,23 +675,62 @@ def read_macs(path, count):
     return [bytes.fromhex(fixed(line, "[0-9a-f]{64}", "a MAC")) for line in lines]
 
 
+def read_file(path):
+    with open(path, "rb") as file:
+        return read_bundle(file.read())
+
+
+def vault_roster(path, vault, key):
+    """Who the operators were, from the vault's own log, itself verified with its step-ups."""
+    header, lines, note = read_file(path)
+    if header["log"] != NO_LOG or header["vault"] != vault or header["public_key"] != key:
+        raise Unusable("--vault-bundle is not the log of this vault")
+    try:
+        check_log(vault, NO_LOG, key, lines, note)
+        if header["size"] != len(lines):
+            raise Bad("size differs from header", min(header["size"], len(lines)))
+        return check_step_ups(NO_LOG, lines).own
+    except Bad as bad:
+        where = "vault" if bad.seq is None else f"vault record {bad.seq}"
+        raise Bad(bad.reason, where=where) from None
+
+
+def say_step_ups(step_ups):
+    whose = "the operators' enrolled keys" if step_ups.roster else "the keys that they name: give --vault-bundle"
+    signed = step_ups.approvals - step_ups.cards
+    print(f"{len(step_ups.done)} privileged operations, all approved; {signed} approvals signed by {whose}")
+    if step_ups.cards:
+        print(f"{step_ups.cards} approvals by recovery card: no signature, the keeper's word")
+    if step_ups.plain_grants:
+        print(f"{step_ups.plain_grants} grants took no step-up")
+    for seq, name, operators in step_ups.done:
+        print(f"record {seq}: {name}, approved by {', '.join(operators)}")
+
+
 def verify(options):
-    with open(options.bundle, "rb") as file:
-        header, lines, note = read_bundle(file.read())
+    header, lines, note = read_file(options.bundle)
     key = public_key_of(options.public_key, "--public-key") if options.public_key else header["public_key"]
     macs = {}
     if options.mac_key:
         macs["mac_key"] = bytes.fromhex(fixed(options.mac_key, "[0-9a-f]{64}", "--mac-key"))
         macs["macs"] = read_macs(options.macs, len(lines))
+    roster = None
+    if options.vault_bundle:
+        if header["log"] == NO_LOG:
+            raise Unusable("--vault-bundle goes with the log of a tenant")
+        roster = vault_roster(options.vault_bundle, header["vault"], key)
     root = check_log(header["vault"], header["log"], key, lines, note, **macs)
     # Last, because it is the least: nothing in the header is signed.
     if header["size"] != len(lines):
         raise Bad("size differs from header", min(header["size"], len(lines)))
     if header["public_key"] != key:
         raise Bad("public key is not the one given", where="header")
+    step_ups = check_step_ups(header["log"], lines, roster) if options.step_ups else None
     print(f"OK {header['log'].hex()} {len(lines)} records, root {base64.b64encode(root).decode()}")
     if macs:
         print("every MAC matches")
+    if step_ups:
+        say_step_ups(step_ups)
     if not options.public_key:
         print("the public key was taken from the bundle itself: compare it with one you trust, or give --public-key")
         print(f"public key {base64.b64encode(key).decode()}")
@@ -360,9 +742,13 @@ def main():
     parser.add_argument("--public-key", metavar="BASE64", help="the vault's signing key, from a source you trust")
     parser.add_argument("--mac-key", metavar="HEX", help="the log's audit key; needs --macs")
     parser.add_argument("--macs", metavar="FILE", help="one hexadecimal MAC a line")
+    parser.add_argument("--step-ups", action="store_true", help="check that privileged operations were approved")
+    parser.add_argument("--vault-bundle", metavar="FILE", help="the vault's own log: whose keys approved")
     options = parser.parse_args()
     if bool(options.mac_key) != bool(options.macs):
         parser.error("--mac-key and --macs go together")
+    if options.vault_bundle and not options.step_ups:
+        parser.error("--vault-bundle goes with --step-ups")
     try:
         verify(options)
     except Bad as bad:

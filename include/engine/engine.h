@@ -30,9 +30,14 @@ struct engine_settings {
     uint64_t certificate_days;
     uint64_t disk_reserve_mib;
     bool grant_step_up; /* a grant takes an operator's touch */
-    uint32_t hygiene; /* enum hygiene_fact bits that hold in this process */
-    /* Called on the engine's thread when tls_dir holds a (new) CA and server certificate. */
-    void (*tls_ready)(void *context);
+    uint32_t hygiene;   /* enum hygiene_fact bits that hold in this process */
+    /* For doctor only: what the configuration weakens. */
+    uint32_t hygiene_allowed; /* facts that may be missing */
+    bool allow_copy_on_write;
+    bool locks_itself; /* after some time, unlocked or idle */
+    /* Called on the engine's thread when tls_dir holds a CA and server certificate: the first, or
+     * (renewed) others than before. */
+    void (*tls_ready)(void *context, bool renewed);
     void *tls_context;
 };
 

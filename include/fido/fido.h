@@ -41,6 +41,10 @@ int fido_tries_left(const struct err *e);
 /* CONFLICT for a person who takes the wrong key. */
 #define FIDO_ENROLLED "This key is already enrolled."
 
+/* The reason of an error of this module as a sentence of what is wrong and one or two of what to
+ * do, empty if there is nothing to be done. */
+void fido_explain(const struct err *e, struct span *ret_what, struct span *ret_todo);
+
 struct fido_device;
 
 /* What the user must do or know now: one line without newline, gone after the call. It may hold
@@ -110,6 +114,9 @@ MUST_CHECK status fido_assert(struct fido_device *d, const struct fido_credentia
  * (credProtect level 3, which we do not ask for). */
 enum fido_answer { FIDO_NO, FIDO_UNKNOWN, FIDO_YES };
 enum fido_answer fido_has(struct fido_device *d, const struct fido_credential *credential);
+
+/* Tries of the PIN that are left, -1 if it has no PIN or does not tell. Neither touch nor PIN. */
+int fido_pin_tries(struct fido_device *d);
 
 /* Checks an assertion: relying party, user presence and verification flags, signature.
  * DENIED with a literal reason. Pure: no device. */

@@ -41,6 +41,10 @@ MUST_CHECK status identity_key_new(struct secret **ret_pem, struct err *e);
 MUST_CHECK status identity_csr_new(const struct secret *key_pem, const char *cn, char *out,
                                    size_t cap, struct err *e);
 
+/* SHA-256 of its DER SubjectPublicKeyInfo, as in the holder of its certificate. */
+MUST_CHECK status identity_key_spki(const struct secret *key_pem, uint8_t out[static 32],
+                                    struct err *e);
+
 struct identity_ca; /* a loaded CA: certificate and private key */
 
 /* A new CA for vault: self-signed certificate (10 years, pathlen 0, key usage certSign and cRLSign)

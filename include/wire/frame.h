@@ -61,6 +61,7 @@ struct wire_hello {
     struct id vault;
     struct span region;
     uint32_t epoch;
+    uint64_t changes;          /* of the keyring in this epoch; heads not loaded: when unlocked */
     uint32_t journal_count;    /* entries waiting to be folded */
     uint64_t anchor_size;      /* records in all logs, as the superblock has it */
     uint64_t next_due_us;      /* earliest purge, 0 if none */

@@ -5,6 +5,7 @@
 #ifndef WIRE_UNLOCK_H
 #define WIRE_UNLOCK_H
 
+#include "crypto/crypto.h"
 #include "wire/frame.h"
 
 /* SESSION */
@@ -30,6 +31,9 @@ struct wire_session {
     uint8_t salt[32]; /* hmac-secret salt to use */
     uint8_t salt_next[32];
     uint8_t transcript[32]; /* = wire_transcript of the above; the client computes its own */
+    /* Ed25519 by the ledger key over wire_session_signed, of sessions of an unlocked vault; else
+     * zeros. So no server can put a key of its own in the place of keeper_key. */
+    uint8_t signature[64];
 };
 void wire_put_session_request(struct out *o, const struct wire_session_request *m);
 void wire_get_session_request(struct in *i, struct wire_session_request *m);
@@ -38,7 +42,8 @@ void wire_get_session(struct in *i, struct wire_session *m);
 
 /*
  * The context of a session: SHA-256(LBL("session"; u16 purpose, vault, session, nonce, keeper key,
- * server certificate, slot, u32 epoch)).
+ * server certificate, slot, u32 epoch, salt, next salt)). The salts are in it because a slot rolls
+ * to the secret of the next one: under a salt that somebody else chose it would open never again.
  * The transcript T that the assertion signs as clientDataHash is the context; for APPROVE it is
  * operation_signed(operation, context).
  */
@@ -46,6 +51,9 @@ void wire_context(const struct wire_session_request *request, const struct wire_
                   uint8_t out[static 32]);
 void wire_transcript(const struct wire_session_request *request, const struct wire_session *session,
                      uint8_t out[static 32]);
+/* LBL("session-key"; context). */
+void wire_session_signed(const struct wire_session_request *request,
+                         const struct wire_session *session, struct label *ret_label);
 
 /* SLOTS: reply u16 count, then slots. */
 struct wire_slot {

@@ -30,6 +30,7 @@ _Static_assert(SERVER_SLAB <= HYGIENE_MEMLOCK, "the documented RLIMIT_MEMLOCK is
 struct server {
     struct conf conf;
     uint32_t hygiene; /* enum hygiene_fact bits that hold */
+    uint32_t allowed; /* to be missing */
     struct wire_client *client;
     struct engine *engine;
     struct http *http;
@@ -103,14 +104,13 @@ static status protect(struct server *s, struct err *e)
     struct hygiene hygiene = { .process = HYGIENE_SERVER,
                                .slab_size = SERVER_SLAB,
                                .slab_hidden = secret_is_hidden() };
-    uint32_t allowed = 0;
-    status st = hygiene_parse(s->conf.allow_missing, &allowed, e);
+    status st = hygiene_parse(s->conf.allow_missing, &s->allowed, e);
 
     if (st == OK)
         st = hygiene_begin(&hygiene, e);
     if (st == OK)
         st = jail(&s->conf, e);
-    return st == OK ? hygiene_finish(&hygiene, allowed, &s->hygiene, e) : st;
+    return st == OK ? hygiene_finish(&hygiene, s->allowed, &s->hygiene, e) : st;
 }
 
 static status prepare(const struct arguments *a, struct server *s, struct err *e)
@@ -144,17 +144,18 @@ static status open_tls(struct server *s, struct err *e)
     return st;
 }
 
-/* The vault was created, or the server's certificate renewed. The former opens the listener; the
- * latter ends this process: its successor starts with the new certificate and without an unlock. */
-static void tls_ready(void *context)
+/* The vault was created, or the server's certificate renewed. The former opens the listener, unless
+ * the main thread saw the certificate first; the latter ends this process: its successor starts
+ * with the new certificate and without an unlock. */
+static void tls_ready(void *context, bool renewed)
 {
     struct server *s = context;
     struct err e = { 0 };
     status st = open_tls(s, &e);
 
-    if (st == CONFLICT)
+    if (st == CONFLICT && renewed)
         pthread_kill(s->main_thread, SIGHUP);
-    else if (st != OK)
+    else if (st != OK && st != CONFLICT)
         log_err(LOG_ERROR_, "the TLS listener could not be opened", &e);
 }
 
@@ -168,6 +169,10 @@ static status start_engine(struct server *s, struct err *e)
                                   .disk_reserve_mib = s->conf.disk_reserve_mib,
                                   .grant_step_up = s->conf.grant_step_up != 0,
                                   .hygiene = s->hygiene,
+                                  .hygiene_allowed = s->allowed,
+                                  .allow_copy_on_write = s->conf.allow_copy_on_write != 0,
+                                  .locks_itself =
+                                      s->conf.unlocked_max_s != 0 || s->conf.idle_lock_s != 0,
                                   .tls_ready = tls_ready,
                                   .tls_context = s };
 

@@ -355,7 +355,7 @@ static int check(const char *config)
                refused ? " The daemon will not start." : "");
         fine = fine && !refused;
     }
-    puts("the configuration is fine");
+    puts("the configuration is fine; 'strongroom doctor' tells more of a daemon that runs");
     return fine ? 0 : EXIT_CONFIG;
 }
 

@@ -91,6 +91,70 @@ static status check_vault(struct engine *en, bool created, struct err *e)
     return st == OK ? store_commit(en->store, e) : st;
 }
 
+/* --- how old the keyring is ------------------------------------------------------------------ */
+
+/* Of two copies of one keyring, the older has less of these. */
+struct age {
+    uint32_t epoch;
+    uint64_t changes;
+};
+
+static bool is_older(const struct age *a, const struct age *b)
+{
+    return a->epoch < b->epoch || (a->epoch == b->epoch && a->changes < b->changes);
+}
+
+static status known_age(struct engine *en, struct age *ret, struct err *e)
+{
+    struct err absent = { 0 };
+    struct span held;
+    status st = store_fact(en->store, "keyring", &held, &absent);
+
+    *ret = (struct age){ 0 };
+    if (st == NOT_FOUND)
+        return OK;
+    if (st != OK)
+        return err_note(e, st, absent.where, absent.why, absent.detail);
+    struct in i = in_of(held);
+    ret->epoch = in_u32(&i);
+    ret->changes = in_u64(&i);
+    return in_end(&i) ? OK : fail(e, CORRUPT, "the keyring's age is malformed", 0);
+}
+
+/* One that was put back is refused before the database follows it, for that would give up, silently
+ * and for good, every key that the copy lacks. */
+static status check_age(struct engine *en, struct err *e)
+{
+    struct age now = { en->hello.epoch, en->hello.changes };
+    struct age known;
+    status st = known_age(en, &known, e);
+
+    if (st == OK && is_older(&now, &known))
+        return fail(e, CORRUPT, "the keyring is older than the database", 0);
+    return st;
+}
+
+status keyring_note_age(struct engine *en, struct err *e)
+{
+    struct age now = { en->hello.epoch, en->hello.changes };
+    struct age known;
+    struct out o;
+    uint8_t bytes[12];
+    status st = known_age(en, &known, e);
+
+    if (st != OK || !is_older(&known, &now))
+        return st;
+    out_init(&o, bytes, sizeof bytes);
+    out_u32(&o, now.epoch);
+    out_u64(&o, now.changes);
+    st = store_begin(en->store, e);
+    if (st == OK)
+        st = store_fact_set(en->store, "keyring", span_of(o.p, o.n), e);
+    return st == OK ? store_commit(en->store, e) : st;
+}
+
+/* --- the heads ------------------------------------------------------------------------------- */
+
 /* Heads go in pages, because a frame holds about a hundred. */
 struct head_page {
     struct engine *en;
@@ -159,12 +223,24 @@ struct unanswered {
         uint64_t first, last;
     } logs[LIMIT_BATCH_ENTRIES * 2];
     size_t count;
+    char removed[STORE_NAME]; /* an operator whose certificates were not revoked yet */
 };
+
+static void note_removed(struct unanswered *u, const struct wire_record *r)
+{
+    struct span name, slot;
+
+    if (r->type == RECORD_OPERATOR_REMOVED && record_field(r->line, "operator", &name) &&
+        !record_field(r->line, "slot_id", &slot))
+        snprintf(u->removed, sizeof u->removed, "%.*s", (int)name.n, (const char *)name.p);
+}
 
 static void note_unanswered(const struct wire_record *r, void *context)
 {
     struct unanswered *u = context;
     uint64_t stored = 0;
+
+    note_removed(u, r);
 
     for (size_t i = 0; i < u->count; i++) {
         if (id_same(&u->logs[i].log, &r->log)) {
@@ -209,6 +285,7 @@ static status recover(struct engine *en, struct unanswered *unanswered, struct e
 {
     struct batch_listener listener = { .record = note_unanswered, .context = unanswered };
     uint64_t number;
+    size_t revoked;
     struct in body;
     status st;
 
@@ -220,6 +297,8 @@ static status recover(struct engine *en, struct unanswered *unanswered, struct e
         st = store_begin(en->store, e);
     if (st == OK)
         st = batch_store(en, &body, &listener, &number, e);
+    if (st == OK && unanswered->removed[0] != '\0')
+        st = certificates_revoke_operator(en, unanswered->removed, &revoked, e);
     if (st == OK)
         st = store_commit(en->store, e);
     if (st != OK)
@@ -267,11 +346,17 @@ status engine_attach(struct engine *en, bool created, struct err *e)
     bool rekeyed = false;
     status st = attach_database(en, created, &rekeyed, e);
 
+    if (st == OK)
+        st = check_age(en, e);
     /* Before the heads: those of the recovered batch belong to them. */
     if (st == OK)
         st = recover(en, &unanswered, e);
     if (st == OK)
         st = load_heads(en, e);
+    if (st == OK)
+        st = engine_hello(en, e);
+    if (st == OK)
+        st = keyring_note_age(en, e);
     if (st == OK)
         st = record_unanswered(en, &unanswered, e);
     if (st == OK && rekeyed)

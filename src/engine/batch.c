@@ -286,8 +286,6 @@ void batch_run(struct engine *en, struct request **queue)
     at = list = fill(en, queue);
     if (batch_finish(en, &listener, &e) != OK)
         engine_die(__func__, &e);
-    if (operation_ready(en) && operation_run(en, &e) != OK)
-        engine_die(__func__, &e);
     if ((en->grace_over && destroy_grace_over(en, &e) != OK) ||
         (en->revoke_more && destroy_revoked(en, &e) != OK))
         engine_die(__func__, &e);

@@ -207,3 +207,30 @@ COMPLETE(certificate_revoked)
     rq->reply = json_object();
     return OK;
 }
+
+status certificates_revoke_operator(struct engine *en, const char *name, size_t *ret_count,
+                                    struct err *e)
+{
+    struct store_certificate page[32];
+    uint8_t after[32];
+    size_t count = 0;
+    status st = store_certificates(en->store, NULL, page, 32, &count, e);
+
+    *ret_count = 0;
+    while (st == OK && count > 0) {
+        memcpy(after, page[count - 1].spki, sizeof after);
+        for (size_t i = 0; st == OK && i < count; i++) {
+            const struct store_certificate *c = &page[i];
+
+            if (c->role != ROLE_OPERATOR || c->revoked_us != 0 || strcmp(c->name, name) != 0)
+                continue;
+            st = store_certificate_revoke(en->store, c->spki, engine_now_us(en), e);
+            if (en->policy != NULL) /* not while attaching: it is made from the database then */
+                policy_revoke(en->policy, c->spki);
+            ++*ret_count;
+        }
+        if (st == OK)
+            st = store_certificates(en->store, after, page, 32, &count, e);
+    }
+    return st;
+}

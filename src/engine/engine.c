@@ -140,9 +140,14 @@ static status find_state(struct engine *en, struct err *e)
 
 status engine_lock_keeper(struct engine *en, struct err *e)
 {
+    struct err trouble = { 0 };
     struct in body;
     status st;
 
+    /* What fails here must not keep the vault open. */
+    if (en->state == VAULT_UNLOCKED &&
+        (engine_hello(en, &trouble) != OK || keyring_note_age(en, &trouble) != OK))
+        log_err(LOG_WARN_, "the keyring's age could not be noted", &trouble);
     wire_client_begin(en->client, WIRE_LOCK);
     st = engine_call(en, &body, e);
     engine_detach(en);
@@ -172,7 +177,7 @@ static bool take(struct engine *en, bool busy, struct request **ret_queue)
     return *ret_queue != NULL || !en->stopping;
 }
 
-/* A verb that speaks to the keeper by itself. */
+/* A verb that speaks to the keeper by itself. An entry that it made has left its record. */
 static void run_direct(struct engine *en, struct request *rq)
 {
     struct err trouble = { 0 };
@@ -180,7 +185,7 @@ static void run_direct(struct engine *en, struct request *rq)
     rq->outcome = verb_permit(en, rq, &rq->err);
     if (rq->outcome == OK)
         rq->outcome = verb_row(rq->verb)->apply(en, rq, &rq->err);
-    if (rq->outcome != OK && en->state == VAULT_UNLOCKED) {
+    if (rq->outcome != OK && en->state == VAULT_UNLOCKED && rq->entry_count == 0) {
         if (batch_begin(en, &trouble) != OK || refusal_record(en, rq, &trouble) != OK ||
             batch_finish(en, &batch_tolerant, &trouble) != OK)
             engine_die(__func__, &trouble);
@@ -268,7 +273,8 @@ void engine_stop(struct engine *en)
     pthread_join(en->thread, NULL);
     /* A successor should find nothing to recover: what was answered is no unanswered batch. */
     if (en->state == VAULT_UNLOCKED &&
-        (refusals_flush(en, true, &trouble) != OK || batch_acknowledge(en, &trouble) != OK))
+        (refusals_flush(en, true, &trouble) != OK || batch_acknowledge(en, &trouble) != OK ||
+         engine_hello(en, &trouble) != OK || keyring_note_age(en, &trouble) != OK))
         engine_die(__func__, &trouble);
     engine_detach(en);
 }

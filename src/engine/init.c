@@ -166,6 +166,6 @@ APPLY(vault_init)
     json_object_set_new(rq->reply, "intake_key", json_hex(SPAN(en->intake_public)));
     json_object_set_new(rq->reply, "delivery_key", json_hex(SPAN(en->delivery_public)));
     rq->created = true;
-    en->settings.tls_ready(en->settings.tls_context);
+    en->settings.tls_ready(en->settings.tls_context, false);
     return OK;
 }

@@ -72,6 +72,9 @@ struct engine {
         uint32_t left, total; /* pages */
     } database;               /* its change to another key */
 
+    uint64_t rotation_at;      /* how far the first rotation is */
+    uint32_t rotation_still_s; /* seconds of an open vault since that changed */
+
     /* the batch under construction */
     struct out *batch;
     size_t batch_count_at;
@@ -98,6 +101,8 @@ status engine_lock_keeper(struct engine *en, struct err *e);
 /* created: init made the vault just now, so that there is no database yet. */
 status engine_attach(struct engine *en, bool created, struct err *e);
 void engine_detach(struct engine *en);
+/* Lets the database know how old the keyring of en->hello is, so that no older one follows. */
+status keyring_note_age(struct engine *en, struct err *e);
 
 struct cells;
 
@@ -123,9 +128,6 @@ bool schedule_disk_low(const struct engine *en);
 status operations_new(struct operations **ret_operations, struct err *e);
 void operations_free(struct operations *o);
 void operations_forget(struct operations *o);
-/* Carries out what its last approval made ready, before that approval is answered. */
-status operation_run(struct engine *en, struct err *e);
-bool operation_ready(const struct engine *en);
 
 /* rekey.c: another database key */
 status database_watch(struct engine *en, struct err *e);   /* begins it if the keeper has one */

@@ -22,7 +22,6 @@ void operations_forget(struct operations *o)
 {
     for (size_t i = 0; i < OPERATIONS; i++)
         forget(&o->list[i]);
-    o->ready = NULL;
 }
 
 void operations_free(struct operations *o)
@@ -58,8 +57,6 @@ static struct operation *place_for_new(struct operations *o)
         if (one->state != OPERATION_PENDING && (place == NULL || one->since_us < place->since_us))
             place = one;
     }
-    if (place != NULL)
-        forget(place);
     return place;
 }
 
@@ -68,7 +65,6 @@ static status find(struct engine *en, const struct request *rq, struct operation
 {
     struct id id;
 
-    expire(en->operations);
     for (size_t i = 0; id_parse(rq->param[0], &id) && i < OPERATIONS; i++) {
         struct operation *o = &en->operations->list[i];
 
@@ -83,6 +79,7 @@ static status find(struct engine *en, const struct request *rq, struct operation
 static status find_pending(struct engine *en, const struct request *rq, struct operation **ret,
                            struct err *e)
 {
+    expire(en->operations); /* not in find: what was decided on is there when it completes */
     status st = find(en, rq, ret, e);
 
     if (st == OK && (*ret)->state != OPERATION_PENDING)
@@ -136,6 +133,9 @@ APPLY(operation_propose)
 
     if (o == NULL)
         return fail(e, NO_MEMORY, "no memory for an operation", 0);
+    /* Now, and not when its record exists: a proposal is exclusive, so nothing takes the place. */
+    if (place_for_new(en->operations) == NULL)
+        return fail(e, LIMIT, "too many operations wait for approval", 0);
     st = body_name(rq, "operation", &name, e);
     if (st != OK)
         return st;
@@ -164,11 +164,9 @@ COMPLETE(operation_proposed)
     struct operation *plan = rq->plan, *o = place_for_new(en->operations);
 
     (void)result;
-    (void)e;
-    if (o == NULL) {
-        rq->outcome = fail(&rq->err, LIMIT, "too many operations wait for approval", 0);
-        return OK;
-    }
+    if (o == NULL)
+        return fail(e, BUG, "the place of a proposal is gone", 0);
+    forget(o);
     *o = *plan;
     o->op.operator_name = span_text(o->operator_name);
     o->op.key = span_text(o->pattern);
@@ -197,6 +195,8 @@ APPLY(operation_list)
 APPLY(operation_show)
 {
     struct operation *o;
+
+    expire(en->operations);
     status st = find(en, rq, &o, e);
 
     if (st == OK)
@@ -248,99 +248,76 @@ APPLY(operation_session)
     return session_begin(en, rq, &request, e);
 }
 
-/* The touch is checked here, and by the keeper once more: by what it opens. */
-APPLY(operation_approve)
-{
-    struct wire_entry entry = { .kind = ENTRY_APPROVE };
-    struct fido_assertion assertion;
-    struct session session;
+/* What the keeper says of an approval or of the operation. */
+struct answer {
     struct operation *o;
-    uint8_t sealed[256];
-    struct out out;
-    struct fields f;
-    status st = find_pending(en, rq, &o, e);
+    struct request *rq;
+};
 
-    out_init(&out, sealed, sizeof sealed);
-    if (st == OK)
-        st = session_claim(en, rq, SESSION_APPROVE, &session, e);
-    if (st == OK && !span_same(SPAN(session.request.operation), SPAN(o->hash)))
-        st = fail(e, BAD_INPUT, "the session is for another operation", 0);
-    if (st == OK)
-        st = body_hex(rq, "sealed_secret", sizeof sealed, &out, e);
-    if (st == OK)
-        st = check_touch(rq, &session, &assertion, e);
-    if (st != OK)
-        return st;
-    entry.session = session.opened.session;
-    entry.slot = session.request.slot;
-    entry.operation = o->op;
-    entry.data = span_of(out.p, out.n);
-    fields_of(&f, rq);
-    if (assertion.signature_length > 0) {
-        fields_hex(&f, "auth_data", span_of(assertion.auth_data, assertion.auth_data_length));
-        fields_hex(&f, "signature", span_of(assertion.signature, assertion.signature_length));
-    }
-    entry.fields = fields_view(&f);
-    return batch_entry(en, rq, &entry, e);
+static void refused(struct request *rq, status st, const struct wire_result *r)
+{
+    snprintf(rq->keeper_why, sizeof rq->keeper_why, "%.*s", (int)r->reason.n,
+             (const char *)r->reason.p);
+    rq->outcome = err_note(&rq->err, st, __func__, rq->keeper_why, 0);
 }
 
-COMPLETE(operation_approved)
+static status on_approval(struct engine *en, const struct wire_result *r, void *context,
+                          struct err *e)
 {
-    struct operation *o;
-    status st = find(en, rq, &o, e);
+    struct answer *answer = context;
 
-    if (st != OK)
-        return st;
-    if (result->data.n != 2)
+    (void)en;
+    if (r->status != OK) {
+        refused(answer->rq, r->status < STATUS_COUNT ? (status)r->status : BUG, r);
+        return OK;
+    }
+    if (r->data.n != 2)
         return fail(e, BUG, "the keeper's count of approvals is malformed", 0);
-    o->have = result->data.p[0];
-    o->need = result->data.p[1];
-    if (o->have >= o->need) {
-        en->operations->ready = o;
-        en->operations->ready_request = rq;
-    } else {
-        rq->reply = operation_json(o);
-    }
+    answer->o->have = r->data.p[0];
+    answer->o->need = r->data.p[1];
     return OK;
-}
-
-/* --- carrying out ---------------------------------------------------------------------------- */
-
-bool operation_ready(const struct engine *en)
-{
-    return en->operations->ready != NULL;
 }
 
 static status on_result(struct engine *en, const struct wire_result *r, void *context,
                         struct err *e)
 {
-    struct operation *o = context;
+    struct answer *answer = context;
+    struct operation *o = answer->o;
     const struct operation_kind *kind = operation_kind(o->op.code);
 
     if (r->status != OK) {
-        size_t n = r->reason.n < sizeof o->reason - 1 ? r->reason.n : sizeof o->reason - 1;
-
-        memcpy(o->reason, r->reason.p, n);
-        o->reason[n] = '\0';
-        o->state = OPERATION_FAILED;
+        refused(answer->rq, CONFLICT, r);
         return OK;
     }
     o->state = OPERATION_DONE;
     return kind->store == NULL ? OK : kind->store(en, o, r, e);
 }
 
-status operation_run(struct engine *en, struct err *e)
+/* One entry of rq's as a batch of its own; its result goes to the listener. */
+static void run_entry(struct engine *en, struct request *rq, const struct wire_entry *entry,
+                      const struct batch_listener *listener)
 {
-    struct operation *o = en->operations->ready;
-    struct request *rq = en->operations->ready_request;
+    struct err e = { 0 };
+    status st = batch_begin(en, &e);
+
+    if (st == OK)
+        st = batch_entry(en, rq, entry, &e);
+    if (st == OK)
+        st = batch_finish(en, listener, &e);
+    if (st != OK)
+        engine_die(__func__, &e);
+}
+
+/* It has its approvals. */
+static void carry_out(struct engine *en, struct operation *o, struct request *rq)
+{
     struct wire_entry entry = {
         .kind = ENTRY_OPERATION, .log = o->op.tenant, .tenant = o->op.tenant, .operation = o->op
     };
-    struct batch_listener listener = { .result = on_result, .context = o };
+    struct answer answer = { .o = o, .rq = rq };
+    struct batch_listener listener = { .result = on_result, .context = &answer };
     struct fields f;
-    status st;
 
-    en->operations->ready = NULL;
     fields_of(&f, rq);
     fields_text(&f, "engagement", o->engagement_name[0] != '\0' ? o->engagement_name : NULL);
     fields_text(&f, "gateway", o->gateway_name[0] != '\0' ? o->gateway_name : NULL);
@@ -348,13 +325,77 @@ status operation_run(struct engine *en, struct err *e)
     if (o->op.max_ttl_s != 0)
         fields_number(&f, "max_ttl_s", o->op.max_ttl_s);
     entry.fields = fields_view(&f);
-    st = batch_single(en, &entry, &listener, e);
+    run_entry(en, rq, &entry, &listener);
+}
+
+/* What it needs may be gone meanwhile; then nothing is asked of the keeper. */
+static void finish(struct engine *en, struct operation *o, struct request *rq)
+{
+    const struct operation_kind *kind = operation_kind(o->op.code);
+    struct err e = { 0 };
+
+    rq->outcome = kind->still == NULL ? OK : kind->still(en, o, &rq->err);
+    if (rq->outcome == OK)
+        carry_out(en, o, rq);
+    else if (batch_begin(en, &e) != OK || refusal_record(en, rq, &e) != OK ||
+             batch_finish(en, &batch_tolerant, &e) != OK)
+        engine_die(__func__, &e);
+    if (rq->outcome != OK) {
+        o->state = OPERATION_FAILED;
+        snprintf(o->reason, sizeof o->reason, "%s", rq->err.why);
+    }
+}
+
+/* The touch is checked here, and by the keeper once more: by what it opens. */
+static status read_approval(struct engine *en, struct request *rq, const struct operation *o,
+                            struct wire_entry *entry, struct out *sealed,
+                            struct fido_assertion *assertion, struct err *e)
+{
+    struct session session;
+    status st = session_claim(en, rq, SESSION_APPROVE, &session, e);
+
+    if (st == OK && !span_same(SPAN(session.request.operation), SPAN(o->hash)))
+        st = fail(e, BAD_INPUT, "the session is for another operation", 0);
+    if (st == OK)
+        st = body_hex(rq, "sealed_secret", sealed->cap, sealed, e);
+    if (st == OK)
+        st = check_touch(rq, &session, assertion, e);
     if (st != OK)
         return st;
-    rq->reply = operation_json(o);
-    if (o->state == OPERATION_FAILED) {
-        snprintf(rq->keeper_why, sizeof rq->keeper_why, "%s", o->reason);
-        rq->outcome = err_note(&rq->err, CONFLICT, __func__, rq->keeper_why, 0);
-    }
+    entry->session = session.opened.session;
+    entry->slot = session.request.slot;
+    entry->operation = o->op;
+    entry->data = span_of(sealed->p, sealed->n);
     return OK;
+}
+
+/* By itself and not in a batch with others: it asks the keeper for the slot first. */
+APPLY(operation_approve)
+{
+    struct wire_entry entry = { .kind = ENTRY_APPROVE };
+    struct answer answer = { .rq = rq };
+    struct batch_listener listener = { .result = on_approval, .context = &answer };
+    struct fido_assertion assertion;
+    uint8_t sealed[256];
+    struct out out;
+    struct fields f;
+    status st = find_pending(en, rq, &answer.o, e);
+
+    out_init(&out, sealed, sizeof sealed);
+    if (st == OK)
+        st = read_approval(en, rq, answer.o, &entry, &out, &assertion, e);
+    if (st != OK)
+        return st;
+    fields_of(&f, rq);
+    if (assertion.signature_length > 0) {
+        fields_hex(&f, "auth_data", span_of(assertion.auth_data, assertion.auth_data_length));
+        fields_hex(&f, "signature", span_of(assertion.signature, assertion.signature_length));
+    }
+    entry.fields = fields_view(&f);
+    run_entry(en, rq, &entry, &listener);
+    if (rq->outcome == OK && answer.o->have >= answer.o->need)
+        finish(en, answer.o, rq);
+    if (rq->outcome == OK)
+        rq->reply = operation_json(answer.o);
+    return rq->outcome;
 }

@@ -30,14 +30,14 @@ struct operation {
 #define OPERATIONS 32
 struct operations {
     struct operation list[OPERATIONS];
-    struct operation *ready; /* has its last approval; carried out before that is answered */
-    struct request *ready_request;
 };
 
 /* operation_kind.c: what each kind reads from a body, and what follows when the keeper did it. */
 struct operation_kind {
     const char *members; /* of the body, beside "operation" */
     status (*read)(struct engine *en, struct request *rq, struct operation *o, struct err *e);
+    /* May be NULL. Can it be done still, now that it has its approvals? */
+    status (*still)(struct engine *en, const struct operation *o, struct err *e);
     /* May be NULL. In the transaction that holds the record. */
     status (*store)(struct engine *en, struct operation *o, const struct wire_result *result,
                     struct err *e);

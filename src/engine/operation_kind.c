@@ -141,6 +141,19 @@ static status read_grant(struct engine *en, struct request *rq, struct operation
     return grant_room(en, &gateway.id, e);
 }
 
+/* The gateway may have gone since it was proposed. */
+static status still_grant(struct engine *en, const struct operation *o, struct err *e)
+{
+    struct store_gateway gateway;
+    struct err absent = { 0 };
+    status st = store_gateway(en->store, o->gateway_name, &gateway, &absent);
+
+    if (st == NOT_FOUND || (st == OK && !id_same(&gateway.id, &o->op.gateway)))
+        return fail(e, NOT_FOUND, "the gateway has been removed since", 0);
+    return st == OK ? grant_room(en, &gateway.id, e)
+                    : err_note(e, st, absent.where, absent.why, absent.detail);
+}
+
 /* --- what follows ---------------------------------------------------------------------------- */
 
 /* Whoever is no operator any more has no operator's certificate either. One who loses a slot of
@@ -148,19 +161,12 @@ static status read_grant(struct engine *en, struct request *rq, struct operation
 static status store_removed(struct engine *en, struct operation *o,
                             const struct wire_result *result, struct err *e)
 {
-    const struct policy_certificate *c;
-    size_t cursor = 0, count = 0;
+    size_t count = 0;
     status st = OK;
 
     (void)result;
-    while (st == OK && id_is_zero(&o->op.slot) &&
-           (c = policy_certificate_next(en->policy, &cursor)) != NULL) {
-        if (c->role != ROLE_OPERATOR || c->revoked || strcmp(c->name, o->operator_name) != 0)
-            continue;
-        st = store_certificate_revoke(en->store, c->spki, engine_now_us(en), e);
-        policy_revoke(en->policy, c->spki);
-        count++;
-    }
+    if (id_is_zero(&o->op.slot))
+        st = certificates_revoke_operator(en, o->operator_name, &count, e);
     o->result = json_pack("{s:i}", "certificates_revoked", (int)count);
     return st;
 }
@@ -214,17 +220,17 @@ static status store_granted(struct engine *en, struct operation *o,
 /* --- the table ------------------------------------------------------------------------------- */
 
 static const struct operation_kind kinds[] = {
-    [OPERATION_OPERATOR_ADD] = { "operator slot public_key", read_operator_add, NULL },
-    [OPERATION_OPERATOR_REMOVE] = { "operator slot", read_operator_remove, store_removed },
-    [OPERATION_QUORUM_SET] = { "number", read_quorum, NULL },
-    [OPERATION_CARD_RENEW] = { "number recovery_key", read_cards, store_cards },
-    [OPERATION_REKEY_ROOT] = { "", read_nothing, NULL },
-    [OPERATION_REKEY_TENANT] = { "tenant", read_tenant, NULL },
-    [OPERATION_REKEY_DATABASE] = { "", read_nothing, NULL },
-    [OPERATION_PURGE_NOW] = { "tenant engagement", read_engagement, store_hastened },
-    [OPERATION_HOLD_SET] = { "tenant engagement", read_engagement, store_held },
-    [OPERATION_HOLD_LIFT] = { "tenant engagement", read_engagement, store_lifted },
-    [OPERATION_GRANT_ADD] = { "gateway key max_ttl_s", read_grant, store_granted },
+    [OPERATION_OPERATOR_ADD] = { "operator slot public_key", read_operator_add, NULL, NULL },
+    [OPERATION_OPERATOR_REMOVE] = { "operator slot", read_operator_remove, NULL, store_removed },
+    [OPERATION_QUORUM_SET] = { "number", read_quorum, NULL, NULL },
+    [OPERATION_CARD_RENEW] = { "number recovery_key", read_cards, NULL, store_cards },
+    [OPERATION_REKEY_ROOT] = { "", read_nothing, NULL, NULL },
+    [OPERATION_REKEY_TENANT] = { "tenant", read_tenant, NULL, NULL },
+    [OPERATION_REKEY_DATABASE] = { "", read_nothing, NULL, NULL },
+    [OPERATION_PURGE_NOW] = { "tenant engagement", read_engagement, NULL, store_hastened },
+    [OPERATION_HOLD_SET] = { "tenant engagement", read_engagement, NULL, store_held },
+    [OPERATION_HOLD_LIFT] = { "tenant engagement", read_engagement, NULL, store_lifted },
+    [OPERATION_GRANT_ADD] = { "gateway key max_ttl_s", read_grant, still_grant, store_granted },
 };
 
 const struct operation_kind *operation_kind(uint8_t code)

@@ -63,6 +63,10 @@ static status watch_keeper(struct engine *en, struct err *e)
 
     if (st == OK && (en->hello.lock_due || en->hello.state != KEEPER_UNLOCKED))
         return vault_lock_itself(en, e);
+    if (st == OK)
+        doctor_watch(en);
+    if (st == OK)
+        st = keyring_note_age(en, e);
     if (st != OK || en->hello.journal_count == 0)
         return st;
     st = schedule_fold(en, e);

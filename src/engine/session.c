@@ -24,6 +24,7 @@ struct slots {
     struct id wanted;
     bool found;
     struct wire_slot slot;
+    struct ways_in ways;
     json_t *list;
 };
 
@@ -59,10 +60,22 @@ static status slots_read(struct engine *en, struct request *rq, struct slots *s,
             s->found = true;
             s->slot = slot;
         }
+        s->ways.keys += slot.kind == SLOT_KIND_FIDO2;
+        s->ways.cards += slot.kind != SLOT_KIND_FIDO2;
         if (s->list != NULL)
             json_array_append_new(s->list, slot_json(&slot));
     }
     return in_end(&body) ? OK : fail(e, BUG, "the keeper's list of slots is malformed", 0);
+}
+
+status session_ways_in(struct engine *en, struct request *rq, struct ways_in *ret_ways,
+                       struct err *e)
+{
+    struct slots s = { .list = NULL };
+    status st = slots_read(en, rq, &s, e);
+
+    *ret_ways = s.ways;
+    return st;
 }
 
 status session_begin(struct engine *en, struct request *rq,
@@ -90,10 +103,11 @@ status session_begin(struct engine *en, struct request *rq,
     *s = (struct session){ .request = *request, .opened = opened, .slot_kind = slots.slot.kind };
     memcpy(s->cose_public, slots.slot.cose_public, sizeof s->cose_public);
     rq->reply = json_pack(
-        "{s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:s}", "session", json_id(&opened.session), "nonce",
-        json_hex(SPAN(opened.nonce)), "keeper_key", json_hex(SPAN(opened.keeper_key)), "vault",
-        json_id(&opened.vault), "epoch", (int)opened.epoch, "salt", json_hex(SPAN(opened.salt)),
-        "salt_next", json_hex(SPAN(opened.salt_next)), "rp_id", FIDO_RP_ID);
+        "{s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:o, s:s}", "session", json_id(&opened.session),
+        "nonce", json_hex(SPAN(opened.nonce)), "keeper_key", json_hex(SPAN(opened.keeper_key)),
+        "vault", json_id(&opened.vault), "epoch", (int)opened.epoch, "salt",
+        json_hex(SPAN(opened.salt)), "salt_next", json_hex(SPAN(opened.salt_next)), "signature",
+        json_hex(SPAN(opened.signature)), "rp_id", FIDO_RP_ID);
     return OK;
 }
 

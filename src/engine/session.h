@@ -19,6 +19,13 @@ status session_claim(struct engine *en, const struct request *rq, enum session_p
                      struct session *ret_session, struct err *e);
 void sessions_forget(struct engine *en);
 
+struct ways_in {
+    size_t keys;  /* hardware keys */
+    size_t cards; /* recovery cards */
+};
+status session_ways_in(struct engine *en, struct request *rq, struct ways_in *ret_ways,
+                       struct err *e);
+
 status read_assertion(const struct request *rq, struct fido_assertion *ret, struct err *e);
 /* The touch that a body carries for the session's slot. DENIED if the signature is not good. Of a
  * recovery card the assertion is empty. */

@@ -155,6 +155,14 @@ static status read_file(const struct engine *en, const char *name, struct secret
     return OK;
 }
 
+status tls_files_end(const struct engine *en, uint64_t *ret_not_after_us, struct err *e)
+{
+    AUTO(secret) *held = NULL;
+    status st = read_file(en, "server.crt", &held, e);
+
+    return st == OK ? identity_not_after(secret_view(held), ret_not_after_us, e) : st;
+}
+
 status tls_files_renew(struct engine *en, struct err *e)
 {
     AUTO(secret) *key = NULL;
@@ -181,6 +189,6 @@ status tls_files_renew(struct engine *en, struct err *e)
     if (st == OK)
         st = server_certificate(en, en->ca, &en->vault, key, e);
     if (st == OK)
-        en->settings.tls_ready(en->settings.tls_context);
+        en->settings.tls_ready(en->settings.tls_context, true);
     return st;
 }

@@ -9,6 +9,8 @@ status tls_files_make(struct engine *en, const struct id *vault, struct secret *
                       struct identity_ca **ret_ca, struct err *e);
 /* The vault that the files belong to, for when the keyring cannot be asked; zero if unknown. */
 void tls_files_vault(const struct engine *en, struct id *ret_vault);
+/* When the server certificate ends. */
+status tls_files_end(const struct engine *en, uint64_t *ret_not_after_us, struct err *e);
 /* Renews the server certificate in its last 30 days and calls tls_ready. */
 status tls_files_renew(struct engine *en, struct err *e);
 

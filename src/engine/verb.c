@@ -46,6 +46,7 @@ static const struct verb_row rows[VERB_COUNT] = {
                              vault_clock_confirmed },
     [VERB_PUBLIC_KEYS] = { "vault.public-keys", O | A | T | G, OPEN, READ, "", vault_public_keys,
                            NULL },
+    [VERB_DOCTOR] = { "vault.doctor", O | L, ANY, DIRECT, "", vault_doctor, NULL },
 
     [VERB_OPERATOR_SESSION] = { "operator.session", O | A | L, OPEN, DIRECT, "", operator_session,
                                 NULL },
@@ -65,9 +66,9 @@ static const struct verb_row rows[VERB_COUNT] = {
                                   operation_withdraw, operation_withdrawn },
     [VERB_OPERATION_SESSION] = { "operation.session", O | L, OPEN, DIRECT, "slot",
                                  operation_session, NULL },
-    [VERB_OPERATION_APPROVE] = { "operation.approve", O | L, OPEN, CHANGE,
+    [VERB_OPERATION_APPROVE] = { "operation.approve", O | L, OPEN, DIRECT,
                                  "session slot auth_data signature sealed_secret",
-                                 operation_approve, operation_approved },
+                                 operation_approve, NULL },
 
     [VERB_TENANT_LIST] = { "tenant.list", O | A | U, OPEN, READ, "", tenant_list, NULL },
     [VERB_TENANT_CREATE] = { "tenant.create", O | A, OPEN, CHANGE | STORES, "name region",

@@ -49,6 +49,9 @@ APPLY(vault_clock_confirm);
 COMPLETE(vault_clock_confirmed);
 APPLY(vault_public_keys);
 status vault_lock_itself(struct engine *en, struct err *e);
+/* doctor.c */
+APPLY(vault_doctor);
+void doctor_watch(struct engine *en); /* is a rotation moving on? */
 /* operator.c */
 APPLY(operator_session);
 APPLY(operator_enrol);
@@ -61,7 +64,6 @@ APPLY(operation_withdraw);
 COMPLETE(operation_withdrawn);
 APPLY(operation_session);
 APPLY(operation_approve);
-COMPLETE(operation_approved);
 /* tenant.c */
 APPLY(tenant_list);
 APPLY(tenant_create);
@@ -108,6 +110,9 @@ status certificate_sign(const struct identity_ca *ca, const struct identity_requ
 status certificate_make(struct engine *en, struct request *rq, enum role role, const char *name,
                         struct store_certificate *c, char *ret_pem, struct err *e);
 status certificate_keep(struct engine *en, const struct store_certificate *c, struct err *e);
+/* All of an operator of this name, in the open transaction. */
+status certificates_revoke_operator(struct engine *en, const char *name, size_t *ret_count,
+                                    struct err *e);
 /* lease.c */
 APPLY(lease_issue);
 COMPLETE(lease_issued);

@@ -29,6 +29,25 @@ struct fido_device {
     size_t message_max; /* bytes of one request */
 };
 
+/* Reasons that fido_explain knows more about. */
+#define FIDO_WHY_NONE      "No security key is plugged in."
+#define FIDO_WHY_NOT_THERE "There is no security key at this path."
+#define FIDO_WHY_NO_DEVICE "This path is not a device."
+#define FIDO_WHY_NO_KEY    "This path is not a security key."
+#define FIDO_WHY_NO_FIDO2  "No FIDO2 security key answers there."
+#define FIDO_WHY_FORBIDDEN                                                                    \
+    "You may not open this device: the key needs udev's uaccess tag, which a login over SSH " \
+    "or a container does not get."
+#define FIDO_WHY_ALL_FORBIDDEN                                                                 \
+    "A key is plugged in but you may not open it: it needs udev's uaccess tag, which a login " \
+    "over SSH or a container does not get."
+#define FIDO_WHY_OLD_PIN \
+    "The PIN must be changed first, with the key maker's tool or: fido2-token -C DEVICE"
+#define FIDO_WHY_IN_USE     "Another program is using the key."
+#define FIDO_WHY_NO_SECRETS "This key cannot store secrets (no hmac-secret)."
+#define FIDO_WHY_NO_ES256   "The key has no ES256."
+#define FIDO_WHY_UNABLE     "The key cannot do what a vault asks of it: it is too old, or U2F only."
+
 /* Results of ours, beside those of the library. */
 enum {
     CODE_REMOVED = -1001, /* the device node is gone */

@@ -13,8 +13,6 @@ struct message {
 
 #define FOREIGN   "This key does not belong to this vault (or was reset)."
 #define UNTOUCHED "Nobody touched the key in time."
-#define IN_USE    "Another program is using the key."
-#define UNABLE    "The key cannot do what a vault asks of it: it is too old, or U2F only."
 #define TOO_LONG  "The key finds the question too long."
 #define UNPROVED  "The answer does not come from the enrolled key or lacks verification."
 
@@ -29,8 +27,7 @@ static const struct message messages[] = {
     { FIDO_ERR_PIN_NOT_SET, CONFLICT,
       "This key has no PIN. Set one first, with its maker's tool or: fido2-token -S DEVICE" },
     { FIDO_ERR_PIN_REQUIRED, DENIED, "This key wants its PIN." },
-    { FIDO_ERR_PIN_POLICY_VIOLATION, CONFLICT,
-      "The PIN must be changed first, with the key maker's tool or: fido2-token -C DEVICE" },
+    { FIDO_ERR_PIN_POLICY_VIOLATION, CONFLICT, FIDO_WHY_OLD_PIN },
     { FIDO_ERR_UV_INVALID, DENIED, FIDO_WRONG_FINGER },
     { FIDO_ERR_UV_BLOCKED, DENIED, "Too many bad fingers: enter the PIN." },
     { FIDO_ERR_NO_CREDENTIALS, NOT_FOUND, FOREIGN },
@@ -41,23 +38,23 @@ static const struct message messages[] = {
     { FIDO_ERR_TIMEOUT, LIMIT, UNTOUCHED },
     { FIDO_ERR_OPERATION_DENIED, DENIED, "Refused on the key." },
     { FIDO_ERR_KEEPALIVE_CANCEL, DENIED, "Cancelled." },
-    { FIDO_ERR_UNSUPPORTED_EXTENSION, DENIED, "This key cannot store secrets (no hmac-secret)." },
-    { FIDO_ERR_UNSUPPORTED_ALGORITHM, DENIED, "The key has no ES256." },
+    { FIDO_ERR_UNSUPPORTED_EXTENSION, DENIED, FIDO_WHY_NO_SECRETS },
+    { FIDO_ERR_UNSUPPORTED_ALGORITHM, DENIED, FIDO_WHY_NO_ES256 },
     { FIDO_ERR_UP_REQUIRED, DENIED, "The key answers this only when it is touched." },
-    { FIDO_ERR_UNSUPPORTED_OPTION, DENIED, UNABLE },
-    { FIDO_ERR_INVALID_OPTION, DENIED, UNABLE },
+    { FIDO_ERR_UNSUPPORTED_OPTION, DENIED, FIDO_WHY_UNABLE },
+    { FIDO_ERR_INVALID_OPTION, DENIED, FIDO_WHY_UNABLE },
     { FIDO_ERR_LIMIT_EXCEEDED, LIMIT, TOO_LONG },
     { FIDO_ERR_REQUEST_TOO_LARGE, LIMIT, TOO_LONG },
     { FIDO_ERR_INVALID_LENGTH, LIMIT, TOO_LONG },
     { FIDO_ERR_KEY_STORE_FULL, LIMIT, "No room for more credentials on this key." },
-    { FIDO_ERR_CHANNEL_BUSY, CONFLICT, IN_USE },
-    { FIDO_ERR_NOT_ALLOWED, CONFLICT, IN_USE },
-    { FIDO_ERR_OPERATION_PENDING, CONFLICT, IN_USE },
+    { FIDO_ERR_CHANNEL_BUSY, CONFLICT, FIDO_WHY_IN_USE },
+    { FIDO_ERR_NOT_ALLOWED, CONFLICT, FIDO_WHY_IN_USE },
+    { FIDO_ERR_OPERATION_PENDING, CONFLICT, FIDO_WHY_IN_USE },
     { FIDO_ERR_INVALID_PARAM, DENIED, UNPROVED },
     { FIDO_ERR_INVALID_SIG, DENIED, UNPROVED },
     { CODE_REMOVED, NOT_FOUND, "The key was unplugged." },
     { CODE_SILENT, IO, "The key does not answer. Unplug it, plug it in again, then try." },
-    { CODE_NO_KEY, IO, "No FIDO2 security key answers there." },
+    { CODE_NO_KEY, IO, FIDO_WHY_NO_FIDO2 },
 };
 
 status fido_message_note(struct err *e, const char *where, int code, int64_t detail)

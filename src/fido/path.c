@@ -38,7 +38,7 @@ static status lock_wait(int fd, const struct fido_ui *ui, struct err *e)
             fido_say(ui, "Another program is using the key; waiting for it.");
         nanosleep(&LOCK_PAUSE, NULL);
     }
-    return fail(e, CONFLICT, "Another program is using the key.", EWOULDBLOCK);
+    return fail(e, CONFLICT, FIDO_WHY_IN_USE, EWOULDBLOCK);
 }
 
 static status open_failed(int error, struct err *e)
@@ -49,15 +49,11 @@ static status open_failed(int error, struct err *e)
     case ENXIO:
     case ENODEV:
     case EIO: /* a pseudo terminal whose other end is gone */
-        return fail(e, NOT_FOUND, "There is no security key at this path.", error);
+        return fail(e, NOT_FOUND, FIDO_WHY_NOT_THERE, error);
     case EACCES:
     case EPERM:
-    case EROFS:
-        return fail(e, DENIED,
-                    "You may not open this device: the key needs udev's uaccess tag, which a login "
-                    "over SSH or a container does not get.",
-                    error);
-    case EBUSY: return fail(e, CONFLICT, "Another program is using the key.", error);
+    case EROFS: return fail(e, DENIED, FIDO_WHY_FORBIDDEN, error);
+    case EBUSY: return fail(e, CONFLICT, FIDO_WHY_IN_USE, error);
     default: return fail(e, IO, "The device cannot be opened.", error);
     }
 }
@@ -71,10 +67,10 @@ status fido_path_check(const char *path, const struct fido_ui *ui, struct err *e
     if (stat(path, &info) != 0)
         return open_failed(errno, e);
     if (!S_ISCHR(info.st_mode))
-        return fail(e, NOT_FOUND, "This path is not a device.", 0);
+        return fail(e, NOT_FOUND, FIDO_WHY_NO_DEVICE, 0);
     /* /dev/zero and its like never block, and the library would read from one without end. */
     if (major(info.st_rdev) == MEMORY_MAJOR)
-        return fail(e, NOT_FOUND, "This path is not a security key.", 0);
+        return fail(e, NOT_FOUND, FIDO_WHY_NO_KEY, 0);
     fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return open_failed(errno, e);
@@ -156,12 +152,9 @@ status fido_path_list(const char *sysfs_root, struct fido_key ret_keys[static FI
     fido_dev_info_free(&list, LISTED_MAX);
 
     if (count == 0 && fido_path_plugged(sysfs_root))
-        return fail(e, DENIED,
-                    "A key is plugged in but you may not open it: it needs udev's uaccess tag, "
-                    "which a login over SSH or a container does not get.",
-                    EACCES);
+        return fail(e, DENIED, FIDO_WHY_ALL_FORBIDDEN, EACCES);
     if (count == 0)
-        return fail(e, NOT_FOUND, "No security key is plugged in.", 0);
+        return fail(e, NOT_FOUND, FIDO_WHY_NONE, 0);
     *ret_count = count;
     return OK;
 }

@@ -28,6 +28,11 @@ static int tries_left(struct fido_device *d, fido_request_fn count)
     return fido_device_ask(d, OPEN_MS, count, &tries, NULL) == FIDO_OK ? tries : -1;
 }
 
+int fido_pin_tries(struct fido_device *d)
+{
+    return d->has_pin ? tries_left(d, count_pin) : -1;
+}
+
 static void forget_pin(struct fido_device *d)
 {
     secret_free(d->pin);

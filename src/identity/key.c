@@ -109,3 +109,20 @@ status identity_csr_new(const struct secret *key_pem, const char *cn, char *out,
         return fail(e, identity_code(rc, BUG), "cannot make a certificate request", rc);
     return identity_text_out(&pem.d, out, cap, e);
 }
+
+status identity_key_spki(const struct secret *key_pem, uint8_t out[static 32], struct err *e)
+{
+    AUTO(gnutls_x509_privkey_int) *key = NULL;
+    uint8_t hash[32];
+    size_t length = sizeof hash;
+    status st = identity_key_import(key_pem, &key, e);
+    int rc;
+
+    if (st != OK)
+        return st;
+    rc = gnutls_x509_privkey_get_key_id(key, GNUTLS_KEYID_USE_SHA256, hash, &length);
+    if (rc < 0 || length != sizeof hash)
+        return fail(e, identity_code(rc, BUG), "cannot hash a public key", rc);
+    memcpy(out, hash, sizeof hash);
+    return OK;
+}

@@ -55,13 +55,15 @@ struct keeper {
     struct approval approvals[APPROVALS];
     struct rekey *rekey; /* a rotation of the root under way */
     struct tenant_work tenant_work;
-    bool rekey_ready;     /* there may be something to rotate */
-    uint64_t unlocked_us; /* monotonic */
-    uint64_t active_us;   /* monotonic: of the last batch with an entry */
-    uint64_t selftest_us; /* monotonic: of the last self-test */
+    bool rekey_ready;             /* there may be something to rotate */
+    uint64_t rekey_not_before_us; /* monotonic: the last try failed */
+    uint64_t unlocked_us;         /* monotonic */
+    uint64_t active_us;           /* monotonic: of the last batch with an entry */
+    uint64_t selftest_us;         /* monotonic: of the last self-test */
     struct keeper_clock clock;
     struct heads heads;
     bool heads_loaded;
+    uint64_t found_changes; /* of the keyring, before the unlock made any */
     struct pending pending;
     uint64_t batch_number;    /* of the last batch */
     uint64_t records_durable; /* in all logs, that the server has acknowledged */

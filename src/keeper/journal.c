@@ -69,6 +69,7 @@ uint8_t keeper_destroyed_type(const struct journal_entry *entry)
     case RECORD_KEY_DESTROYED: return CELL_DATA_KEY;
     case RECORD_PURGE_KEYS_DESTROYED: return CELL_ENGAGEMENT;
     case RECORD_TENANT_SEED_DESTROYED: return CELL_TENANT_SEED;
+    case RECORD_REKEY_DONE: return id_is_zero(&entry->tenant) ? CELL_EMPTY : CELL_TENANT_SEED;
     case RECORD_TOMBSTONE_ALARM: return (uint8_t)entry->number;
     default: return CELL_EMPTY;
     }
@@ -135,6 +136,33 @@ static void check_scars(struct keeper *k)
     k->scars_told = scars;
 }
 
+/* The next key of the database died because it became the key, in the same change: no journal was
+ * told, because the batch has a record of it, but a crash may have cut the change off. */
+static bool database_followed(const struct keeper *k, const struct cell *tombstone)
+{
+    const struct id key = keys_system_id(SYSTEM_DATABASE);
+    const struct id next = keys_system_id(SYSTEM_DATABASE_NEXT);
+    struct cell cell;
+
+    return tombstone->was == CELL_SYSTEM && id_same(&tombstone->id, &next) &&
+           tombstone->reason == DESTROY_REPLACED &&
+           keyring_cell(k->ring, CELL_SYSTEM, &key, 0, &cell, NULL) == OK &&
+           cell.created_us == tombstone->due_us;
+}
+
+/* Stages the proof of a tombstone that this keyring explains by itself. */
+static bool explained(struct keeper *k, const struct told *told, const struct cell *cell)
+{
+    struct err e = { 0 };
+
+    if (keeper_told(told, cell->was, &cell->id, cell->version))
+        return true;
+    if (!database_followed(k, cell))
+        return false;
+    keeper_insist(keyring_prove(k->ring, cell->was, &cell->id, cell->version, &e), &e);
+    return true;
+}
+
 status keeper_check_tombstones(struct keeper *k, struct err *e)
 {
     AUTO(told) *told = NULL;
@@ -147,7 +175,7 @@ status keeper_check_tombstones(struct keeper *k, struct err *e)
     if (st != OK)
         return st;
     while (keyring_next_unproven(k->ring, &cursor, &cell)) {
-        if (keeper_told(told, cell.was, &cell.id, cell.version))
+        if (explained(k, told, &cell))
             continue;
         alarms[count++] = (struct journal_entry){ .type = RECORD_TOMBSTONE_ALARM,
                                                   .outcome = OUTCOME_FAILED,
@@ -162,6 +190,7 @@ status keeper_check_tombstones(struct keeper *k, struct err *e)
             count = 0;
         }
     }
+    keeper_insist(keyring_commit(k->ring, e), e);
     if (count > 0)
         keeper_journal(k, alarms, count);
     check_scars(k);

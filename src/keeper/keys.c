@@ -108,7 +108,7 @@ static void system_context(const struct keys *keys, enum system_key purpose, str
     label_u32(l, keys->epoch);
 }
 
-static struct id system_id(enum system_key purpose)
+struct id keys_system_id(enum system_key purpose)
 {
     struct id id = { { 0 } };
 
@@ -124,7 +124,7 @@ status keys_seal_system(const struct keys *keys, enum system_key purpose, struct
     system_context(keys, purpose, &aad);
     ret_cell->type = CELL_SYSTEM;
     ret_cell->epoch = keys->epoch;
-    ret_cell->id = system_id(purpose);
+    ret_cell->id = keys_system_id(purpose);
     return crypto_seal(secret_view(keys->system_wrap), keys->epoch, label_view(&aad),
                        secret_view(keys->system[purpose]), ret_cell->sealed, e);
 }
@@ -135,7 +135,7 @@ status keys_open_system(struct keys *keys, const struct keyring *ring, struct er
     struct cell cell;
 
     for (enum system_key purpose = SYSTEM_DATABASE; purpose < SYSTEM_COUNT; purpose++) {
-        struct id id = system_id(purpose);
+        struct id id = keys_system_id(purpose);
         status st = keyring_cell(ring, CELL_SYSTEM, &id, 0, &cell,
                                  purpose == SYSTEM_DATABASE_NEXT ? NULL : e);
         secret_cleanup(&keys->system[purpose]);

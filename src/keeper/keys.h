@@ -48,6 +48,7 @@ void keys_clear(struct keys *keys);
 /* Gives to the system keys of from, which then has none; what from has not, to keeps. */
 void keys_take_system(struct keys *to, struct keys *from);
 
+struct id keys_system_id(enum system_key purpose);
 MUST_CHECK status keys_seal_system(const struct keys *keys, enum system_key purpose,
                                    struct cell *ret_cell, struct err *e);
 MUST_CHECK status keys_open_system(struct keys *keys, const struct keyring *ring, struct err *e);

@@ -96,23 +96,23 @@ static status do_operator_remove(struct keeper *k, struct batch *b, struct err *
 
     if (b->change.gone_count == 0)
         return fail(e, NOT_FOUND, "there is no such operator or slot", 0);
-    if (!still_open(k, left, left_count)) {
-        b->change.gone_count = 0;
-        return fail(e, CONFLICT,
-                    "the rotation under way must end first, or a lock could be for ever", 0);
-    }
     if (slots_operators(left, left_count) < wanted_quorum(k)) {
         b->change.gone_count = 0;
         return fail(e, CONFLICT,
                     "fewer operators would be left than the quorum needs: add one, or lower it", 0);
+    }
+    if (!still_open(k, left, left_count)) {
+        b->change.gone_count = 0;
+        return fail(e, CONFLICT,
+                    "the rotation under way must end first, or a lock could be for ever", 0);
     }
     status st = ask_rekey(k, b, 0, REKEY_DATABASE, e);
     if (st != OK)
         return st;
     struct made *made = entry_make(b, &vault_log, RECORD_OPERATOR_REMOVED);
     fields_span(&made->fields, "operator", b->entry->operation.operator_name);
-    if (b->change.gone_count == 1)
-        fields_id(&made->fields, "slot_id", &b->change.gone[0]);
+    if (!id_is_zero(&b->entry->operation.slot)) /* one key, not the operator */
+        fields_id(&made->fields, "slot_id", &b->entry->operation.slot);
     fields_number(&made->fields, "number", b->change.gone_count);
     return OK;
 }
@@ -267,11 +267,10 @@ static void swap_database_keys(struct keys *keys)
 status entry_database_rekeyed(struct keeper *k, struct batch *b, struct err *e)
 {
     struct cell cell = { .created_us = b->time_us };
-    struct id next = { { 0 } };
+    const struct id next = keys_system_id(SYSTEM_DATABASE_NEXT);
 
     if (k->keys.system[SYSTEM_DATABASE_NEXT] == NULL)
         return fail(e, CONFLICT, "the database is not being rekeyed", 0);
-    next.b[sizeof(next.b) - 1] = SYSTEM_DATABASE_NEXT;
     swap_database_keys(&k->keys);
     status st = keys_seal_system(&k->keys, SYSTEM_DATABASE, &cell, e);
     swap_database_keys(&k->keys);

@@ -9,7 +9,9 @@
  * 1. Both are asked for by what is in the keyring: a cell, a slot without share, a second seed. So
  *    a rotation that was cut off is resumed after the next unlock, by nobody's doing.
  * 2. The new root exists in this process and in the sealed shares only.
- * 3. A tombstone that is not yet explained waits for its record before the root may rotate: the new
+ * 3. Nothing rotates before the server has loaded the heads: until then this may be an old copy of
+ *    the keyring, that the database will refuse.
+ * 4. A tombstone that is not yet explained waits for its record before the root may rotate: the new
  *    keyring does not take tombstones over.
  */
 #include "keyring/successor.h"
@@ -23,6 +25,7 @@
 
 #define SLICE_US    500
 #define SLICE_CELLS 64
+#define RETRY_US    (60 * SECOND_US) /* what failed is not tried with every batch */
 
 struct rekey {
     struct keyring *next;
@@ -320,6 +323,7 @@ static void give_up(struct keeper *k, status st, const struct err *e)
         keeper_fatal(e);
     log_err(LOG_ERROR_, "keeper.rekey-failed", e);
     rekey_abandon(k);
+    k->rekey_not_before_us = keeper_monotonic(k) + RETRY_US;
 }
 
 static bool root_work(struct keeper *k)
@@ -327,7 +331,8 @@ static bool root_work(struct keeper *k)
     struct err e = { 0 };
     status st;
 
-    if (k->rekey == NULL && (!wanted(k) || blocked(k)))
+    if (k->rekey == NULL &&
+        (keeper_monotonic(k) < k->rekey_not_before_us || !wanted(k) || blocked(k)))
         return false;
     st = k->rekey == NULL ? begin(k, &e) : root_slice(k, k->rekey, &e);
     if (st != OK)
@@ -348,6 +353,8 @@ static status end_tenant(struct keeper *k, const struct cell *old, const struct 
                          struct err *e)
 {
     struct journal_entry entry = { .type = RECORD_REKEY_DONE,
+                                   .subject = old->id,
+                                   .version = old->version,
                                    .tenant = newer->id,
                                    .number = newer->due_us };
 
@@ -469,7 +476,7 @@ void rekey_look_for_tenants(struct keeper *k)
 
 bool rekey_ready(const struct keeper *k)
 {
-    return k->state == KEEPER_UNLOCKED && k->rekey_ready;
+    return k->state == KEEPER_UNLOCKED && k->heads_loaded && k->rekey_ready;
 }
 
 bool keeper_work(struct keeper *k)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "keyring/successor.h"
 #include "ledger/checkpoint.h"
 
 #define CELLS_AT_ONCE 1024
@@ -43,6 +44,8 @@ status keeper_hello(struct keeper *k, struct in *body, struct out *reply, struct
         hello.vault = info->vault;
         hello.region = span_text(info->region);
         hello.epoch = info->epoch;
+        hello.changes = k->state == KEEPER_UNLOCKED && !k->heads_loaded ? k->found_changes
+                                                                        : keyring_seq(k->ring);
         hello.anchor_size = info->anchor_size;
         hello.need = info->k;
         hello.holders = info->n;

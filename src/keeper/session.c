@@ -79,6 +79,16 @@ static status describe(struct keeper *k, const struct wire_session_request *requ
     return OK;
 }
 
+/* The client has pinned the ledger key: what is signed with it comes from here, whatever the server
+ * in between has become. A locked keeper has no key that could say so. */
+static void sign(const struct keeper *k, struct session *s)
+{
+    struct label l;
+
+    wire_session_signed(&s->request, &s->opened, &l);
+    ed25519_sign(secret_view(k->keys.system[SYSTEM_LEDGER]), label_view(&l), s->opened.signature);
+}
+
 status keeper_session(struct keeper *k, struct in *body, struct out *reply, struct err *e)
 {
     struct session made = { 0 };
@@ -95,6 +105,8 @@ status keeper_session(struct keeper *k, struct in *body, struct out *reply, stru
     random_bytes((struct mspan){ made.opened.nonce, sizeof(made.opened.nonce) });
     box_public(secret_view(made.key), made.opened.keeper_key);
     wire_transcript(&made.request, &made.opened, made.opened.transcript);
+    if (k->state == KEEPER_UNLOCKED)
+        sign(k, &made);
     made.since_us = keeper_monotonic(k);
     made.live = true;
 

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "crypto/shamir.h"
 #include "internal.h"
+#include "keyring/successor.h"
 
 /* How many secrets the client seals for a slot of this kind. */
 size_t session_secrets(uint8_t slot_kind)
@@ -168,6 +169,7 @@ static void unlocked(struct keeper *k, const struct slot *slot, struct err *e)
 
     k->state = KEEPER_UNLOCKED;
     k->heads_loaded = false;
+    k->found_changes = keyring_seq(k->ring);
     k->unlocked_us = k->active_us = keeper_monotonic(k);
     keeper_journal(k, &entry, 1);
     keeper_insist(keeper_check_tombstones(k, e), e);

@@ -57,6 +57,7 @@ void wire_put_hello(struct out *o, const struct wire_hello *m)
     out_id(o, &m->vault);
     out_span16(o, m->region);
     out_u32(o, m->epoch);
+    out_u64(o, m->changes);
     out_u32(o, m->journal_count);
     out_u64(o, m->anchor_size);
     out_u64(o, m->next_due_us);
@@ -84,6 +85,7 @@ void wire_get_hello(struct in *i, struct wire_hello *m)
     m->vault = in_id(i);
     m->region = wire_get_bounded(i, LIMIT_REGION);
     m->epoch = in_u32(i);
+    m->changes = in_u64(i);
     m->journal_count = in_u32(i);
     m->anchor_size = in_u64(i);
     m->next_due_us = in_u64(i);

@@ -47,6 +47,7 @@ void wire_put_session(struct out *o, const struct wire_session *m)
     out_raw(o, SPAN(m->salt));
     out_raw(o, SPAN(m->salt_next));
     out_raw(o, SPAN(m->transcript));
+    out_raw(o, SPAN(m->signature));
 }
 
 void wire_get_session(struct in *i, struct wire_session *m)
@@ -59,6 +60,7 @@ void wire_get_session(struct in *i, struct wire_session *m)
     in_copy(i, m->salt, sizeof(m->salt));
     in_copy(i, m->salt_next, sizeof(m->salt_next));
     in_copy(i, m->transcript, sizeof(m->transcript));
+    in_copy(i, m->signature, sizeof(m->signature));
 }
 
 void wire_context(const struct wire_session_request *request, const struct wire_session *session,
@@ -74,6 +76,8 @@ void wire_context(const struct wire_session_request *request, const struct wire_
     label_field(&label, SPAN(request->server_certificate));
     label_id(&label, &request->slot);
     label_u32(&label, session->epoch);
+    label_field(&label, SPAN(session->salt));
+    label_field(&label, SPAN(session->salt_next));
     sha256(label_view(&label), out);
 }
 
@@ -87,6 +91,16 @@ void wire_transcript(const struct wire_session_request *request, const struct wi
         operation_signed(request->operation, context, out);
     else
         memcpy(out, context, sizeof(context));
+}
+
+void wire_session_signed(const struct wire_session_request *request,
+                         const struct wire_session *session, struct label *ret_label)
+{
+    uint8_t context[32];
+
+    wire_context(request, session, context);
+    label_init(ret_label, "session-key");
+    label_field(ret_label, SPAN(context));
 }
 
 void wire_put_slot(struct out *o, const struct wire_slot *m)

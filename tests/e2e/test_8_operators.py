@@ -402,7 +402,7 @@ def test_leases_flow_during_every_rotation_and_none_fails(own):
     assert done == {"root", "database"}
     assert own.await_record(customers[0].name, type="rekey.done", what="tenant")
     for log in ("vault", customers[0].name):
-        own.cli("audit", "verify", log)
+        own.cli("audit", "verify", log, "--step-ups")
 
 
 @pytest.mark.parametrize("victim", ["keeper", "server"])

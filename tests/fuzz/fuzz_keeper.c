@@ -1,13 +1,19 @@
 /*
  * Frames into a real, unlocked keeper. An input is a sequence of actions:
  *
- *   0 to 14     a raw frame of that operation: u16 length, body
- *   15 to 255   a batch of well-formed entries over a few ids: u8 count, then 8 bytes an entry
+ *   0 to 15     a raw frame of that operation: u16 length, body
+ *   16          alice touches for a privileged operation: 4 bytes
+ *   17          a privileged operation is to be carried out: 4 bytes
+ *   18          bob's hardware key is enrolled
+ *   19          what can be done between messages: u8 slices
+ *   20          bob touches for a privileged operation: 4 bytes
+ *   21 to 255   a batch of well-formed entries over a few ids: u8 count, then 8 bytes an entry
  *
- * Whatever is sent: the keeper answers every frame with a frame, and the one provider key in the
- * vault appears in an answer only next to the record of a lease.
+ * Whatever is sent: the keeper answers every frame with a frame, the one provider key in the vault
+ * appears in an answer only next to the record of a lease, no privileged operation happens without
+ * a touch for exactly it, and the operators can open the vault.
  */
-#include "unit/keeper_rig.h"
+#include "unit/keeper_people.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -17,6 +23,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const char canary[] = "sk-canary-0123456789abcdefghijWXYZ";
 static struct rig *rig;
 static unsigned inputs;
+
+enum { ALICE, BOB };
+static struct id bobs_enrolment;
+static uint8_t touched[64][32]; /* operations that somebody touched for */
+static size_t touched_count;
 static uint8_t sealed[LIMIT_SEALED_KEY];
 static size_t sealed_n;
 
@@ -36,6 +47,8 @@ static void begin(void)
     sealed_n = rig->result.data.n;
     memcpy(sealed, rig->data, sealed_n);
     must(rig_batch(rig, NULL, 0) == OK);
+    touched_count = 0;
+    bobs_enrolment = (struct id){ { 0 } };
 }
 
 static void end(void)
@@ -86,10 +99,13 @@ static void send_raw(struct in *in, uint8_t op)
 static struct wire_entry entry_of(struct in *in)
 {
     static const char *const fields[] = { "", ",\"actor\":\"x\"", ",\"key_id\":\"x\"", "\"" };
-    struct wire_entry m = { .kind = (uint8_t)(ENTRY_RECORD + in_u8(in) % ENTRY_VAULT_CREATED) };
+    struct wire_entry m = { .kind =
+                                (uint8_t)(ENTRY_RECORD + in_u8(in) % (ENTRY_VAULT_CREATED + 1)) };
     uint8_t ids = in_u8(in);
     uint8_t more = in_u8(in);
 
+    if (m.kind == ENTRY_APPROVE) /* see below */
+        m.kind = ENTRY_DATABASE_REKEYED;
     m.tenant = rig_id(ids & 3);
     m.log = m.tenant;
     m.engagement = rig_id(ids >> 2 & 3);
@@ -127,6 +143,97 @@ static void send_batch(struct in *in)
         must(rig_take_batch(rig) == count);
 }
 
+/* --- privileged operations ------------------------------------------------------------------- */
+
+static struct wire_operation operation_of(struct in *in)
+{
+    struct wire_operation m = { .code = (uint8_t)(1 + in_u8(in) % OPERATION_GRANT_ADD) };
+    uint8_t ids = in_u8(in);
+
+    m.id = rig_id(ids & 3);
+    m.operator_name = span_text("bob");
+    if (m.code == OPERATION_OPERATOR_ADD)
+        m.slot = bobs_enrolment;
+    memcpy(m.public_key, rig->key_seeds[BOB], 32);
+    m.number = in_u8(in);
+    box_public(SPAN(rig_card_private), m.recovery_key);
+    m.tenant = rig_id(ids >> 2 & 3);
+    m.engagement = rig_id(ids >> 4 & 3);
+    m.gateway = rig_id(ids >> 6);
+    m.key = span_text("*");
+    m.max_ttl_s = in_u8(in);
+    return m;
+}
+
+static bool is_open(void)
+{
+    return rig_hello(rig).state == KEEPER_UNLOCKED && rig_hello(rig).heads_loaded &&
+           !rig_hello(rig).batch_pending;
+}
+
+static void touch(struct in *in, size_t key)
+{
+    struct wire_operation m = operation_of(in);
+
+    if (!is_open() || people_approve(rig, key, &m) != OK)
+        return;
+    people_hash(&m, touched[touched_count++ % 64]);
+    must(rig_batch(rig, NULL, 0) == OK);
+}
+
+static bool was_touched(const struct wire_operation *m)
+{
+    uint8_t hash[32];
+    bool found = false;
+
+    people_hash(m, hash);
+    for (size_t i = 0; i < 64 && i < touched_count; i++)
+        found = found || memcmp(touched[i], hash, 32) == 0;
+    return found;
+}
+
+static void carry_out(struct in *in)
+{
+    struct wire_operation m = operation_of(in);
+
+    if (!is_open())
+        return;
+    if (people_carry_out(rig, &m) == OK) {
+        must(was_touched(&m));
+        if (m.code == OPERATION_OPERATOR_ADD)
+            rig->slots[BOB] = bobs_enrolment;
+    }
+    must(rig_batch(rig, NULL, 0) == OK);
+}
+
+/* The rig would take it for his slot; it is, once it was added. */
+static void enrol(void)
+{
+    struct id slot = rig->slots[BOB];
+
+    if (people_enrol(rig, BOB, "bob") == OK)
+        bobs_enrolment = rig->slots[BOB];
+    rig->slots[BOB] = slot;
+}
+
+static void work(struct in *in)
+{
+    for (uint8_t slices = in_u8(in); slices > 0 && keeper_work(rig->k); slices--)
+        ;
+}
+
+/* --- one input ------------------------------------------------------------------------------- */
+
+/* Alice, and bob if he is needed. */
+static void unlock(void)
+{
+    must(rig_share(rig, ALICE, NULL) == OK);
+    if (rig_hello(rig).state == KEEPER_LOCKED)
+        must(rig_share(rig, BOB, NULL) == OK);
+    must(rig_hello(rig).state == KEEPER_UNLOCKED);
+    must(rig_load_heads(rig) == OK);
+}
+
 /* Back to the state in which an input begins: unlocked, acknowledged. */
 static void settle(void)
 {
@@ -139,7 +246,7 @@ static void settle(void)
         rig_take_batch(rig);
     }
     if (hello.state == KEEPER_LOCKED)
-        rig_unlock(rig);
+        unlock();
     must(rig_batch(rig, NULL, 0) == OK);
 }
 
@@ -155,10 +262,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     while (in.n > 0 && !in.bad) {
         uint8_t action = in_u8(&in);
-        if (action <= WIRE_CHECKPOINT)
-            send_raw(&in, action);
-        else
-            send_batch(&in);
+        switch (action) {
+        case 16: touch(&in, ALICE); break;
+        case 17: carry_out(&in); break;
+        case 18: enrol(); break;
+        case 19: work(&in); break;
+        case 20: touch(&in, BOB); break;
+        default:
+            if (action <= WIRE_ENROL)
+                send_raw(&in, action);
+            else
+                send_batch(&in);
+        }
     }
     settle();
     return 0;

@@ -127,9 +127,10 @@ static inline void rig_kill(pid_t pid)
     waitpid(pid, NULL, 0);
 }
 
-static inline void rig_tls_ready(void *context)
+static inline void rig_tls_ready(void *context, bool renewed)
 {
     (void)context;
+    (void)renewed;
 }
 
 static inline struct wire_client *rig_connect(const struct rig *r)

@@ -14,6 +14,8 @@
 #include "../../cli/file.c"
 #include "../../cli/reply.c"
 #include "../../cli/report.c"
+#include "../../cli/roster.c"
+#include "../../cli/step_up.c"
 #include "../../cli/table.c"
 #include "../../cli/trail.c"
 
@@ -114,7 +116,7 @@ static void store(const char *content)
 /* Reads the bundle at path to its verdict. */
 static int verdict(void)
 {
-    struct trail t;
+    struct trail t = { .step_ups = NULL };
     int code = bundle_read(&quiet, path, &t);
 
     return code == EXIT_DONE ? trail_finish(&quiet, &t) : code;
@@ -122,7 +124,7 @@ static int verdict(void)
 
 static void the_golden_bundle_verifies(void **state)
 {
-    struct trail t;
+    struct trail t = { .step_ups = NULL };
 
     (void)state;
     assert_int_equal(bundle_read(&quiet, GOLDEN, &t), EXIT_DONE);
@@ -222,7 +224,7 @@ static void a_header_with_more_or_less_is_refused(void **state)
 
 static void another_history_than_the_remembered_one_is_a_fork(void **state)
 {
-    struct trail t;
+    struct trail t = { .step_ups = NULL };
 
     (void)state;
     quiet.profile.root = json_object();
@@ -252,7 +254,7 @@ static int copy_line(void *context, struct span line)
 /* From the records that a vault would serve to a file with the same bytes as the golden one. */
 static void what_is_written_is_what_the_golden_bundle_has(void **state)
 {
-    struct trail t;
+    struct trail t = { .step_ups = NULL };
     struct file_writer w;
     static char again[TEXT_MAX_READ];
 
@@ -280,7 +282,7 @@ static int pass(void *context, struct span line)
 
 static void a_page_with_other_than_the_promised_records_is_refused(void **state)
 {
-    struct trail t;
+    struct trail t = { .step_ups = NULL };
 
     (void)state;
     assert_int_equal(bundle_read(&quiet, GOLDEN, &t), EXIT_DONE);

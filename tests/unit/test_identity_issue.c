@@ -78,6 +78,26 @@ static void what_a_request_asks_for_is_ignored(void **state)
     assert_non_null(strstr(text, "CN=gw-1"));
 }
 
+static void a_key_has_the_hash_that_its_certificate_names(void **state)
+{
+    struct fixture *f = *state;
+    struct identity_request request = request_for(ROLE_AUDITOR, "carol");
+    struct holder holder;
+    struct secret *other = NULL;
+    char pem[PEM_ROOM];
+    uint8_t spki[32];
+    struct err e = { 0 };
+
+    expect(identity_issue_client(f->ca, span_text(f->csr), &request, pem, sizeof pem, &holder, &e),
+           OK, &e);
+    expect(identity_key_spki(f->key, spki, &e), OK, &e);
+    assert_memory_equal(spki, holder.spki, sizeof spki);
+    expect(identity_key_new(&other, &e), OK, &e);
+    expect(identity_key_spki(other, spki, &e), OK, &e);
+    assert_memory_not_equal(spki, holder.spki, sizeof spki);
+    secret_free(other);
+}
+
 static void requests_signed_with_the_longer_hashes_are_fine(void **state)
 {
     static const gnutls_digest_algorithm_t good[] = { GNUTLS_DIG_SHA384, GNUTLS_DIG_SHA512 };
@@ -316,6 +336,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_request_asks_for_is_ignored),
+        cmocka_unit_test(a_key_has_the_hash_that_its_certificate_names),
         cmocka_unit_test(requests_signed_with_the_longer_hashes_are_fine),
         cmocka_unit_test(keys_that_are_not_on_p256_are_refused),
         cmocka_unit_test(a_request_with_a_weak_hash_is_refused),

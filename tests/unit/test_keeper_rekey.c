@@ -312,6 +312,8 @@ static void shares_of_the_old_root_do_not_open_the_new_file(void **state)
     open_keeper(r);
     assert_int_equal(rig_share(r, 2, NULL), OK);
     assert_int_equal(rig_share(r, 1, NULL), OK);
+    assert_false(keeper_work(r->k)); /* not before the database is there */
+    assert_int_equal(rig_load_heads(r), OK);
     people_settle(r);
     assert_int_equal(rig_hello(r).epoch, 2);
     close_keeper(r);

@@ -250,7 +250,7 @@ static void the_transcript_depends_on_every_field(void **state)
 {
     struct wire_session_request request = { .purpose = SESSION_UNLOCK };
     struct wire_session session = { .epoch = 1 };
-    uint8_t seen[8][32];
+    uint8_t seen[10][32];
 
     (void)state;
     wire_transcript(&request, &session, seen[0]);
@@ -269,7 +269,11 @@ static void the_transcript_depends_on_every_field(void **state)
     wire_transcript(&request, &session, seen[6]);
     session.epoch = 2;
     wire_transcript(&request, &session, seen[7]);
-    for (size_t i = 0; i < 8; i++) {
+    session.salt[31] = 1;
+    wire_transcript(&request, &session, seen[8]);
+    session.salt_next[31] = 1;
+    wire_transcript(&request, &session, seen[9]);
+    for (size_t i = 0; i < 10; i++) {
         for (size_t j = 0; j < i; j++)
             assert_memory_not_equal(seen[i], seen[j], 32);
     }
@@ -304,7 +308,7 @@ static void an_approval_signs_its_operation_and_its_session(void **state)
 static void the_transcript_is_what_the_header_says(void **state)
 {
     struct wire_session_request request = { .purpose = SESSION_UNLOCK };
-    struct wire_session session = { .epoch = 0x01020304 };
+    struct wire_session session = { .epoch = 0x01020304, .salt = { 5 }, .salt_next = { 6 } };
     uint8_t bytes[512];
     uint8_t expected[32];
     uint8_t got[32];
@@ -316,7 +320,7 @@ static void the_transcript_is_what_the_header_says(void **state)
     out_init(&o, bytes, sizeof(bytes));
     out_u8(&o, sizeof(purpose) - 1);
     out_text(&o, purpose);
-    out_u8(&o, 8);
+    out_u8(&o, 10);
     out_u16(&o, 2);
     out_u16(&o, SESSION_UNLOCK);
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
@@ -325,6 +329,8 @@ static void the_transcript_is_what_the_header_says(void **state)
     }
     out_u16(&o, 4);
     out_u32(&o, 0x01020304);
+    out_span16(&o, SPAN(session.salt));
+    out_span16(&o, SPAN(session.salt_next));
     sha256(span_of(o.p, o.n), expected);
     wire_transcript(&request, &session, got);
     assert_memory_equal(got, expected, 32);
