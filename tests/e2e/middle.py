@@ -12,10 +12,8 @@ from http import HTTPStatus
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-
-from keyring import card_code, keyring_of
-
 from harness import recovery_code
+from keyring import card_code, keyring_of
 from web import Client, local
 
 
