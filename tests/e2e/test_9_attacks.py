@@ -593,10 +593,6 @@ def test_kills_at_random_moments_of_every_operation_lose_nothing(new_vault):
             return ("--device", alice.key.path, "operator", "remove", "carol", "--yes")
         return ("--device", carol.key.path, "--device", alice.key.path, "operator", "add", "carol")
 
-    def change_quorum():
-        need = vault.local("GET", "/v1/status").json["quorum"]["need"]
-        return ("--device", alice.key.path, "quorum", "set", str(3 - need))
-
     device = ("--device", alice.key.path)
     moves = [change_carol, lambda: (*device, "rekey"), lambda: (*device, "rekey", "database"),
              lambda: (*device, "rekey", "tenant", customers[0].name),
@@ -640,6 +636,42 @@ def test_kills_at_random_moments_of_every_operation_lose_nothing(new_vault):
             known.discard(record["operator"])
     assert known == labels, "the trail says who the operators are"
     carol.close()
+
+
+def test_kills_while_the_quorum_is_raised_leave_the_old_one_or_the_new_one(new_vault):
+    luck = random.Random(10)
+    vault, alice, bob = team(new_vault, names=("alice", "bob"), quorum="1/2")
+    customer = vault.customer()
+
+    def needed():
+        return vault.local("GET", "/v1/status").json["quorum"]["need"]
+
+    def unlock():
+        for person in (alice, bob):
+            if vault.state != "unlocked":
+                person.cli("unlock", expect=None)
+        assert vault.state == "unlocked"
+
+    raised = 0
+    for number in range(8):
+        raising = Meanwhile(alice.cli, "quorum", "set", "2", expect=None)
+        time.sleep(luck.uniform(0.1, 0.6))
+        vault.kill("keeper" if number % 2 else "supervisor")
+        vault.come_back()
+        raising.result()
+        unlock()
+        settled(vault)
+        assert customer.leased()["value"] == customer.value
+        assert needed() in (1, 2)
+        if needed() == 2:
+            raised += 1
+            lowering = Meanwhile(alice.cli, "quorum", "set", "1")
+            bob.cli("operation", "approve", pending(vault), "--yes")
+            lowering.result()
+            settled(vault)
+        assert needed() == 1
+        vault.drop_connections()
+    assert vault.types("vault").count("quorum.changed") == 2 * raised
 
 
 # Full
