@@ -113,8 +113,8 @@ int operator_list(struct cli *c)
         return EXIT_DONE;
     }
     table_print(operators, COLUMNS(columns), "There are no operators.");
-    say("%llu of them open the vault together; there are %zu recovery cards.",
-        (unsigned long long)need, cards);
+    say("%llu of them open%s the vault%s. Recovery cards: %zu.", (unsigned long long)need,
+        need == 1 ? "s" : "", need == 1 ? "" : " together", cards);
     return EXIT_DONE;
 }
 

@@ -2,8 +2,9 @@
  * Approvals: an operator's touch for exactly one operation.
  *
  * 1. The keeper believes a touch because the secret that came with it opens the slot, sealed
- *    together with the transcript that names the operation: it checks no signature and needs none.
- *    The signature is for those who read the trail; the server has checked it.
+ *    together with the transcript that names the operation. It checks no signature: that is for
+ *    those who read the trail, and the server has checked it. docs/THREATS.md says what a server
+ *    that was taken over gains by that.
  * 2. Approvals count by share number: two keys of one operator, or two approvals by one, are one.
  * 3. What was approved is one proposal. Carrying it out uses its approvals up; APPROVAL_S seconds
  *    after the first they are forgotten, and so they are by lock.
