@@ -73,7 +73,7 @@ static const char *take_enrolled(struct roster *r, const struct record_head *hea
     return json_object_set_new(r->slots, id, slot) == 0 ? NULL : "no memory";
 }
 
-/* One key is named by its slot; several are all that the operator has. */
+/* One key may be named by its slot; otherwise it is all that the operator has. */
 static const char *take_removed(struct roster *r, const json_t *record)
 {
     const char *name = reply_text(record, "operator");
@@ -83,12 +83,11 @@ static const char *take_removed(struct roster *r, const json_t *record)
     uint64_t number = 0;
     uint64_t gone = 0;
 
-    if (name == NULL || !reply_number(record, "number", LIMIT_SLOTS, &number) ||
-        (number == 1 && only == NULL))
+    if (name == NULL || !reply_number(record, "number", LIMIT_SLOTS, &number))
         return "malformed record of operators";
     json_object_foreach(r->slots, id, slot)
     {
-        if (!is_of(slot, name) || (number == 1 && strcmp(id, only) != 0))
+        if (!is_of(slot, name) || (number == 1 && only != NULL && strcmp(id, only) != 0))
             continue;
         if (json_object_set(slot, "until", json_object_get(record, "time")) != 0)
             return "no memory";

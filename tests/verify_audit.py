@@ -423,12 +423,13 @@ class Roster:
     def removed(self, record):
         operator, only = record.get("operator"), record.get("slot_id")
         number = number_field(record, "number", "malformed record of operators")
-        if not isinstance(operator, str) or (number == 1 and not isinstance(only, str)):
+        if not isinstance(operator, str):
             raise Bad("malformed record of operators")
+        one = only if number == 1 and isinstance(only, str) else None
         gone = [
             slot
             for name, slot in self.slots.items()
-            if slot["operator"] == operator and slot["until"] is None and (number != 1 or name == only)
+            if slot["operator"] == operator and slot["until"] is None and one in (None, name)
         ]
         for slot in gone:
             slot["until"] = record["time"]
