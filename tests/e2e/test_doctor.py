@@ -218,7 +218,7 @@ def test_a_revoked_certificate_is_told_by_the_vault(vault, tmp_path):
     vault.cli("profile", "create", "--url", vault.url, "--ca", vault.ca, "--certificate", who.certificate, "--key",
               who.key, profile=profile)
     assert examine(vault, profile=profile).state("connection") == "ok"
-    spki = next(c["spki"] for c in vault.api("GET", "/v1/certificates")["certificates"] if c["name"] == "gone")
+    spki = next(c["spki"] for c in vault.cli_json("certificate", "list")["certificates"] if c["name"] == "gone")
     vault.cli("certificate", "revoke", spki, "--yes")
     found = examine(vault, profile=profile)
     assert found.code == DENIED and "revoked" in found("connection")["what"]
