@@ -211,6 +211,7 @@ class Vault:
         self.offset = None  # of the clock of everything that is started
         self.authenticator = None
         self.cards = []  # recovery cards as init printed them
+        self.other_keys = []  # authenticators of further operators
         self._clients = {}
         self._identities = {}
         self.write_config()
@@ -319,8 +320,9 @@ class Vault:
         if self in LIVE:
             LIVE.remove(self)
         orderly = self.stop()
-        if self.authenticator:
-            self.authenticator.stop()
+        for key in [self.authenticator, *self.other_keys]:
+            if key:
+                key.stop()
         complaints = [line for line in self.log().splitlines()
                       if "Sanitizer" in line or "runtime error:" in line]
         log = self.log()

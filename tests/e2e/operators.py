@@ -10,7 +10,10 @@ class Person:
 
     def __init__(self, vault, name, key=None):
         self.vault, self.name = vault, name
-        self.key = key or Authenticator(vault.base / f"key-{name}")
+        if key is None:
+            key = Authenticator(vault.base / f"key-{name}")
+            vault.other_keys.append(key)
+        self.key = key
         self.profile = None
 
     def certified(self):
