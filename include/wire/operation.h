@@ -61,7 +61,6 @@ struct wire_operation {
 const char *operation_name(uint8_t code);
 /* 0 for an unknown name. */
 uint8_t operation_parse(const char *name);
-enum operation_people operation_people(uint8_t code);
 /* How many must approve it in a vault of that quorum and so many operators. */
 uint8_t operation_need(uint8_t code, uint8_t quorum, uint8_t operators);
 /* A recovery card may approve what brings back a vault whose hardware keys are lost. */

@@ -58,16 +58,11 @@ uint8_t operation_parse(const char *name)
     return 0;
 }
 
-enum operation_people operation_people(uint8_t code)
-{
-    return code < ROW_COUNT ? (enum operation_people)rows[code].people : PEOPLE_QUORUM;
-}
-
 uint8_t operation_need(uint8_t code, uint8_t quorum, uint8_t operators)
 {
     uint8_t two = operators < 2 ? operators : 2;
 
-    switch (operation_people(code)) {
+    switch (code < ROW_COUNT ? rows[code].people : PEOPLE_QUORUM) {
     case PEOPLE_ONE: return 1;
     case PEOPLE_TWO: return two > quorum ? two : quorum;
     case PEOPLE_QUORUM: break;
