@@ -51,6 +51,8 @@ TYPES = set(
     gateway.added gateway.removed grant.added grant.removed certificate.issued certificate.revoked
     request.refused requests.refused audit.exported operation.failed
     operation.approved operation.proposed operation.withdrawn
+    tree.committed rollback.accepted alert.raised retention.set records.dropped person.erased
+    auditor.assigned auditor.unassigned
     """.split()
 )
 

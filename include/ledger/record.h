@@ -41,6 +41,8 @@ enum record_type {
     RECORD_REKEY_BEGUN = 16,         /* keeper_only */
     RECORD_REKEY_DONE = 17,          /* keeper_only, folded unless of the database */
     RECORD_SLOT_DESTROYED = 18,      /* keeper_only, folded */
+    RECORD_TREE_COMMITTED = 19,      /* keeper_only: one round, in the vault tree's log */
+    RECORD_ROLLBACK_ACCEPTED = 20,   /* keeper_only: names the old and the new head */
     RECORD_TENANT_CREATED = 100,     /* keeper_only */
     RECORD_ENGAGEMENT_STARTED = 101, /* keeper_only */
     RECORD_ENGAGEMENT_ENDED = 102,   /* keeper_only */
@@ -70,7 +72,13 @@ enum record_type {
     RECORD_OPERATION_FAILED = 409,   /* keeper_only: an entry the keeper could not carry out */
     RECORD_OPERATION_APPROVED = 410, /* keeper_only: by one operator, see wire/operation.h */
     RECORD_OPERATION_PROPOSED = 411,
-    RECORD_OPERATION_WITHDRAWN = 412
+    RECORD_OPERATION_WITHDRAWN = 412,
+    RECORD_ALERT_RAISED = 413,     /* by a rule over other records */
+    RECORD_RETENTION_SET = 414,    /* keeper_only: how long a tenant's records are kept */
+    RECORD_RECORDS_DROPPED = 415,  /* keeper_only: records 0..last_seq; their root is in it */
+    RECORD_PERSON_ERASED = 416,    /* a name behind a tag was forgotten */
+    RECORD_AUDITOR_ASSIGNED = 417, /* a tenant's trail is opened to an auditor */
+    RECORD_AUDITOR_UNASSIGNED = 418
 };
 
 /* "lease.issued"; NULL for an unknown code. */

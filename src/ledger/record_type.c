@@ -34,6 +34,8 @@ static const struct row rows[] = {
     { RECORD_REKEY_BEGUN, ORIGIN_KEEPER, "rekey.begun" },
     { RECORD_REKEY_DONE, ORIGIN_KEEPER, "rekey.done" },
     { RECORD_SLOT_DESTROYED, ORIGIN_KEEPER, "slot.destroyed" },
+    { RECORD_TREE_COMMITTED, ORIGIN_KEEPER, "tree.committed" },
+    { RECORD_ROLLBACK_ACCEPTED, ORIGIN_KEEPER, "rollback.accepted" },
     { RECORD_TENANT_CREATED, ORIGIN_KEEPER, "tenant.created" },
     { RECORD_ENGAGEMENT_STARTED, ORIGIN_KEEPER, "engagement.started" },
     { RECORD_ENGAGEMENT_ENDED, ORIGIN_KEEPER, "engagement.ended" },
@@ -64,6 +66,12 @@ static const struct row rows[] = {
     { RECORD_OPERATION_APPROVED, ORIGIN_KEEPER, "operation.approved" },
     { RECORD_OPERATION_PROPOSED, ORIGIN_ENGINE, "operation.proposed" },
     { RECORD_OPERATION_WITHDRAWN, ORIGIN_ENGINE, "operation.withdrawn" },
+    { RECORD_ALERT_RAISED, ORIGIN_ENGINE, "alert.raised" },
+    { RECORD_RETENTION_SET, ORIGIN_KEEPER, "retention.set" },
+    { RECORD_RECORDS_DROPPED, ORIGIN_KEEPER, "records.dropped" },
+    { RECORD_PERSON_ERASED, ORIGIN_ENGINE, "person.erased" },
+    { RECORD_AUDITOR_ASSIGNED, ORIGIN_ENGINE, "auditor.assigned" },
+    { RECORD_AUDITOR_UNASSIGNED, ORIGIN_ENGINE, "auditor.unassigned" },
 };
 
 #define ROW_COUNT (sizeof(rows) / sizeof(rows[0]))

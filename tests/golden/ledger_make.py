@@ -46,7 +46,9 @@ TYPES = """
 300 lease.issued K; 301 lease.renewed K; 302 lease.released K; 303 lease.refused;
 400 gateway.added; 401 gateway.removed; 402 grant.added; 403 grant.removed; 404 certificate.issued;
 405 certificate.revoked; 406 request.refused; 407 requests.refused; 408 audit.exported; 409 operation.failed K;
-410 operation.approved K; 411 operation.proposed; 412 operation.withdrawn
+410 operation.approved K; 411 operation.proposed; 412 operation.withdrawn;
+19 tree.committed K; 20 rollback.accepted K; 413 alert.raised; 414 retention.set K; 415 records.dropped K;
+416 person.erased; 417 auditor.assigned; 418 auditor.unassigned
 """
 
 
