@@ -18,6 +18,7 @@
 #define LIMIT_REGION        15
 #define LIMIT_TREE_LEVELS   40 /* 2^40 records a log */
 #define LIMIT_TENANTS       100000
+#define LIMIT_TREE_DEPTH    17 /* of the vault tree: a leaf for every log */
 
 #define PURGE_DELAY_S    (7 * 86400) /* the promise: not a setting */
 #define UNLOCK_SESSION_S 120

@@ -120,6 +120,9 @@ status batch_store(struct engine *en, struct in *body, const struct batch_listen
     }
     if (st == OK)
         st = store_heads_of(en, body, e);
+    struct span seal = in_span16(body);
+    if (st == OK && !body->bad && seal.n > 0)
+        st = store_fact_set(en->store, "heads", seal, e);
     if (st == OK && !in_end(body))
         st = fail(e, BUG, "the keeper's reply is malformed", 0);
     return st;

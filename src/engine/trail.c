@@ -23,11 +23,14 @@ static status find_log(struct engine *en, struct request *rq, struct id *ret_log
 static status checkpoint_of(struct engine *en, const struct id *log, json_t **ret_note,
                             struct err *e)
 {
+    struct out *out = wire_client_begin(en->client, WIRE_CHECKPOINT);
     struct span note;
     struct in body;
     status st;
 
-    out_id(wire_client_begin(en->client, WIRE_CHECKPOINT), log);
+    out_u64(out, en->acked);
+    out_u16(out, 1);
+    out_id(out, log);
     st = engine_call(en, &body, e);
     if (st != OK)
         return st;
