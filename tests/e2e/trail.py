@@ -50,6 +50,14 @@ class Log:
         self._client = self._client or self.vault.client(self.who or self.vault.operator)
         return self._client("GET", path)
 
+    def _patiently(self, path):
+        """The answer; None if there was none, because the server that was asked is dying."""
+        try:
+            reply = self.get(path)
+        except (OSError, http.client.HTTPException):
+            return None
+        return reply if reply.status == 200 else None
+
     def glance(self):
         """Remembers a checkpoint and the newest records; what of that was lost later would be a lie."""
         reply = self.get(f"/v1/logs/{self.name}")
@@ -62,8 +70,8 @@ class Log:
     def read_on(self):
         """Reads what is new and checks that it continues what was there, and that it agrees with what was signed."""
         while True:
-            reply = self.get(f"/v1/logs/{self.name}/records?from={max(0, len(self.leaves) - 1)}&limit=500")
-            assert reply.status == 200, reply
+            path = f"/v1/logs/{self.name}/records?from={max(0, len(self.leaves) - 1)}&limit=500"
+            reply = await_that(f"records of {self.name} are given out", lambda: self._patiently(path))
             lines = reply.text.splitlines()
             if self.leaves:
                 assert lines and leaf_of(lines.pop(0)) == self.leaves[-1], "a record changed after it was read"
