@@ -45,7 +45,7 @@ static const struct verb_row rows[VERB_COUNT] = {
                     NULL },
     [VERB_CLOCK_CONFIRM] = { "clock.confirm", O, OPEN, CHANGE, "", vault_clock_confirm,
                              vault_clock_confirmed },
-    [VERB_PUBLIC_KEYS] = { "vault.public-keys", O | A | T | G, OPEN, READ, "", vault_public_keys,
+    [VERB_PUBLIC_KEYS] = { "vault.public-keys", O | A | T | G, AWAKE, READ, "", vault_public_keys,
                            NULL },
     [VERB_DOCTOR] = { "vault.doctor", O | L, ANY, DIRECT, "", vault_doctor, NULL },
 

@@ -155,6 +155,9 @@ status moment_load(struct keeper *k, struct span seal, bool old, struct err *e)
 
     if (records < anchored && !old)
         return fail(e, CORRUPT, "the database is older than the keyring", 0);
+    if (old &&
+        seal.n == 0) /* a backup has one: without it old heads of any moments could be mixed */
+        return fail(e, CORRUPT, "the heads are not of one moment", 0);
     status st = seal_check(k, seal, &run, e);
     if (st != OK)
         return st;
