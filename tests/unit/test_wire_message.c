@@ -161,7 +161,7 @@ static void every_cut_of_every_message_is_refused(void **state)
     for (uint8_t code = OPERATION_OPERATOR_ADD; code <= OPERATION_GRANT_ADD; code++)
         CUTS(wire_put_operation, wire_get_operation, wire_operation, .code = code,
              .operator_name = span_text("a"), .key = span_text("a*"));
-    for (uint8_t kind = ENTRY_RECORD; kind <= ENTRY_DATABASE_REKEYED; kind++)
+    for (uint8_t kind = ENTRY_RECORD; kind <= ENTRY_TREE_COMMITTED; kind++)
         CUTS(wire_put_entry, wire_get_entry, wire_entry, .kind = kind,
              .operation = { .code = OPERATION_REKEY_ROOT }, .fields = span_text(",\"a\":1"));
 }
