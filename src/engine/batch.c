@@ -92,6 +92,7 @@ static status store_records_of(struct engine *en, struct in *body, uint16_t coun
         memcpy(row.mac, r.mac, sizeof row.mac);
         st = store_record_add(en->store, &row, e);
         engine_time_heard(en, r.time_us);
+        waiting_stored(en, &r.log);
         if (listener != NULL && listener->record != NULL)
             listener->record(&r, listener->context);
     }
@@ -296,6 +297,9 @@ void batch_run(struct engine *en, struct request **queue)
         struct request *rq = list;
 
         list = rq->next; /* done may free it */
-        rq->done(rq);
+        if (rq->waits)
+            waiting_add(en, rq);
+        else
+            rq->done(rq);
     }
 }

@@ -54,6 +54,7 @@ enum statement {
     SQL_RECORD_ADD,
     SQL_RECORD_GET,
     SQL_RECORD_LIST,
+    SQL_RECORD_FEED,
     SQL_RECORD_LEASES,
     SQL_HEAD_SET,
     SQL_HEAD_LIST,
