@@ -52,6 +52,9 @@ enum verb {
     VERB_CERTIFICATE_LIST,
     VERB_CERTIFICATE_ISSUE,
     VERB_CERTIFICATE_REVOKE,
+    VERB_AUDITOR_LIST,
+    VERB_AUDITOR_ASSIGN,
+    VERB_AUDITOR_UNASSIGN,
     VERB_LEASE_ISSUE,
     VERB_LEASE_RENEW,
     VERB_LEASE_RELEASE,
@@ -100,6 +103,7 @@ struct request {
     struct id log;         /* where a refusal is recorded: zero is the vault's log */
     struct id tenant;      /* of a tenant certificate */
     struct id gateway;     /* of a gateway certificate */
+    bool limited;          /* an auditor who sees only what is assigned to its name */
     void *plan;            /* owned: from apply to complete */
     uint16_t entry_count;  /* entries it put into the batch */
     uint16_t result_index; /* results seen so far */
