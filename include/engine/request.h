@@ -52,6 +52,9 @@ enum verb {
     VERB_CERTIFICATE_LIST,
     VERB_CERTIFICATE_ISSUE,
     VERB_CERTIFICATE_REVOKE,
+    VERB_AUDITOR_LIST,
+    VERB_AUDITOR_ASSIGN,
+    VERB_AUDITOR_UNASSIGN,
     VERB_LEASE_ISSUE,
     VERB_LEASE_RENEW,
     VERB_LEASE_RELEASE,
@@ -103,6 +106,7 @@ struct request {
     struct id log;         /* where a refusal is recorded: zero is the vault's log */
     struct id tenant;      /* of a tenant certificate */
     struct id gateway;     /* of a gateway certificate */
+    bool limited;          /* an auditor who sees only what is assigned to its name */
     void *plan;            /* owned: from apply to complete */
     bool waits;            /* it found nothing: it is answered later */
     bool due;              /* something was stored that it may be waiting for */

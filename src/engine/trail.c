@@ -9,7 +9,7 @@ static status find_log(struct engine *en, struct request *rq, struct id *ret_log
     status st;
 
     *ret_log = (struct id){ { 0 } };
-    if (strcmp(rq->param[0], "vault") == 0 && rq->peer.role != ROLE_TENANT)
+    if (strcmp(rq->param[0], "vault") == 0 && rq->peer.role != ROLE_TENANT && !rq->limited)
         return OK;
     st = verb_tenant(en, rq, e);
     if (st == OK)
