@@ -21,7 +21,7 @@
 
 #define PURGE_DELAY_S    (7 * 86400) /* the promise: not a setting */
 #define UNLOCK_SESSION_S 120
-#define INIT_SESSION_S   1800 /* several operators, one after the other */
+#define INIT_SESSION_S   1800  /* several operators, one after the other */
 #define CLOCK_JUMP_S     86400 /* ahead of the monotonic clock: alarm */
 
 #endif

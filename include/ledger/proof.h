@@ -48,7 +48,8 @@ MUST_CHECK status proof_inclusion_check(const uint8_t leaf[static SHA256_SIZE], 
                                         const struct ledger_proof *p, struct err *e);
 /* CORRUPT, "consistency proof does not hold", unless the tree of size and root begins with that of
  * from and from_root. Size 0 is the beginning of every tree. */
-MUST_CHECK status proof_consistency_check(uint64_t from, const uint8_t from_root[static SHA256_SIZE],
+MUST_CHECK status proof_consistency_check(uint64_t from,
+                                          const uint8_t from_root[static SHA256_SIZE],
                                           uint64_t size, const uint8_t root[static SHA256_SIZE],
                                           const struct ledger_proof *p, struct err *e);
 

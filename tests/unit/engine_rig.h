@@ -362,9 +362,8 @@ static inline json_t *rig_prove(const struct rig *r, const json_t *opened, uint8
                                 const char *text)
 {
     struct wire_session_request request = { .purpose = purpose };
-    struct wire_session s = {
-        .epoch = (uint32_t)json_integer_value(json_object_get(opened, "epoch"))
-    };
+    struct wire_session s = { .epoch =
+                                  (uint32_t)json_integer_value(json_object_get(opened, "epoch")) };
     uint8_t plain[96], sealed[96 + BOX_OVERHEAD];
     json_t *body = json_object();
 
