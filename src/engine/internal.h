@@ -17,6 +17,7 @@ enum vault_state { VAULT_EMPTY = 1, VAULT_LOCKED = 2, VAULT_UNLOCKED = 4, VAULT_
 #define VAULT_ANY 15
 const char *vault_state_name(enum vault_state state); /* vault.c */
 
+struct alerts;
 struct operations;
 
 /* One that the keeper opened, and what it was opened for. */
@@ -52,6 +53,7 @@ struct engine {
     struct policy *policy;
     struct leases *leases;
     struct refusals *refusals;
+    struct alerts *alerts;
     struct identity_ca *ca;
     char ca_pem[LIMIT_CERTIFICATE];
     uint8_t intake_public[32];
