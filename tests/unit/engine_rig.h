@@ -518,6 +518,7 @@ static inline struct rig *rig_empty(void)
                                             .lease_max_lifetime_s = 3600,
                                             .rotate_grace_s = 60,
                                             .certificate_days = 90,
+                                            .waiting_max = 2000,
                                             .disk_reserve_mib = 1,
                                             .tls_ready = rig_tls_ready };
     snprintf(r->settings.store_dir, sizeof r->settings.store_dir, "%s", r->store);
