@@ -110,7 +110,7 @@ static const uint8_t *begin(void *context, const struct bundle_header *header)
     return choose_key(r, &header->vault);
 }
 
-static void take_record(void *context, struct span line, const struct ledger_tree *tree)
+static void take_verified(void *context, struct span line, const struct ledger_tree *tree)
 {
     struct reading *r = context;
 
@@ -143,7 +143,7 @@ bool bundle_key_parse(const char *text, uint8_t key[static 32])
 int bundle_read(const struct cli *c, const char *path, bool own_key, struct trail *t)
 {
     static struct reading r; /* the trail's tree stays there */
-    struct bundle_reader reader = { .context = &r, .begin = begin, .record = take_record };
+    struct bundle_reader reader = { .context = &r, .begin = begin, .record = take_verified };
     FILE *file = fopen(path, "re");
 
     if (file == NULL)

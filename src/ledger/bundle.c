@@ -2,7 +2,7 @@
  * The order of a bundle's lines, and its records. A line is of the kind that its first bytes say,
  * and a record if they say nothing else, so that a record with any damage is still counted as one.
  */
-#include "bundle.h"
+#include "bundle_lines.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
  * who its operators are, and the place of the checkpoint in the vault's tree. Each is proven on
  * its own, by a hash, or by a checkpoint that the same key has signed.
  */
-#include "bundle.h"
+#include "bundle_lines.h"
 #include "fragment.h"
 #include "text.h"
 

@@ -1,7 +1,7 @@
 /* The two halves of the bundle verifier: the order of lines, and what stands beside the records.
  * Private to the module. */
-#ifndef LEDGER_SRC_BUNDLE_H
-#define LEDGER_SRC_BUNDLE_H
+#ifndef LEDGER_SRC_BUNDLE_LINES_H
+#define LEDGER_SRC_BUNDLE_LINES_H
 
 #include "ledger/bundle.h"
 
