@@ -188,54 +188,54 @@ static void a_missing_migration_is_corrupt(void **state)
     struct store *s = NULL;
 
     store_cleanup(&r->s);
-    rig_tamper(r, "UPDATE migration SET number = number + 100");
+    rig_tamper(r, "UPDATE migration SET number = number + 1000");
     assert_status(store_open(r->dir, r->key, &s, &r->e), CORRUPT);
 }
 
 #define SUM "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
-/* Those of the program, with room for those of a later one. */
-#define LIST_ROOM 32
-#define NEXT ((uint32_t)store_migration_count + 1)
+#define MIGRATIONS_MAX 64
 
-static void known(struct store_migration ret_list[LIST_ROOM])
+/* Those of the program, to which a test adds some. */
+static void own_migrations(struct store_migration *list)
 {
-    assert_true(NEXT + 1 <= LIST_ROOM);
-    for (size_t i = 0; i < store_migration_count; i++)
-        ret_list[i] = store_migrations[i];
+    assert_true(store_migration_count <= MIGRATIONS_MAX);
+    memcpy(list, store_migrations, store_migration_count * sizeof *list);
 }
 
 static void a_failing_migration_leaves_nothing_of_itself(void **state)
 {
     struct rig *r = *state;
-    struct store_migration list[LIST_ROOM];
+    uint32_t n = (uint32_t)store_migration_count;
+    struct store_migration list[MIGRATIONS_MAX + 2];
 
-    known(list);
-    list[NEXT - 1] = (struct store_migration){ NEXT, "good", "CREATE TABLE two (x);", SUM };
-    list[NEXT] =
-        (struct store_migration){ NEXT + 1, "bad", "CREATE TABLE three (x); SELEC", SUM };
+    own_migrations(list);
+    list[n] = (struct store_migration){ n + 1, "9998_good", "CREATE TABLE two (x);", SUM };
+    list[n + 1] =
+        (struct store_migration){ n + 2, "9999_bad", "CREATE TABLE three (x); SELEC", SUM };
     r->s->phase = PHASE_MIGRATE;
-    assert_status(migrate(r->s, list, NEXT + 1, &r->e), BUG);
+    assert_status(migrate(r->s, list, n + 2, &r->e), BUG);
     assert_ok(db_run(r->s, "SELECT x FROM two", &r->e));
     assert_status(db_run(r->s, "SELECT x FROM three", NULL), BUG);
     r->e = (struct err){ 0 };
-    list[NEXT].sql = "CREATE TABLE three (x);";
-    assert_ok(migrate(r->s, list, NEXT + 1, &r->e));
-    assert_ok(migrate(r->s, list, NEXT + 1, &r->e));
+    list[n + 1].sql = "CREATE TABLE three (x);";
+    assert_ok(migrate(r->s, list, n + 2, &r->e));
+    assert_ok(migrate(r->s, list, n + 2, &r->e));
     assert_ok(db_run(r->s, "SELECT x FROM three", &r->e));
-    assert_status(migrate(r->s, list, NEXT, &r->e), CORRUPT);
+    assert_status(migrate(r->s, list, n + 1, &r->e), CORRUPT);
 }
 
 static void a_migration_may_not_end_its_transaction(void **state)
 {
     struct rig *r = *state;
-    struct store_migration list[LIST_ROOM];
+    uint32_t n = (uint32_t)store_migration_count;
+    struct store_migration list[MIGRATIONS_MAX + 2];
 
-    known(list);
-    list[NEXT - 1] = (struct store_migration){ NEXT, "ends", "COMMIT", SUM };
+    own_migrations(list);
+    list[n] = (struct store_migration){ n + 1, "9999_ends", "COMMIT", SUM };
     r->s->phase = PHASE_MIGRATE;
-    assert_status(migrate(r->s, list, NEXT, &r->e), BUG);
-    assert_ok(migrate(r->s, list, NEXT - 1, NULL));
+    assert_status(migrate(r->s, list, n + 1, &r->e), BUG);
+    assert_ok(migrate(r->s, list, n, NULL));
 }
 
 static int note_text(void *context, int columns, char **values, char **names)
