@@ -16,7 +16,8 @@ static bool take(struct in *i, char c)
 {
     if (i->n == 0 || i->p[0] != (uint8_t)c)
         return false;
-    in_u8(i);
+    i->p++;
+    i->n--;
     return true;
 }
 
@@ -68,6 +69,30 @@ static bool take_escape(struct in *i)
     return take_word(i, "\\u") && take_code_unit(i, &unit) && unit >= 0xdc00 && unit <= 0xdfff;
 }
 
+/* The length of the run of plain characters that a string goes on with: ASCII from the space on, but
+ * for quotes and backslashes. Most bytes of most records are passed over here. */
+static size_t plain_run(const uint8_t *p, size_t n)
+{
+    size_t i = 0;
+
+    while (i < n && p[i] >= 0x20 && p[i] < 0x80 && p[i] != '"' && p[i] != '\\')
+        i++;
+    return i;
+}
+
+/* One character that is no plain one, or an escape. */
+static bool take_special(struct in *i)
+{
+    size_t length = text_character(span_of(i->p, i->n));
+
+    if (length == 0 || i->p[0] < 0x20)
+        return false;
+    if (take(i, '\\'))
+        return take_escape(i);
+    in_raw(i, length);
+    return true;
+}
+
 static bool take_string(struct in *i, struct span *ret_inside)
 {
     const uint8_t *start = NULL;
@@ -75,17 +100,17 @@ static bool take_string(struct in *i, struct span *ret_inside)
     if (!take(i, '"'))
         return false;
     start = i->p;
-    while (i->n > 0 && i->p[0] != '"') {
-        size_t length = text_character(span_of(i->p, i->n));
+    for (;;) {
+        size_t run = plain_run(i->p, i->n);
 
-        if (length == 0 || i->p[0] < 0x20)
+        i->p += run;
+        i->n -= run;
+        if (i->n == 0)
             return false;
-        if (take(i, '\\')) {
-            if (!take_escape(i))
-                return false;
-        } else {
-            in_raw(i, length);
-        }
+        if (i->p[0] == '"')
+            break;
+        if (!take_special(i))
+            return false;
     }
     *ret_inside = span_of(start, (size_t)(i->p - start));
     return take(i, '"');
@@ -141,9 +166,10 @@ bool fragment_next(struct in *rest, struct fragment_field *ret_field)
     return true;
 }
 
-bool fragment_check(struct span fragment)
+bool fragment_check(struct span fragment, const char *taken, struct fragment_field *first,
+                    size_t want)
 {
-    struct span names[FIELDS_MAX];
+    struct span names[FIELDS_MAX + 1];
     struct fragment_field field;
     struct in rest = in_of(fragment);
     size_t count = 0;
@@ -151,16 +177,20 @@ bool fragment_check(struct span fragment)
     /* The size bound is what bounds the table, so it is tested and not assumed. */
     if (fragment.n > LIMIT_RECORD)
         return false;
-    while (rest.n > 0) {
+    if (taken != NULL)
+        names[count++] = span_text(taken);
+    for (size_t fields = 0; rest.n > 0; fields++) {
         if (!fragment_next(&rest, &field))
             return false;
         for (size_t k = 0; k < count; k++) {
-            if (span_same(names[k], field.name))
+            if (names[k].n == field.name.n && span_same(names[k], field.name))
                 return false;
         }
         names[count++] = field.name;
+        if (fields < want)
+            first[fields] = field;
     }
-    return true;
+    return count >= want + (taken != NULL ? 1 : 0);
 }
 
 bool fragment_object(struct span line, const struct fragment_member *members, size_t count,
