@@ -5,6 +5,8 @@
  */
 #include "fragment.h"
 
+#include <string.h>
+
 #include "text.h"
 
 #define NAME_LENGTH_MAX 32
@@ -69,12 +71,33 @@ static bool take_escape(struct in *i)
     return take_word(i, "\\u") && take_code_unit(i, &unit) && unit >= 0xdc00 && unit <= 0xdfff;
 }
 
-/* The length of the run of plain characters that a string goes on with: ASCII from the space on, but
- * for quotes and backslashes. Most bytes of most records are passed over here. */
+#define EACH(byte) ((uint64_t)(byte)*0x0101010101010101)
+
+/* Eight bytes at once: whether one of them, all below 0x80, is less than byte. */
+static uint64_t any_below(uint64_t eight, uint8_t byte)
+{
+    return (eight - EACH(byte)) & ~eight & EACH(0x80);
+}
+
+/* Whether eight bytes are characters that need no look: ASCII from the space on, but for quotes and
+ * backslashes. May say no wrongly. */
+static bool all_plain(const uint8_t *p)
+{
+    uint64_t eight = 0;
+
+    memcpy(&eight, p, sizeof(eight));
+    return ((eight & EACH(0x80)) | any_below(eight, 0x20) | any_below(eight ^ EACH('"'), 1) |
+            any_below(eight ^ EACH('\\'), 1)) == 0;
+}
+
+/* The length of the run of such characters that a string goes on with. Most bytes of most records
+ * are passed over here. */
 static size_t plain_run(const uint8_t *p, size_t n)
 {
     size_t i = 0;
 
+    while (n - i >= 8 && all_plain(p + i))
+        i += 8;
     while (i < n && p[i] >= 0x20 && p[i] < 0x80 && p[i] != '"' && p[i] != '\\')
         i++;
     return i;
@@ -166,10 +189,27 @@ bool fragment_next(struct in *rest, struct fragment_field *ret_field)
     return true;
 }
 
+/* Where a name stands in its fragment. Small, because there may be many. */
+struct place {
+    uint16_t at;
+    uint16_t n;
+};
+
+/* Whether name is another one than those before it in the fragment. */
+static bool is_new(const uint8_t *fragment, const struct place *places, size_t count,
+                   struct span name)
+{
+    for (size_t k = 0; k < count; k++) {
+        if (places[k].n == name.n && span_same(span_of(fragment + places[k].at, name.n), name))
+            return false;
+    }
+    return true;
+}
+
 bool fragment_check(struct span fragment, const char *taken, struct fragment_field *first,
                     size_t want)
 {
-    struct span names[FIELDS_MAX + 1];
+    struct place places[FIELDS_MAX];
     struct fragment_field field;
     struct in rest = in_of(fragment);
     size_t count = 0;
@@ -177,20 +217,16 @@ bool fragment_check(struct span fragment, const char *taken, struct fragment_fie
     /* The size bound is what bounds the table, so it is tested and not assumed. */
     if (fragment.n > LIMIT_RECORD)
         return false;
-    if (taken != NULL)
-        names[count++] = span_text(taken);
-    for (size_t fields = 0; rest.n > 0; fields++) {
-        if (!fragment_next(&rest, &field))
+    for (; rest.n > 0; count++) {
+        if (!fragment_next(&rest, &field) || !is_new(fragment.p, places, count, field.name) ||
+            (taken != NULL && span_same(field.name, span_text(taken))))
             return false;
-        for (size_t k = 0; k < count; k++) {
-            if (names[k].n == field.name.n && span_same(names[k], field.name))
-                return false;
-        }
-        names[count++] = field.name;
-        if (fields < want)
-            first[fields] = field;
+        places[count].at = (uint16_t)(field.name.p - fragment.p);
+        places[count].n = (uint16_t)field.name.n;
+        if (count < want)
+            first[count] = field;
     }
-    return count >= want + (taken != NULL ? 1 : 0);
+    return count >= want;
 }
 
 bool fragment_object(struct span line, const struct fragment_member *members, size_t count,
