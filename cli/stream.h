@@ -7,7 +7,6 @@
 #define CLI_STREAM_H
 
 #include <signal.h>
-#include <time.h>
 
 #include "base/bytes.h"
 #include "base/status.h"
