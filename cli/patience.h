@@ -1,5 +1,5 @@
-/* For commands that run until they are told to stop: signals, pauses, and a vault that is away for a
- * while, which is logged once. */
+/* For commands that run until they are told to stop: signals, pauses, and a vault that is away for
+ * a while, which is logged once. */
 #ifndef CLI_PATIENCE_H
 #define CLI_PATIENCE_H
 

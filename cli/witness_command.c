@@ -1,7 +1,7 @@
 /*
  * strongroom audit witness: brings the checkpoints of the vault tree to a witness, and its
- * cosignatures to the vault. The witness is not of the vault: what it refuses as another history than
- * it saw before is an alarm, and no reason to try again.
+ * cosignatures to the vault. The witness is not of the vault: what it refuses as another history
+ * than it saw before is an alarm, and no reason to try again.
  */
 #include <curl/curl.h>
 #include <inttypes.h>
