@@ -13,7 +13,7 @@ import threading
 
 import pytest
 from harness import BIN, CONFLICT, DENIED, HERE, LOCKED, OK, UNVERIFIED, USAGE, await_that, free_port, openssl, unique
-from receivers import Webhook
+from receivers import Deaf, Webhook
 from terminal import die_with_parent
 
 SECRET = "whsec_" + "c3Ryb25ncm9vbSBzdHJvbmdyb29tIHN0cm9uZ3Jvb20="
@@ -169,6 +169,15 @@ def test_every_record_reaches_syslog_whoever_is_killed_amid_the_load(vault, cust
     assert in_order_of_arrival(receiver.lines()) == wanted
     assert stream.next >= len(wanted)
     receiver.kill()
+
+
+def test_what_a_receiver_took_but_did_not_read_is_not_confirmed(vault, auditor, sink, tmp_path):
+    receiver = Deaf(sink / "crt", sink / "key")
+    done = vault.cli("audit", "stream", "--once", "--to", f"syslog+tls://127.0.0.1:{receiver.port}", "--sink-ca",
+                     sink / "crt", "--cursor", tmp_path / "cursor", profile=auditor, expect=None)
+    receiver.close()
+    assert done.code != OK and "did not take everything" in done.err
+    assert not (tmp_path / "cursor").exists()
 
 
 def test_a_receiver_with_another_certificate_gets_nothing(vault, auditor, sink, tmp_path):
