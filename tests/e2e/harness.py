@@ -210,6 +210,7 @@ class Vault:
             for directory in (self.data, self.run):
                 os.chown(directory, user.pw_uid, user.pw_gid)
         self.launcher = list(launcher)
+        self.daemon_environment = {}  # of the daemon alone
         self.daemon = None
         self.offset = None  # of the clock of everything that is started
         self.authenticator = None
@@ -236,7 +237,8 @@ class Vault:
     def _daemon_environment(self):
         # The leak check at exit traces its own process, which these processes do not allow.
         options = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
-        return {**self.environment(), **({"ASAN_OPTIONS": options.lstrip(":")} if SLOW > 1 else {})}
+        return {**self.environment(), **({"ASAN_OPTIONS": options.lstrip(":")} if SLOW > 1 else {}),
+                **self.daemon_environment}
 
     def start(self, offset=None, outlive_us=False):
         """Starts the daemon, its clock moved by offset, and waits until it answers."""
