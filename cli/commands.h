@@ -55,6 +55,10 @@ int certificate_issue(struct cli *c);
 int certificate_list(struct cli *c);
 int certificate_revoke(struct cli *c);
 
+int auditor_assign(struct cli *c);
+int auditor_unassign(struct cli *c);
+int auditor_list(struct cli *c);
+
 int lease_get(struct cli *c);
 int lease_renew(struct cli *c);
 int lease_release(struct cli *c);
@@ -63,6 +67,8 @@ int lease_list(struct cli *c);
 int audit_show(struct cli *c);
 int audit_verify(struct cli *c);
 int audit_export(struct cli *c);
+int audit_stream(struct cli *c);
+int audit_witness(struct cli *c);
 
 int profile_create(struct cli *c);
 int profile_show(struct cli *c);

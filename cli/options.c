@@ -19,6 +19,7 @@ static const struct option_row rows[OPTION_COUNT] = {
     [OPT_CARDS] = { "cards", "N", "recovery cards to make (default: as many as the quorum)" },
     [OPT_CERTIFICATE] = { "certificate", "FILE", "certificate of the new profile" },
     [OPT_CSR] = { "csr", "FILE", "certificate request (PEM)" },
+    [OPT_CURSOR] = { "cursor", "FILE", "remembers how far it is; one for each sink" },
     [OPT_ENGAGEMENT] = { "engagement", "NAME", "engagement the key belongs to" },
     [OPT_EXIT_CODE] = { "exit-code", NULL, "exit 6 unless the vault is unlocked" },
     [OPT_FROM] = { "from", "SEQ", "first record (default: the last ones)" },
@@ -26,9 +27,11 @@ static const struct option_row rows[OPTION_COUNT] = {
     [OPT_GRANT] = { "grant", "TENANT/PATTERN[=MAX_TTL]", "what it may lease; repeatable" },
     [OPT_KEY] = { "key", "FILE", "private key of the new profile" },
     [OPT_LIMIT] = { "limit", "N", "at most so many records (default: 50)" },
+    [OPT_LOG] = { "log", "LOG", "only this log (default: all that there are)" },
     [OPT_MAX_TTL] = { "max-ttl", "SECONDS", "longest lease under this grant" },
     [OPT_NAME] = { "name", "NAME", "who holds it; for role tenant, the tenant" },
     [OPT_NO_WAIT] = { "no-wait", NULL, "do not wait for other operators, nor for a rotation" },
+    [OPT_ONCE] = { "once", NULL, "do what there is to do, and end" },
     [OPT_OPERATOR] = { "operator", "NAME", "name of the first operator; again for each further" },
     [OPT_OUT] = { "out", "FILE", "write there" },
     [OPT_OUT_CSR] = { "out-csr", "FILE", "write the certificate request there" },
@@ -42,12 +45,20 @@ static const struct option_row rows[OPTION_COUNT] = {
     [OPT_REGION] = { "region", "NAME", "region; refused if the vault serves another" },
     [OPT_ROLE] = { "role", "ROLE", "operator, admin, tenant or auditor" },
     [OPT_SEALED] = { "sealed", NULL, "have it sealed to a key of your own, past the server" },
+    [OPT_SECRET_FILE] = { "secret-file", "FILE", "whsec_ secret that signs what a webhook gets" },
+    [OPT_SINK_CA] = { "sink-ca", "FILE", "CA of the receiver (default: the system's)" },
+    [OPT_SINK_CERTIFICATE] = { "sink-certificate", "FILE",
+                               "key and certificate (PEM) to show the receiver" },
     [OPT_SLOT] = { "slot", "ID", "slot to open (default: found by looking)" },
     [OPT_STEP_UPS] = { "step-ups", NULL, "check that privileged operations were approved" },
+    [OPT_TENANT] = { "tenant", "NAME", "a tenant the auditor may see; repeatable (default: all)" },
+    [OPT_TO] = { "to", "SINK", "file:///PATH, syslog+tls://HOST:PORT or https://..." },
     [OPT_TTL] = { "ttl", "SECONDS", "lease time to ask for" },
     [OPT_VAULT_BUNDLE] = { "vault-bundle", "FILE",
                            "the vault's exported trail: whose keys approved" },
     [OPT_WAIT] = { "wait", NULL, "wait until the other operators have given their shares" },
+    [OPT_WITNESS] = { "witness", "URL", "https://... of a witness, before /add-checkpoint" },
+    [OPT_WITNESS_KEY] = { "witness-key", "VKEY", "the witness's verifier key: NAME+ID+KEY" },
     [OPT_YES] = { "yes", NULL, "do not ask for confirmation" },
 };
 
@@ -72,6 +83,7 @@ static struct repeated *repeated(struct options *o, enum option_id option)
     case OPT_GRANT: return &o->grants;
     case OPT_OPERATOR: return &o->operators;
     case OPT_DEVICE: return &o->devices;
+    case OPT_TENANT: return &o->tenants;
     default: return NULL;
     }
 }
@@ -94,6 +106,8 @@ static int take_option(struct options *o, enum option_id option, const char *val
     return EXIT_DONE;
 }
 
+#define VALUES 256 /* beyond the characters that getopt_long returns by itself */
+
 int options_parse(struct options *o, int argc, char **argv)
 {
     struct option table[OPTION_COUNT + 1] = { 0 };
@@ -103,16 +117,15 @@ int options_parse(struct options *o, int argc, char **argv)
     for (int i = 0; i < OPTION_COUNT; i++) {
         table[i].name = rows[i].name;
         table[i].has_arg = rows[i].argument != NULL ? required_argument : no_argument;
-        table[i].val = i;
+        table[i].val = VALUES + i;
     }
     opterr = 0;
-    /* The values start at 0 and do not reach '?' (63): OPTION_COUNT is below it. */
     while ((found = getopt_long(argc, argv, ":", table, NULL)) != -1) {
         if (found == ':')
             return report_option(argv[optind - 1], "needs a value");
         if (found == '?')
             return report_option(argv[optind - 1], "is not known, or takes no value");
-        int code = take_option(o, (enum option_id)found, optarg);
+        int code = take_option(o, (enum option_id)(found - VALUES), optarg);
 
         if (code != EXIT_DONE)
             return code;

@@ -22,6 +22,7 @@ enum option_id {
     OPT_CARDS,
     OPT_CERTIFICATE,
     OPT_CSR,
+    OPT_CURSOR,
     OPT_ENGAGEMENT,
     OPT_EXIT_CODE,
     OPT_FROM,
@@ -29,9 +30,11 @@ enum option_id {
     OPT_GRANT,
     OPT_KEY,
     OPT_LIMIT,
+    OPT_LOG,
     OPT_MAX_TTL,
     OPT_NAME,
     OPT_NO_WAIT,
+    OPT_ONCE,
     OPT_OPERATOR,
     OPT_OUT,
     OPT_OUT_CSR,
@@ -45,11 +48,18 @@ enum option_id {
     OPT_REGION,
     OPT_ROLE,
     OPT_SEALED,
+    OPT_SECRET_FILE,
+    OPT_SINK_CA,
+    OPT_SINK_CERTIFICATE,
     OPT_SLOT,
     OPT_STEP_UPS,
+    OPT_TENANT,
+    OPT_TO,
     OPT_TTL,
     OPT_VAULT_BUNDLE,
     OPT_WAIT,
+    OPT_WITNESS,
+    OPT_WITNESS_KEY,
     OPT_YES,
     OPTION_COUNT
 };
@@ -79,6 +89,7 @@ struct options {
     struct repeated grants;
     struct repeated operators;
     struct repeated devices;
+    struct repeated tenants;
     const char *argument[ARGUMENT_MAX]; /* noun and verb first */
     size_t argument_count;
 };

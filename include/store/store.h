@@ -18,10 +18,12 @@
 #include "base/status.h"
 #include "secret/secret.h"
 #include "store/access.h"
+#include "store/checkpoint.h"
 #include "store/key.h"
 #include "store/record.h"
 #include "store/rekey.h"
 #include "store/tenant.h"
+#include "store/usage.h"
 
 /* What was committed since the store was opened. */
 struct store_counters {

@@ -40,7 +40,8 @@ enum entry_kind {
     ENTRY_APPROVE = 13,          /* an operator's touch, for one operation; data: sealed secrets */
     ENTRY_OPERATION = 14,        /* carry out an operation that has its approvals */
     ENTRY_DATABASE_REKEYED = 15, /* the database is under its next key: forget the old one */
-    ENTRY_ROLLBACK_TOLD = 16     /* a tenant's log says what was accepted since the unlock */
+    ENTRY_TREE_COMMITTED = 16,   /* the round of the vault tree that is complete */
+    ENTRY_ROLLBACK_TOLD = 17     /* a tenant's log says what was accepted since the unlock */
 };
 
 /* One shape for all kinds; unused members are zero. Sent are only those that the kind uses. */

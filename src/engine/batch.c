@@ -3,7 +3,8 @@
  * durable: there is no artificial wait. Order inside: decide and collect entries, one keeper call,
  * effects and records in one transaction, COMMIT, answers.
  */
-#include "internal.h"
+#include "alert.h"
+#include "nodes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -91,7 +92,12 @@ static status store_records_of(struct engine *en, struct in *body, uint16_t coun
                                      .line = r.line };
         memcpy(row.mac, r.mac, sizeof row.mac);
         st = store_record_add(en->store, &row, e);
+        if (st == OK)
+            st = nodes_keep(en, &r.log, r.seq, e);
+        if (st == OK)
+            st = alerts_heard(en, &row, e);
         engine_time_heard(en, r.time_us);
+        waiting_stored(en, &r.log);
         if (listener != NULL && listener->record != NULL)
             listener->record(&r, listener->context);
     }
@@ -296,6 +302,9 @@ void batch_run(struct engine *en, struct request **queue)
         struct request *rq = list;
 
         list = rq->next; /* done may free it */
-        rq->done(rq);
+        if (rq->waits)
+            waiting_add(en, rq);
+        else
+            rq->done(rq);
     }
 }

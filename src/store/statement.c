@@ -93,11 +93,24 @@ const char *const statement_sql[STATEMENT_COUNT] = {
     [SQL_CERTIFICATE_ADD] =
         "INSERT INTO certificate (spki, role, name, tenant, gateway, issued_us, "
         "not_after_us, revoked_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [SQL_CERTIFICATE_LIMIT] = "INSERT INTO limited_certificate (spki) VALUES (?1)",
     /* The first revocation counts. */
     [SQL_CERTIFICATE_REVOKE] = "UPDATE certificate SET revoked_us = "
                                "CASE revoked_us WHEN 0 THEN ?2 ELSE revoked_us END WHERE spki = ?1",
-    [SQL_CERTIFICATE_LIST] = "SELECT spki, role, name, tenant, gateway, issued_us, not_after_us, "
-                             "revoked_us FROM certificate WHERE spki > ?1 ORDER BY spki",
+    [SQL_CERTIFICATE_LIST] = "SELECT c.spki, role, name, tenant, gateway, issued_us, "
+                             "not_after_us, revoked_us, l.spki IS NOT NULL FROM certificate c "
+                             "LEFT JOIN limited_certificate l ON l.spki = c.spki "
+                             "WHERE c.spki > ?1 ORDER BY c.spki",
+
+    [SQL_ASSIGNMENT_ADD] = "INSERT INTO assignment (auditor, name, tenant, assigned_us) "
+                           "VALUES (?1, ?2, ?3, ?4) ON CONFLICT (auditor, name) DO NOTHING",
+    [SQL_ASSIGNMENT_REMOVE] =
+        "DELETE FROM assignment WHERE auditor = ?1 AND name = ?2 AND tenant = ?3",
+    [SQL_ASSIGNMENT_LIST] = "SELECT auditor, name, tenant, assigned_us FROM assignment "
+                            "ORDER BY auditor, name LIMIT ?1 OFFSET ?2",
+    [SQL_ASSIGNMENT_TENANTS] = "SELECT t.id, t.name, t.region, t.created_us FROM assignment a "
+                               "JOIN tenant t ON t.name = a.name AND t.id = a.tenant "
+                               "WHERE a.auditor = ?1 AND a.name > ?2 ORDER BY a.name",
 
     [SQL_GATEWAY_ADD] = "INSERT INTO gateway (id, name, created_us, removed_us) "
                         "VALUES (?1, ?2, ?3, ?4)",
@@ -122,6 +135,8 @@ const char *const statement_sql[STATEMENT_COUNT] = {
                        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (log, seq) DO NOTHING",
     [SQL_RECORD_GET] = RECORD_COLUMNS "WHERE log = ?1 AND seq = ?2",
     [SQL_RECORD_LIST] = RECORD_COLUMNS "WHERE log = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3",
+    [SQL_RECORD_FEED] = "SELECT log, seq, time_us, type, outcome, mac, line, id FROM record "
+                        "WHERE id > ?1 ORDER BY id LIMIT ?2",
     [SQL_RECORD_LEASES] =
         RECORD_COLUMNS "WHERE type BETWEEN 300 AND 302 AND time_us >= ?1 ORDER BY time_us, id",
 
@@ -129,4 +144,37 @@ const char *const statement_sql[STATEMENT_COUNT] = {
                      "ON CONFLICT (log) DO UPDATE SET size = excluded.size, head = excluded.head",
     [SQL_HEAD_LIST] = "SELECT log, size, head FROM head ORDER BY log",
     [SQL_HEAD_SIZE] = "SELECT size FROM head WHERE log = ?1",
+
+    [SQL_NOTE_SET] = "INSERT INTO checkpoint (log, size, time_us, note) VALUES (?1, ?2, ?3, ?4) "
+                     "ON CONFLICT (log) DO UPDATE SET size = excluded.size, "
+                     "time_us = excluded.time_us, note = excluded.note",
+    [SQL_NOTE_GET] = "SELECT size, time_us, note FROM checkpoint WHERE log = ?1",
+    [SQL_NODE_ADD] = "INSERT INTO node (log, level, number, hash) VALUES (?1, ?2, ?3, ?4) "
+                     "ON CONFLICT (log, level, number) DO NOTHING",
+    [SQL_NODE_LIST] = "SELECT number, hash FROM node WHERE log = ?1 AND level = ?2 AND "
+                      "number >= ?3 AND number < ?4 ORDER BY number",
+    [SQL_TREE_NOTE_ADD] = "INSERT INTO tree_note (size, note) VALUES (?1, ?2) "
+                          "ON CONFLICT (size) DO UPDATE SET note = excluded.note",
+    [SQL_TREE_NOTE_DROP] = "DELETE FROM tree_note WHERE size < ?1 AND "
+                           "NOT EXISTS (SELECT 1 FROM cosignature c WHERE c.size = tree_note.size)",
+    [SQL_TREE_NOTE_GET] = "SELECT note FROM tree_note WHERE size = ?1",
+    [SQL_COSIGNATURE_ADD] = "INSERT INTO cosignature (size, witness, line) VALUES (?1, ?2, ?3) "
+                            "ON CONFLICT (size, witness) DO UPDATE SET line = excluded.line",
+    [SQL_COSIGNATURE_DROP] = "DELETE FROM cosignature WHERE size < ?1",
+    [SQL_COSIGNATURE_LIST] = "SELECT size, witness, line FROM cosignature ORDER BY size, witness",
+    /* The types that src/engine/alert_rules.c has rows for, and alerts themselves. */
+    [SQL_RECORD_ALERTS] = RECORD_COLUMNS
+    "WHERE id > coalesce((SELECT id FROM record ORDER BY id DESC LIMIT 1), 0) - ?1 "
+    "AND time_us >= ?2 AND type IN (2, 11, 12, 300, 303, 406, 407, 413) ORDER BY id",
+    [SQL_FIRST_USE_ADD] = "INSERT INTO first_use (tenant, key, gateway, seq, told) "
+                          "VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (key, gateway) DO NOTHING",
+    [SQL_FIRST_USE_TOLD] =
+        "UPDATE first_use SET told = 1 WHERE tenant = ?1 AND key = ?2 AND gateway = ?3",
+    [SQL_FIRST_USE_TOLD_ALL] = "UPDATE first_use SET told = 1 WHERE told = 0 AND tenant = ?1",
+    [SQL_FIRST_USE_UNTOLD] = "SELECT tenant, key, gateway, seq FROM first_use "
+                             "WHERE told = 0 AND (tenant, seq) > (?1, ?2) ORDER BY tenant, seq",
+    [SQL_KEY_RATE_SET] = "INSERT INTO key_rate (tenant, key, hour, hours, mean) "
+                         "VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (key) DO UPDATE SET "
+                         "hour = excluded.hour, hours = excluded.hours, mean = excluded.mean",
+    [SQL_KEY_RATE_GET] = "SELECT hour, hours, mean FROM key_rate WHERE tenant = ?1 AND key = ?2",
 };
