@@ -11,6 +11,7 @@
 #include "keys.h"
 #include "ledger/record.h"
 #include "operators.h"
+#include "rollback.h"
 #include "wire/message.h"
 
 struct session {
@@ -47,20 +48,6 @@ struct moment {
     bool begun;   /* by this life of the heads; else run is the one they were loaded from */
 };
 
-/* The vault's log when the heads were loaded. */
-struct found {
-    uint64_t anchored; /* records in all logs, as the keyring had it */
-    uint64_t size;
-    uint8_t root[32];
-};
-
-/* What tenants' logs are to be told of. */
-struct accepted {
-    bool exists;
-    uint8_t operation[32];
-    uint64_t records, anchored;
-};
-
 struct keeper {
     struct keeper_settings settings;
     char *dir;
@@ -90,7 +77,7 @@ struct keeper {
     struct moment moment;
     struct round *round_next; /* under construction, or waiting for its record */
     struct round *round_last; /* the one that branches are shown of */
-    uint64_t found_changes; /* of the keyring, before the unlock made any */
+    uint64_t found_changes;   /* of the keyring, before the unlock made any */
     struct pending pending;
     uint64_t batch_number;    /* of the last batch */
     uint64_t records_durable; /* in all logs, that the server has acknowledged */
@@ -116,8 +103,8 @@ uint64_t moment_anchor(const struct keeper *k);
 void moment_begin(struct keeper *k);
 /* Seals the heads as they will be once the batch holds. */
 MUST_CHECK status moment_seal(const struct keeper *k, struct out *out, struct err *e);
-/* CORRUPT if the loaded heads are not of one moment, or of one before the anchor unless old ones are
- * expected. */
+/* CORRUPT if the loaded heads are not of one moment, or of one before the anchor unless old is
+ * true. */
 MUST_CHECK status moment_load(struct keeper *k, struct span seal, bool old, struct err *e);
 
 /* time.c */
