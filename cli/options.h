@@ -58,6 +58,8 @@ enum option_id {
     OPT_TTL,
     OPT_VAULT_BUNDLE,
     OPT_WAIT,
+    OPT_WITNESS,
+    OPT_WITNESS_KEY,
     OPT_YES,
     OPTION_COUNT
 };
