@@ -296,7 +296,7 @@ static CURLcode set_request(CURL *curl, enum method method, const char *url, con
 static int exchange(struct cli *c, enum method method, const char *path, const char *text)
 {
     struct https *h = &c->https;
-    char url[1024];
+    char url[2048];
     long http_status = 0;
     int code = prepare(c);
 
@@ -352,6 +352,14 @@ int https_lines(struct cli *c, const char *path, struct span *ret_lines)
     if (code == EXIT_DONE)
         *ret_lines = span_of(c->https.body.p, c->https.body_length);
     return code;
+}
+
+bool https_number(struct cli *c, const char *header, uint64_t *ret_value)
+{
+    struct curl_header *found = NULL;
+
+    return curl_easy_header(c->https.curl, header, 0, CURLH_HEADER, -1, &found) == CURLHE_OK &&
+           number_parse(found->value, 0, INT64_MAX, ret_value);
 }
 
 int https_list(struct cli *c, const char *path, const char *member, json_t **ret_reply)

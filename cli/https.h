@@ -32,6 +32,8 @@ int https_call(struct cli *c, enum method method, const char *path, json_t *body
                json_t **ret_reply);
 /* A GET whose reply is lines: a view that dies with the next request. */
 int https_lines(struct cli *c, const char *path, struct span *ret_lines);
+/* A number in a header of the last reply. */
+bool https_number(struct cli *c, const char *header, uint64_t *ret_value);
 /* All pages of a list: GET path, ?after=, ..., collected into {member: [...], "next": null}. */
 int https_list(struct cli *c, const char *path, const char *member, json_t **ret_reply);
 /* SHA-256 of the certificate of the server that answered the last request. */

@@ -26,6 +26,10 @@ MUST_CHECK status store_record_add(struct store *s, const struct store_record *r
 typedef bool (*store_record_fn)(void *context, const struct store_record *r);
 MUST_CHECK status store_records(struct store *s, const struct id *log, uint64_t from_seq,
                                 size_t limit, store_record_fn each, void *context, struct err *e);
+/* The same downwards, from the last record before before_seq. */
+MUST_CHECK status store_records_before(struct store *s, const struct id *log, uint64_t before_seq,
+                                       size_t limit, store_record_fn each, void *context,
+                                       struct err *e);
 /* Lease records (types 300 to 302) of any log with time >= since_us, oldest first. */
 MUST_CHECK status store_lease_records(struct store *s, uint64_t since_us, store_record_fn each,
                                       void *context, struct err *e);

@@ -1,13 +1,9 @@
 /* Reading the audit trail: records as stored, the keeper's checkpoint and its word on MACs. */
-#include "internal.h"
+#include "page.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#define PAGE_MAX 500
-
-/* The log that the path names, as far as this peer may see it. */
-static status find_log(struct engine *en, struct request *rq, struct id *ret_log, struct err *e)
+status log_find(struct engine *en, struct request *rq, struct id *ret_log, struct err *e)
 {
     status st;
 
@@ -44,7 +40,7 @@ APPLY(log_show)
     struct id log;
     uint64_t size;
     json_t *note;
-    status st = find_log(en, rq, &log, e);
+    status st = log_find(en, rq, &log, e);
 
     if (st == OK)
         st = store_log_size(en->store, &log, &size, e);
@@ -59,57 +55,19 @@ APPLY(log_show)
     return OK;
 }
 
-/* Lines of a page, as one growing text. */
-struct page {
-    char *text;
-    size_t length;
-    size_t capacity;
-    bool no_memory;
-};
-
-static bool page_add(void *context, const struct store_record *r)
-{
-    struct page *page = context;
-
-    if (page->length + r->line.n + 1 > page->capacity) {
-        size_t capacity = (page->capacity + r->line.n + 1) * 2;
-        char *wider = realloc(page->text, capacity); /* public */
-
-        if (wider == NULL) {
-            page->no_memory = true;
-            return false;
-        }
-        page->text = wider;
-        page->capacity = capacity;
-    }
-    memcpy(page->text + page->length, r->line.p, r->line.n);
-    page->length += r->line.n;
-    page->text[page->length++] = '\n';
-    return true;
-}
-
 APPLY(log_records)
 {
     struct page page = { 0 };
     struct id log;
-    size_t limit = rq->limit == 0 || rq->limit > PAGE_MAX ? PAGE_MAX : (size_t)rq->limit;
-    status st = find_log(en, rq, &log, e);
+    status st = log_find(en, rq, &log, e);
 
     if (st == OK)
         st = store_log_size(en->store, &log, &rq->log_size, e);
+    if (st == OK && rq->filter != NULL)
+        return log_search(en, rq, &log, e);
     if (st == OK)
-        st = store_records(en->store, &log, rq->from, limit, page_add, &page, e);
-    if (st == OK && page.no_memory)
-        st = fail(e, NO_MEMORY, "no memory for the records", 0);
-    if (st == OK && page.text == NULL)
-        page.text = calloc(1, 1);
-    if (st != OK) {
-        free(page.text);
-        return st;
-    }
-    rq->lines = page.text;
-    rq->lines_length = page.length;
-    return OK;
+        st = store_records(en->store, &log, rq->from, page_limit(rq), page_add, &page, e);
+    return st == OK ? page_finish(rq, &page, e) : page_abandon(&page, st);
 }
 
 /* Lines and MACs for the keeper, as many as one frame holds. */
@@ -168,7 +126,7 @@ APPLY(log_check)
     struct id log;
     uint64_t from = 0, to = 0, size = 0, at;
     int64_t bad = -1;
-    status st = find_log(en, rq, &log, e);
+    status st = log_find(en, rq, &log, e);
 
     if (st == OK)
         st = store_log_size(en->store, &log, &size, e);
