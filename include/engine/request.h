@@ -63,6 +63,7 @@ enum verb {
     VERB_LOG_SHOW,
     VERB_LOG_RECORDS,
     VERB_LOG_CHECK,
+    VERB_RECORD_FEED,
     VERB_COUNT
 };
 /* "lease.issue": as refusal records name it. */
@@ -84,6 +85,7 @@ struct request {
     char after[REQUEST_PARAM];                 /* ?after= */
     uint64_t from;                             /* ?from= */
     uint64_t limit;                            /* ?limit=, 0: default */
+    uint64_t wait_s;                           /* ?wait=: how long it may wait for a record */
     struct record_filter *filter;              /* owned; of records, NULL: all */
     json_t *body;                              /* owned; NULL or an object */
     void (*done)(struct request *rq);
@@ -108,6 +110,10 @@ struct request {
     struct id gateway;     /* of a gateway certificate */
     bool limited;          /* an auditor who sees only what is assigned to its name */
     void *plan;            /* owned: from apply to complete */
+    bool waits;            /* it found nothing: it is answered later */
+    bool due;              /* something was stored that it may be waiting for */
+    uint64_t waits_for;    /* bits of logs, see waiting.c */
+    uint64_t wait_until;   /* monotonic; 0: it has not waited yet */
     uint16_t entry_count;  /* entries it put into the batch */
     uint16_t result_index; /* results seen so far */
     char keeper_why[96];   /* copy of a keeper's literal reason */

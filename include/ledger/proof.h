@@ -46,6 +46,11 @@ MUST_CHECK status proof_range(uint64_t from, uint64_t to, uint64_t size, ledger_
 MUST_CHECK status proof_inclusion_check(const uint8_t leaf[static SHA256_SIZE], uint64_t seq,
                                         uint64_t size, const uint8_t root[static SHA256_SIZE],
                                         const struct ledger_proof *p, struct err *e);
+/* The root that leaf at seq has in the tree of size if p is right. CORRUPT, with the same reason,
+ * if p has another number of hashes. */
+MUST_CHECK status proof_inclusion_root(const uint8_t leaf[static SHA256_SIZE], uint64_t seq,
+                                       uint64_t size, const struct ledger_proof *p,
+                                       uint8_t ret_root[static SHA256_SIZE], struct err *e);
 /* CORRUPT, "consistency proof does not hold", unless the tree of size and root begins with that of
  * from and from_root. Size 0 is the beginning of every tree. */
 MUST_CHECK status proof_consistency_check(uint64_t from,

@@ -2,6 +2,7 @@
  * From an open keeper to a serving vault: open the database, hand over the heads of the logs, store
  * what the last server did not live to store, and let the database follow the keyring.
  */
+#include "alert.h"
 #include "cells.h"
 
 #include <errno.h>
@@ -200,6 +201,19 @@ static bool head_page_add(void *context, const struct id *log, uint64_t size, st
     return page->st == OK;
 }
 
+/* That they are of one moment; a vault from before has none. */
+static status heads_seal_put(struct engine *en, struct out *out, struct err *e)
+{
+    struct err absent = { 0 };
+    struct span seal = { 0 };
+    status st = store_fact(en->store, "heads", &seal, &absent);
+
+    if (st != OK && st != NOT_FOUND)
+        return err_note(e, st, absent.where, absent.why, absent.detail);
+    out_span16(out, st == OK ? seal : span_of(NULL, 0));
+    return OK;
+}
+
 static status load_heads(struct engine *en, struct err *e)
 {
     struct head_page page = { .en = en, .e = e };
@@ -209,9 +223,14 @@ static status load_heads(struct engine *en, struct err *e)
         return OK;
     head_page_begin(&page);
     st = store_heads(en->store, head_page_add, &page, e);
-    if (st == OK && page.st == OK)
-        head_page_send(&page, true);
-    return st == OK ? page.st : st;
+    if (st == OK)
+        st = page.st;
+    if (st == OK)
+        st = heads_seal_put(en, page.out, e);
+    if (st != OK)
+        return st;
+    head_page_send(&page, true);
+    return page.st;
 }
 
 /* Records that a dead server neither stored nor answered, by log. What it had stored it may have
@@ -347,6 +366,8 @@ status engine_attach(struct engine *en, bool created, struct err *e)
     status st = attach_database(en, created, &rekeyed, e);
 
     if (st == OK)
+        st = alerts_new(&en->alerts, e);
+    if (st == OK)
         st = check_age(en, e);
     /* Before the heads: those of the recovered batch belong to them. */
     if (st == OK)
@@ -374,6 +395,8 @@ status engine_attach(struct engine *en, bool created, struct err *e)
     cells_cleanup(&cells);
     if (st == OK)
         st = destroy_revoked(en, e); /* a revocation that was cut off */
+    if (st == OK)
+        st = alerts_rebuild(en, e);
     if (st == OK && !created)
         st = record_started(en, e);
     if (st != OK)
@@ -389,10 +412,12 @@ void engine_detach(struct engine *en)
     store_cleanup(&en->store);
     policy_free(en->policy);
     leases_free(en->leases);
+    alerts_free(en->alerts);
     identity_ca_cleanup(&en->ca);
     en->store = NULL;
     en->policy = NULL;
     en->leases = NULL;
+    en->alerts = NULL;
     en->ca = NULL;
     if (en->state == VAULT_UNLOCKED)
         en->state = VAULT_LOCKED;

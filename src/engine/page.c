@@ -26,6 +26,7 @@ bool page_add(void *context, const struct store_record *r)
     memcpy(page->text + page->length, r->line.p, r->line.n);
     page->length += r->line.n;
     page->text[page->length++] = '\n';
+    page->last = r->id;
     return true;
 }
 
@@ -36,10 +37,14 @@ status page_abandon(struct page *page, status st)
     return st;
 }
 
-status page_finish(struct request *rq, struct page *page, struct err *e)
+status page_finish(struct engine *en, struct request *rq, struct page *page, const struct id *log,
+                   struct err *e)
 {
-    if (page->text == NULL && !page->no_memory)
+    if (page->length == 0 && !page->no_memory) {
+        if (waiting_begin(en, rq, log))
+            return OK;
         page->text = calloc(1, 1);
+    }
     if (page->no_memory || page->text == NULL)
         return page_abandon(page, fail(e, NO_MEMORY, "no memory for the records", 0));
     rq->lines = page->text;

@@ -19,11 +19,14 @@ status log_find(struct engine *en, struct request *rq, struct id *ret_log, struc
 static status checkpoint_of(struct engine *en, const struct id *log, json_t **ret_note,
                             struct err *e)
 {
+    struct out *out = wire_client_begin(en->client, WIRE_CHECKPOINT);
     struct span note;
     struct in body;
     status st;
 
-    out_id(wire_client_begin(en->client, WIRE_CHECKPOINT), log);
+    out_u64(out, en->acked);
+    out_u16(out, 1);
+    out_id(out, log);
     st = engine_call(en, &body, e);
     if (st != OK)
         return st;
@@ -67,7 +70,7 @@ APPLY(log_records)
         return log_search(en, rq, &log, e);
     if (st == OK)
         st = store_records(en->store, &log, rq->from, page_limit(rq), page_add, &page, e);
-    return st == OK ? page_finish(rq, &page, e) : page_abandon(&page, st);
+    return st == OK ? page_finish(en, rq, &page, &log, e) : page_abandon(&page, st);
 }
 
 /* Lines and MACs for the keeper, as many as one frame holds. */

@@ -121,6 +121,7 @@ static const struct verb_row rows[VERB_COUNT] = {
     [VERB_LOG_SHOW] = { "log.show", O | A | T | U, OPEN, DIRECT, "", log_show, NULL },
     [VERB_LOG_RECORDS] = { "log.records", O | A | T | U, OPEN, READ, "", log_records, NULL },
     [VERB_LOG_CHECK] = { "log.check", O | A | T | U, OPEN, DIRECT, "from to", log_check, NULL },
+    [VERB_RECORD_FEED] = { "record.feed", O | A | T | U, OPEN, READ, "", record_feed, NULL },
 };
 
 const struct verb_row *verb_row(enum verb verb)

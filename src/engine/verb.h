@@ -135,5 +135,7 @@ APPLY(lease_list);
 APPLY(log_show);
 APPLY(log_records);
 APPLY(log_check);
+/* feed.c */
+APPLY(record_feed);
 
 #endif

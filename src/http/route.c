@@ -55,6 +55,7 @@ static const struct route {
     { "GET", "/v1/logs/{}", VERB_LOG_SHOW },
     { "GET", "/v1/logs/{}/records", VERB_LOG_RECORDS },
     { "POST", "/v1/logs/{}/check", VERB_LOG_CHECK },
+    { "GET", "/v1/records", VERB_RECORD_FEED },
 };
 
 /* Segments that {} takes go into params. */

@@ -221,9 +221,9 @@ static bool sibling_is_left(struct climb *c)
     return true;
 }
 
-status proof_inclusion_check(const uint8_t leaf[static SHA256_SIZE], uint64_t seq, uint64_t size,
-                             const uint8_t root[static SHA256_SIZE], const struct ledger_proof *p,
-                             struct err *e)
+status proof_inclusion_root(const uint8_t leaf[static SHA256_SIZE], uint64_t seq, uint64_t size,
+                            const struct ledger_proof *p, uint8_t ret_root[static SHA256_SIZE],
+                            struct err *e)
 {
     struct climb c = { .at = seq, .last = size - 1 };
     uint8_t hash[SHA256_SIZE];
@@ -240,9 +240,22 @@ status proof_inclusion_check(const uint8_t leaf[static SHA256_SIZE], uint64_t se
             ledger_node(hash, p->hash[i], hash);
         up(&c);
     }
-    if (c.last != 0 || !same_hash(hash, root))
+    if (c.last != 0)
         return fail(e, CORRUPT, "inclusion proof does not hold", 0);
+    copy_hash(ret_root, hash);
     return OK;
+}
+
+status proof_inclusion_check(const uint8_t leaf[static SHA256_SIZE], uint64_t seq, uint64_t size,
+                             const uint8_t root[static SHA256_SIZE], const struct ledger_proof *p,
+                             struct err *e)
+{
+    uint8_t hash[SHA256_SIZE];
+    status st = proof_inclusion_root(leaf, seq, size, p, hash, e);
+
+    if (st == OK && !same_hash(hash, root))
+        return fail(e, CORRUPT, "inclusion proof does not hold", 0);
+    return st;
 }
 
 /* Both roots from one path, which begins with the subtree that ends where the old tree did. */

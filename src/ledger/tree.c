@@ -132,6 +132,8 @@ status ledger_head_encode(const struct ledger_tree *t, struct span head_key, str
         if (edge_valid(t, level))
             out_raw(&o, SPAN(t->edge[level]));
     }
+    if (t->index != 0)
+        out_u32(&o, t->index);
     st = head_mac(head_key, span_of(o.p, o.n), mac, e);
     if (st != OK)
         return st;
@@ -167,6 +169,11 @@ status ledger_head_decode(struct span head, struct span head_key, struct ledger_
     for (unsigned level = 0; level < LIMIT_TREE_LEVELS; level++) {
         if (edge_valid(&tree, level))
             in_copy(&i, tree.edge[level], sizeof(tree.edge[level]));
+    }
+    if (!i.bad && i.n == MAC_SIZE + sizeof(tree.index)) {
+        tree.index = in_u32(&i);
+        if (tree.index == 0)
+            i.bad = true;
     }
     in_raw(&i, MAC_SIZE);
     if (tree.size > SIZE_MAX_LOG || !in_end(&i))
