@@ -235,7 +235,7 @@ static int fetch(struct cli *c, const struct show *s, const char *arguments, str
     snprintf(path, sizeof(path), "/v1/logs/%s/records?%s%s", s->log, arguments, s->query);
     int code = https_lines(c, path, ret_page);
 
-    if (code == EXIT_DONE && !https_number(c, "Strongroom-Log-Size", ret_size))
+    if (code == EXIT_DONE && !https_header_number(c, "Strongroom-Log-Size", ret_size))
         return report(EXIT_OTHER, "the server's answer lacks the size of the log");
     return code;
 }
@@ -259,7 +259,7 @@ static int last_records(struct cli *c, const struct show *s, struct lines *l, bo
         snprintf(arguments, sizeof(arguments), "before=%llu&limit=%llu", (unsigned long long)before,
                  (unsigned long long)(want < TRAIL_PAGE ? want : TRAIL_PAGE));
         code = fetch(c, s, arguments, &page, &size);
-        if (code == EXIT_DONE && (!https_number(c, "Strongroom-Next", &next) || next >= before))
+        if (code == EXIT_DONE && (!https_header_number(c, "Strongroom-Next", &next) || next >= before))
             return report(EXIT_OTHER, "the server's answer does not say how far it looked");
         if (code == EXIT_DONE)
             code = lines_take(l, page);
@@ -293,7 +293,7 @@ static int next_records(struct cli *c, const struct show *s, uint64_t *at, struc
             code = lines_take(l, page);
         if (code != EXIT_DONE)
             return code;
-        if (!https_number(c, "Strongroom-Next", &next)) /* without a filter it has no need to */
+        if (!https_header_number(c, "Strongroom-Next", &next)) /* without a filter it has no need to */
             next = *at + (l->count - had);
         if (next <= *at)
             return EXIT_DONE;
@@ -402,7 +402,7 @@ static int await_record(struct cli *c, const struct show *s, uint64_t at, uint64
              (unsigned long long)at, WAIT_S);
     int code = https_lines(c, path, &page);
 
-    if (code == EXIT_DONE && !https_number(c, "Strongroom-Log-Size", ret_size))
+    if (code == EXIT_DONE && !https_header_number(c, "Strongroom-Log-Size", ret_size))
         return report(EXIT_OTHER, "the server's answer lacks the size of the log");
     if (code == EXIT_DONE && page.n == 0 && clock_monotonic_us() - begun < SECOND_US)
         cli_pause(); /* one that does not let us wait */

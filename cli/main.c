@@ -119,6 +119,10 @@ static const struct command commands[] = {
       "verify a trail of the vault, or an exported one" },
     { "audit", "export", audit_export, "LOG", BIT(OPT_OUT), 0,
       "write a trail that anyone can verify" },
+    { "audit", "stream", audit_stream, "", BIT(OPT_TO) | BIT(OPT_CURSOR),
+      BIT(OPT_LOG) | BIT(OPT_ONCE) | BIT(OPT_SECRET_FILE) | BIT(OPT_SINK_CA) |
+          BIT(OPT_SINK_CERTIFICATE),
+      "carry records to a file, a syslog server or a webhook as they happen" },
 
     { "profile", "create", profile_create, "",
       BIT(OPT_CERTIFICATE) | BIT(OPT_KEY) | BIT(OPT_CA) | BIT(OPT_URL), 0,
