@@ -180,5 +180,5 @@ status store_alert_records(struct store *s, uint64_t last, uint64_t since_us, st
         return st;
     query_put_number(&q, last);
     query_put_number(&q, since_us);
-    return each_record(&q, false, each, context, e);
+    return each_record(&q, each, context, e);
 }
