@@ -259,7 +259,8 @@ static int last_records(struct cli *c, const struct show *s, struct lines *l, bo
         snprintf(arguments, sizeof(arguments), "before=%llu&limit=%llu", (unsigned long long)before,
                  (unsigned long long)(want < TRAIL_PAGE ? want : TRAIL_PAGE));
         code = fetch(c, s, arguments, &page, &size);
-        if (code == EXIT_DONE && (!https_header_number(c, "Strongroom-Next", &next) || next >= before))
+        if (code == EXIT_DONE &&
+            (!https_header_number(c, "Strongroom-Next", &next) || next >= before))
             return report(EXIT_OTHER, "the server's answer does not say how far it looked");
         if (code == EXIT_DONE)
             code = lines_take(l, page);
@@ -293,7 +294,8 @@ static int next_records(struct cli *c, const struct show *s, uint64_t *at, struc
             code = lines_take(l, page);
         if (code != EXIT_DONE)
             return code;
-        if (!https_header_number(c, "Strongroom-Next", &next)) /* without a filter it has no need to */
+        if (!https_header_number(c, "Strongroom-Next",
+                                 &next)) /* without a filter it has no need to */
             next = *at + (l->count - had);
         if (next <= *at)
             return EXIT_DONE;

@@ -115,10 +115,13 @@ static const struct command commands[] = {
       SHOWN | BIT(OPT_FROM) | BIT(OPT_LIMIT) | BIT(OPT_FOLLOW),
       "show records of a tenant's trail, or of 'vault'" },
     { "audit", "verify", audit_verify, "[LOG]", 0,
-      BIT(OPT_BUNDLE) | BIT(OPT_PUBLIC_KEY) | BIT(OPT_STEP_UPS) | BIT(OPT_VAULT_BUNDLE),
+      BIT(OPT_BUNDLE) | BIT(OPT_FORK_PROOF) | BIT(OPT_FROM) | BIT(OPT_TO) | BIT(OPT_PUBLIC_KEY) |
+          BIT(OPT_STEP_UPS) | BIT(OPT_VAULT_BUNDLE),
       "verify a trail of the vault, or an exported one" },
-    { "audit", "export", audit_export, "LOG", BIT(OPT_OUT), 0,
+    { "audit", "export", audit_export, "LOG", BIT(OPT_OUT), BIT(OPT_FROM) | BIT(OPT_TO),
       "write a trail that anyone can verify" },
+    { "audit", "prove", audit_prove, "LEASE", 0, BIT(OPT_LOG) | BIT(OPT_OUT),
+      "prove to others that a lease is in the trail" },
     { "audit", "stream", audit_stream, "", BIT(OPT_TO) | BIT(OPT_CURSOR),
       BIT(OPT_LOG) | BIT(OPT_ONCE) | BIT(OPT_SECRET_FILE) | BIT(OPT_SINK_CA) |
           BIT(OPT_SINK_CERTIFICATE),

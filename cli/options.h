@@ -27,6 +27,7 @@ enum option_id {
     OPT_ENGAGEMENT,
     OPT_EXIT_CODE,
     OPT_FOLLOW,
+    OPT_FORK_PROOF,
     OPT_FROM,
     OPT_GATEWAY,
     OPT_GRACE,
