@@ -147,7 +147,7 @@ static void an_older_vault_tells_only_what_is_used_for_the_first_time_now(void *
     assert_int_equal(lease_by(r, &c, &c.gateway, "openai"), OK);
     assert_int_equal(lease_by(r, &c, &other, "openai"), OK);
     assert_int_equal(alerts(r, "acme", "first-use"), 1);
-    assert_int_equal(recorded(r, "acme", "\"gateway\":\"other\""), 1);
+    assert_int_equal(recorded(r, "acme", "\"key\":\"acme/openai\",\"gateway\":\"other\""), 1);
     rig_free(r);
 }
 
