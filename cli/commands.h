@@ -68,6 +68,7 @@ int audit_verify(struct cli *c);
 int audit_export(struct cli *c);
 int audit_prove(struct cli *c);
 int audit_stream(struct cli *c);
+int audit_witness(struct cli *c);
 
 int profile_create(struct cli *c);
 int profile_show(struct cli *c);

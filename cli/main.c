@@ -126,6 +126,9 @@ static const struct command commands[] = {
       BIT(OPT_LOG) | BIT(OPT_ONCE) | BIT(OPT_SECRET_FILE) | BIT(OPT_SINK_CA) |
           BIT(OPT_SINK_CERTIFICATE),
       "carry records to a file, a syslog server or a webhook as they happen" },
+    { "audit", "witness", audit_witness, "", BIT(OPT_WITNESS) | BIT(OPT_WITNESS_KEY),
+      BIT(OPT_CURSOR) | BIT(OPT_ONCE) | BIT(OPT_SINK_CA),
+      "have a witness cosign the vault tree's checkpoints" },
 
     { "profile", "create", profile_create, "",
       BIT(OPT_CERTIFICATE) | BIT(OPT_KEY) | BIT(OPT_CA) | BIT(OPT_URL), 0,

@@ -68,6 +68,8 @@ static const struct option_row rows[OPTION_COUNT] = {
     [OPT_VAULT_BUNDLE] = { "vault-bundle", "FILE",
                            "the vault's exported trail: whose keys approved" },
     [OPT_WAIT] = { "wait", NULL, "wait until the other operators have given their shares" },
+    [OPT_WITNESS] = { "witness", "URL", "https://... of a witness, before /add-checkpoint" },
+    [OPT_WITNESS_KEY] = { "witness-key", "VKEY", "the witness's verifier key: NAME+ID+KEY" },
     [OPT_YES] = { "yes", NULL, "do not ask for confirmation" },
 };
 

@@ -67,6 +67,8 @@ enum option_id {
     OPT_UNTIL,
     OPT_VAULT_BUNDLE,
     OPT_WAIT,
+    OPT_WITNESS,
+    OPT_WITNESS_KEY,
     OPT_YES,
     OPTION_COUNT
 };

@@ -239,8 +239,8 @@ static const struct column status_columns[] = {
     { "region", "region", COLUMN_TEXT },         { "vault", "vault", COLUMN_TEXT },
     { "epoch", "epoch", COLUMN_TEXT },           { "leases", "leases", COLUMN_TEXT },
     { "next purge", "next_purge", COLUMN_TIME }, { "clock held", "clock_held", COLUMN_TEXT },
-    { "journal", "journal", COLUMN_TEXT },       { "time", "time", COLUMN_TIME },
-    { "version", "version", COLUMN_TEXT },
+    { "journal", "journal", COLUMN_TEXT },       { "alerts (24 h)", "alerts", COLUMN_TEXT },
+    { "time", "time", COLUMN_TIME },             { "version", "version", COLUMN_TEXT },
 };
 
 /* What is under way, and what the user should do. */

@@ -38,7 +38,8 @@ enum entry_kind {
     ENTRY_VAULT_CREATED = 12,   /* first records of the vault's log, once, right after INIT */
     ENTRY_APPROVE = 13,         /* an operator's touch, for one operation; data: sealed secrets */
     ENTRY_OPERATION = 14,       /* carry out an operation that has its approvals */
-    ENTRY_DATABASE_REKEYED = 15 /* the database is under its next key: forget the old one */
+    ENTRY_DATABASE_REKEYED = 15, /* the database is under its next key: forget the old one */
+    ENTRY_TREE_COMMITTED = 16    /* the round of the vault tree that is complete */
 };
 
 /* One shape for all kinds; unused members are zero. Sent are only those that the kind uses. */

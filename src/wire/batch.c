@@ -38,6 +38,7 @@ static const uint16_t members[] = {
     [ENTRY_APPROVE] = KNOWN | HAS_APPROVER | HAS_OPERATION | HAS_DATA,
     [ENTRY_OPERATION] = KNOWN | HAS_OPERATION,
     [ENTRY_DATABASE_REKEYED] = KNOWN,
+    [ENTRY_TREE_COMMITTED] = KNOWN,
 };
 
 /* 0 for a kind that does not exist. */
