@@ -23,6 +23,7 @@ int operation_list(struct cli *c);
 int operation_approve(struct cli *c);
 int operation_withdraw(struct cli *c);
 int rekey_root(struct cli *c);
+int rollback_accept(struct cli *c);
 int rekey_tenant(struct cli *c);
 int rekey_database(struct cli *c);
 

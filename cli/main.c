@@ -54,6 +54,8 @@ static const struct command commands[] = {
     { "rekey", "tenant", rekey_tenant, "NAME", 0, STEP_UP, "rotate a tenant's key" },
     { "rekey", "database", rekey_database, "", 0, STEP_UP, "rotate the database key" },
     { "rekey", NULL, rekey_root, "", 0, STEP_UP, "rotate the root key, while leases flow" },
+    { "rollback", "accept", rollback_accept, "", 0, STEP_UP | BIT(OPT_YES),
+      "go on from an older database or keyring that was put back" },
     { "clock", "confirm", clock_confirm, "", 0, BIT(OPT_YES),
       "accept the vault's clock after a jump" },
 

@@ -1,7 +1,8 @@
 /*
  * Must:
  *  1. A pinned value is never replaced by another: only a person may do that, with an editor.
- *  2. A checkpoint is never replaced by a smaller one.
+ *  2. A checkpoint is never replaced by a smaller one; all are forgotten when operators have
+ *     accepted a rollback.
  *  3. Two commands at once lose nothing of each other: changes are made under a lock, on top of
  *     what is on disk.
  */
@@ -228,6 +229,20 @@ int profile_see(struct cli *c, const struct id *log, const struct seen *seen)
 
     if (code == EXIT_DONE)
         code = see_locked(c, log, seen);
+    if (lock >= 0)
+        close(lock);
+    return code;
+}
+
+int profile_forget_seen(struct cli *c)
+{
+    int lock = -1;
+    int code = begin_change(c, &lock);
+
+    if (code == EXIT_DONE)
+        (void)json_object_del(c->profile.root, "checkpoints");
+    if (code == EXIT_DONE)
+        code = write_root(c);
     if (lock >= 0)
         close(lock);
     return code;

@@ -54,5 +54,7 @@ struct seen {
 void profile_seen(const struct profile *p, const struct id *log, struct seen *ret_seen);
 /* Remembers it unless a larger one is there. */
 int profile_see(struct cli *c, const struct id *log, const struct seen *seen);
+/* After a rollback that was accepted: what is there now begins a new history of sightings. */
+int profile_forget_seen(struct cli *c);
 
 #endif

@@ -52,6 +52,8 @@ static int wait_for_others(struct cli *c, uint64_t have)
             return code;
         if (state != NULL && strcmp(state, "unlocked") == 0)
             return EXIT_DONE;
+        if (state != NULL && strcmp(state, "rolled-back") == 0)
+            return report(EXIT_LOCKED, "the vault was rolled back: see 'strongroom status'");
         if (quorum == NULL || !reply_number(quorum, "have", 255, &now) ||
             !reply_number(quorum, "need", 255, &need))
             return reply_report("quorum");
@@ -279,6 +281,9 @@ int status_run(struct cli *c)
     else
         table_print_one(reply, COLUMNS(status_columns));
     tell_progress(reply, state);
+    if (strcmp(state, "rolled-back") == 0)
+        say("Nothing is served. Lock the vault and put back what belongs there; if that is lost, "
+            "'strongroom rollback accept' goes on with what there is.");
     if (json_is_true(json_object_get(reply, "clock_held")))
         say("The clock jumped ahead and purges wait: 'strongroom clock confirm'.");
     if (option_given(&c->options, OPT_EXIT_CODE) && strcmp(state, "unlocked") != 0)

@@ -432,6 +432,8 @@ OPERATIONS = {
         ("hold.lift", "two", False, "engagement.lifted", None, [("tenant", "log"), ("engagement", "engagement_id")]),
         ("grant.add", "one", False, "grant.added", None,
          [("tenant", "log"), ("gateway", "gateway_id"), ("key", "pattern"), ("max_ttl", "max_ttl_s")]),
+        ("rollback.accept", "quorum", False, "rollback.accepted", None,
+         [("size", "size"), ("root", "root"), ("known_size", "known_size"), ("known_root", "known_root")]),
     ]
 }  # fmt: skip
 EFFECTS = {row["effect"] for row in OPERATIONS.values()}
@@ -718,6 +720,8 @@ class StepUps:
         if "operation" not in record:
             if kind == "grant.added":
                 self.plain_grants += 1
+            elif kind == "rollback.accepted" and record["log"] != "0" * 32:
+                pass  # a tenant's log is told of what was approved in the vault's
             elif self.own is None or not self.own.is_first(kind, record):
                 raise Bad("effect names no operation")
             return

@@ -7,7 +7,8 @@
 #include "wire/frame.h"
 #include "wire/operation.h"
 
-/* HEADS: request u8 last (1: this is the last page), u16 count, count * span16 head (see
+/* HEADS: request u8 last (1: this is the last page; 2: it is, and keyring or heads are known to be
+ * old ones: the keeper then holds them as rolled back), u16 count, count * span16 head (see
  * ledger/tree.h), with the last page span16 seal (empty if there never was one). The reply is
  * empty. The vault's log must be among them unless its size is 0. CORRUPT if together they hold
  * fewer records than HELLO's anchor_size, or are not of one moment. CONFLICT while heads are older
@@ -32,14 +33,15 @@ enum entry_kind {
     ENTRY_KEY_OPEN = 6,         /* lease: open a provider key */
     ENTRY_LEASE_RENEW = 7,      /* check the lease token, record */
     ENTRY_LEASE_RELEASE = 8,
-    ENTRY_KEY_DESTROY = 9,      /* destroy the data key of one version */
-    ENTRY_FOLD = 10,            /* journal entries become records, tombstones are proven */
-    ENTRY_CLOCK_CONFIRM = 11,   /* an operator accepts the clock after a jump */
-    ENTRY_VAULT_CREATED = 12,   /* first records of the vault's log, once, right after INIT */
-    ENTRY_APPROVE = 13,         /* an operator's touch, for one operation; data: sealed secrets */
-    ENTRY_OPERATION = 14,       /* carry out an operation that has its approvals */
+    ENTRY_KEY_DESTROY = 9,       /* destroy the data key of one version */
+    ENTRY_FOLD = 10,             /* journal entries become records, tombstones are proven */
+    ENTRY_CLOCK_CONFIRM = 11,    /* an operator accepts the clock after a jump */
+    ENTRY_VAULT_CREATED = 12,    /* first records of the vault's log, once, right after INIT */
+    ENTRY_APPROVE = 13,          /* an operator's touch, for one operation; data: sealed secrets */
+    ENTRY_OPERATION = 14,        /* carry out an operation that has its approvals */
     ENTRY_DATABASE_REKEYED = 15, /* the database is under its next key: forget the old one */
-    ENTRY_TREE_COMMITTED = 16    /* the round of the vault tree that is complete */
+    ENTRY_TREE_COMMITTED = 16,   /* the round of the vault tree that is complete */
+    ENTRY_ROLLBACK_TOLD = 17     /* a tenant's log says what was accepted since the unlock */
 };
 
 /* One shape for all kinds; unused members are zero. Sent are only those that the kind uses. */

@@ -171,10 +171,11 @@ def test_every_record_reaches_syslog_whoever_is_killed_amid_the_load(vault, cust
     receiver.kill()
 
 
-def test_what_a_receiver_took_but_did_not_read_is_not_confirmed(vault, auditor, sink, tmp_path):
+def test_what_a_receiver_took_but_did_not_read_is_not_confirmed(vault, customer, auditor, sink, tmp_path):
     receiver = Deaf(sink / "crt", sink / "key")
     done = vault.cli("audit", "stream", "--once", "--to", f"syslog+tls://127.0.0.1:{receiver.port}", "--sink-ca",
-                     sink / "crt", "--cursor", tmp_path / "cursor", profile=auditor, expect=None)
+                     sink / "crt", "--cursor", tmp_path / "cursor", "--log", customer.name, profile=auditor,
+                     expect=None)
     receiver.close()
     assert done.code != OK and "did not take everything" in done.err
     assert not (tmp_path / "cursor").exists()
