@@ -67,6 +67,7 @@ int lease_list(struct cli *c);
 int audit_show(struct cli *c);
 int audit_verify(struct cli *c);
 int audit_export(struct cli *c);
+int audit_prove(struct cli *c);
 int audit_stream(struct cli *c);
 int audit_witness(struct cli *c);
 

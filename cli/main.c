@@ -18,6 +18,11 @@
 /* What an operation that takes a touch may be told. */
 #define STEP_UP (BIT(OPT_PIN_STDIN) | BIT(OPT_RECOVERY) | BIT(OPT_SLOT) | BIT(OPT_NO_WAIT))
 
+/* Which records are shown. */
+#define SHOWN                                                                             \
+    (BIT(OPT_SINCE) | BIT(OPT_UNTIL) | BIT(OPT_ACTOR) | BIT(OPT_KEY) | BIT(OPT_GATEWAY) | \
+     BIT(OPT_OUTCOME) | BIT(OPT_TYPE) | BIT(OPT_LEASE))
+
 static int help_run(struct cli *c);
 static int completion_run(struct cli *c);
 static int version_run(struct cli *c);
@@ -108,13 +113,17 @@ static const struct command commands[] = {
     { "lease", "release", lease_release, "LEASE", 0, 0, "give a lease back" },
     { "lease", "list", lease_list, "", 0, 0, "list live leases" },
 
-    { "audit", "show", audit_show, "LOG", 0, BIT(OPT_FROM) | BIT(OPT_LIMIT),
+    { "audit", "show", audit_show, "LOG", 0,
+      SHOWN | BIT(OPT_FROM) | BIT(OPT_LIMIT) | BIT(OPT_FOLLOW),
       "show records of a tenant's trail, or of 'vault'" },
     { "audit", "verify", audit_verify, "[LOG]", 0,
-      BIT(OPT_BUNDLE) | BIT(OPT_PUBLIC_KEY) | BIT(OPT_STEP_UPS) | BIT(OPT_VAULT_BUNDLE),
+      BIT(OPT_BUNDLE) | BIT(OPT_FORK_PROOF) | BIT(OPT_FROM) | BIT(OPT_TO) | BIT(OPT_PUBLIC_KEY) |
+          BIT(OPT_STEP_UPS) | BIT(OPT_VAULT_BUNDLE),
       "verify a trail of the vault, or an exported one" },
-    { "audit", "export", audit_export, "LOG", BIT(OPT_OUT), 0,
+    { "audit", "export", audit_export, "LOG", BIT(OPT_OUT), BIT(OPT_FROM) | BIT(OPT_TO),
       "write a trail that anyone can verify" },
+    { "audit", "prove", audit_prove, "LEASE", 0, BIT(OPT_LOG) | BIT(OPT_OUT),
+      "prove to others that a lease is in the trail" },
     { "audit", "stream", audit_stream, "", BIT(OPT_TO) | BIT(OPT_CURSOR),
       BIT(OPT_LOG) | BIT(OPT_ONCE) | BIT(OPT_SECRET_FILE) | BIT(OPT_SINK_CA) |
           BIT(OPT_SINK_CERTIFICATE),

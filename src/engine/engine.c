@@ -343,6 +343,7 @@ void request_free(struct request *rq)
     json_decref(rq->reply);
     secret_free(rq->value);
     free(rq->lines);
+    free(rq->filter);
     free(rq->plan);
     free(rq);
 }

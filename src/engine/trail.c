@@ -3,8 +3,7 @@
 
 #include <string.h>
 
-/* The log that the path names, as far as this peer may see it. */
-static status find_log(struct engine *en, struct request *rq, struct id *ret_log, struct err *e)
+status log_find(struct engine *en, struct request *rq, struct id *ret_log, struct err *e)
 {
     status st;
 
@@ -44,7 +43,7 @@ APPLY(log_show)
     struct id log;
     uint64_t size;
     json_t *note;
-    status st = find_log(en, rq, &log, e);
+    status st = log_find(en, rq, &log, e);
 
     if (st == OK)
         st = store_log_size(en->store, &log, &size, e);
@@ -63,10 +62,12 @@ APPLY(log_records)
 {
     struct page page = { 0 };
     struct id log;
-    status st = find_log(en, rq, &log, e);
+    status st = log_find(en, rq, &log, e);
 
     if (st == OK)
         st = store_log_size(en->store, &log, &rq->log_size, e);
+    if (st == OK && rq->filter != NULL)
+        return log_search(en, rq, &log, e);
     if (st == OK)
         st = store_records(en->store, &log, rq->from, page_limit(rq), page_add, &page, e);
     return st == OK ? page_finish(en, rq, &page, &log, e) : page_abandon(&page, st);
@@ -128,7 +129,7 @@ APPLY(log_check)
     struct id log;
     uint64_t from = 0, to = 0, size = 0, at;
     int64_t bad = -1;
-    status st = find_log(en, rq, &log, e);
+    status st = log_find(en, rq, &log, e);
 
     if (st == OK)
         st = store_log_size(en->store, &log, &size, e);

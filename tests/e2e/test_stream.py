@@ -95,8 +95,9 @@ def feed(vault):
         after = int(reply.headers["strongroom-next"])
 
 
-def in_order_of_arrival(lines):
-    return list(dict.fromkeys(lines))
+def first_arrivals(lines, count):
+    """In their order, without what came again, and without what came after the first count."""
+    return list(dict.fromkeys(lines))[:count]
 
 
 class Load:
@@ -166,15 +167,16 @@ def test_every_record_reaches_syslog_whoever_is_killed_amid_the_load(vault, cust
         wanted = feed(vault)
         await_that("all of it arrives", lambda: set(wanted) <= set(receiver.lines()))
         assert stream.end() == OK
-    assert in_order_of_arrival(receiver.lines()) == wanted
+    assert first_arrivals(receiver.lines(), len(wanted)) == wanted
     assert stream.next >= len(wanted)
     receiver.kill()
 
 
-def test_what_a_receiver_took_but_did_not_read_is_not_confirmed(vault, auditor, sink, tmp_path):
+def test_what_a_receiver_took_but_did_not_read_is_not_confirmed(vault, customer, auditor, sink, tmp_path):
     receiver = Deaf(sink / "crt", sink / "key")
     done = vault.cli("audit", "stream", "--once", "--to", f"syslog+tls://127.0.0.1:{receiver.port}", "--sink-ca",
-                     sink / "crt", "--cursor", tmp_path / "cursor", profile=auditor, expect=None)
+                     sink / "crt", "--cursor", tmp_path / "cursor", "--log", customer.name, profile=auditor,
+                     expect=None)
     receiver.close()
     assert done.code != OK and "did not take everything" in done.err
     assert not (tmp_path / "cursor").exists()
@@ -209,7 +211,7 @@ def test_every_record_reaches_a_webhook_that_fails_now_and_then(vault, customer,
         await_that("all of it arrives", lambda: set(wanted) <= set(arrived()))
         assert stream.end() == OK
     receiver.close()
-    assert in_order_of_arrival(arrived()) == wanted
+    assert first_arrivals(arrived(), len(wanted)) == wanted
     assert receiver.faults == []
     # A failed request comes again as it was, with the same id.
     for failed, again in zip(receiver.attempts, receiver.attempts[1:]):
@@ -248,7 +250,7 @@ def test_a_file_gets_every_record_and_may_be_rotated(vault, customer, auditor, t
         wanted = feed(vault)
         await_that("all of it arrives", lambda: set(wanted) <= set(arrived()))
         assert stream.end() == OK
-    assert in_order_of_arrival(arrived()) == wanted
+    assert first_arrivals(arrived(), len(wanted)) == wanted
 
 
 def test_one_log_once_and_once_more(vault, customer, auditor, tmp_path):
@@ -300,8 +302,9 @@ def test_a_locked_vault_is_waited_for_and_said_once(own, tmp_path):
         own.unlock()
         await_that("it goes on", lambda: b'"vault.unlocked"' in path.read_bytes())
         wanted = feed(own)
-        await_that("all of it arrives", lambda: path.read_bytes().splitlines() == wanted)
+        await_that("all of it arrives", lambda: set(wanted) <= set(path.read_bytes().splitlines()))
         assert stream.end() == OK
+    assert first_arrivals(path.read_bytes().splitlines(), len(wanted)) == wanted
     events = stream.events()
     assert events.count("the vault is locked or stopping: waiting") == 1
     assert events.count("the vault answers again") == 1

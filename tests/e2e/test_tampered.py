@@ -131,6 +131,27 @@ def test_every_change_of_a_trail_whose_beginning_was_dropped_is_found():
     compare(path, Changes(path.read_bytes()))
 
 
+def proof_verdict(data, vkey):
+    try:
+        verify_audit.check_proof(data, bytes.fromhex(KEY), [vkey])
+    except verify_audit.Bad as bad:
+        return f"{bad.seq} {bad.reason}"
+    except verify_audit.Unusable:
+        return "unusable"
+    return "good"
+
+
+def test_every_changed_bit_and_every_cut_of_a_proof_is_found():
+    path, vkey = GOLDEN / "ledger_proof.txt", ledger_make.vkey()
+    data, ours, witness = path.read_bytes(), [], verify_audit.parse_vkey(vkey)
+    for k in range(len(data)):
+        ours += [proof_verdict(data[:k] + bytes([data[k] ^ 1 << bit]) + data[k + 1 :], witness) for bit in range(8)]
+        ours.append(proof_verdict(data[:k], witness))
+    said = subprocess.run([TAMPER, path, vkey, KEY], capture_output=True, text=True, timeout=60, check=True).stdout.splitlines()
+    assert [pair for pair in zip(ours, said) if pair[0] != pair[1]][:5] == [] and len(said) == len(ours)
+    assert "good" not in ours
+
+
 def verdict(program, path, *options):
     done = subprocess.run([*program, path, *options], capture_output=True, text=True, timeout=60, check=False)
     found = re.search(r"record (\d+): (.*)", done.stdout)

@@ -352,6 +352,14 @@ def person(name):
     return compact(person=sha(label(b"person", salt, name.encode()))[:16].hex(), salt=salt.hex(), name=name)
 
 
+def operator_lines(vault, seqs):
+    size = len(vault.lines)
+    lines = [
+        compact(operator_record=vault.lines[seq].decode(), seq=seq, size=size, proof=joined(path(vault.leaves, seq))) for seq in seqs
+    ]
+    return [*lines, compact(vault_checkpoint=vault.note())]
+
+
 def rich(start=21, end=30):
     """Records start to end of the fifty, and all that may stand around them."""
     log, vault = fifty(), vault_log()
@@ -360,11 +368,8 @@ def rich(start=21, end=30):
     lines += log.lines[start:end]
     lines += [compact(right=right.hex()) for right in perfect(log.leaves, end, len(log.leaves))]
     lines += [person("alice"), person('b\u00e9a "x" \U0001f511\\')]
-    lines += [
-        compact(operator_record=vault.lines[seq].decode(), seq=seq, size=len(vault.lines), proof=joined(path(vault.leaves, seq)))
-        for seq in (0, 1, 7)
-    ]
-    lines += [compact(vault_checkpoint=vault.note()), commitment(log.note()), compact(checkpoint=log.note())]
+    lines += operator_lines(vault, (0, 1, 7))
+    lines += [commitment(log.note()), compact(checkpoint=log.note())]
     return b"\n".join(lines) + b"\n"
 
 

@@ -2,18 +2,21 @@
  * Verifies every small change of a bundle and prints one verdict a line, in a fixed order:
  *
  *   tamper BUNDLE [VKEY FROM TO]
+ *   tamper PROOF VKEY KEY
  *
  *   for each line: for each of its bytes, newline included: the byte xor 1; xor 0x80; the file cut
  *   before the byte. Then for each line: without it; twice; exchanged with the next one.
  *
  * A verdict is "SEQ REASON", "unusable" or "good". A change is verified from what was known before
- * its line, so that all of them take seconds. The key is the bundle's own.
+ * its line, so that all of them take seconds. The key is the bundle's own. Of a proof, which is
+ * short, only bytes are changed.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ledger/bundle.h"
+#include "ledger/tlog_proof.h"
 
 #define FILE_MAX  ((size_t)1 << 20)
 #define LINES_MAX 1000
@@ -119,11 +122,53 @@ static void load(const char *path, const struct bundle_reader *reader)
         exit(2);
 }
 
+/* --- proofs ----------------------------------------------------------------------------------- */
+
+static void judge_proof(size_t size, const struct note_key *witness, const uint8_t key[static 32])
+{
+    static struct tlog_proof p;
+    struct record_head head;
+    struct err e = { 0 };
+    struct id vault;
+    uint64_t records = 0;
+
+    if (tlog_proof_read(between(0, size), &p, NULL) != OK)
+        puts("unusable");
+    else if (tlog_proof_verify(&p, span_of(key, 32), witness, 1, &vault, &head, &records, &e) == OK)
+        puts("good");
+    else
+        printf("%llu %s\n", (unsigned long long)p.index, e.why);
+}
+
+static int change_proof(const char *path, const char *vkey, const char *hex)
+{
+    FILE *file = fopen(path, "re");
+    struct note_key witness;
+    uint8_t key[32];
+
+    if (file == NULL || !hex_parse(hex, strlen(hex), key, sizeof(key)) ||
+        note_key_parse(span_text(vkey), &witness, NULL) != OK)
+        return 2;
+    c.size = fread(c.bytes, 1, sizeof(c.bytes), file);
+    fclose(file);
+    for (size_t i = 0; i < c.size; i++) {
+        for (unsigned bit = 0; bit < 8; bit++) {
+            c.bytes[i] ^= (uint8_t)(1u << bit);
+            judge_proof(c.size, &witness, key);
+            c.bytes[i] ^= (uint8_t)(1u << bit);
+        }
+        judge_proof(i, &witness, key);
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     struct bundle_reader reader = { .witnesses = 0 };
     static struct note_key witness;
 
+    if (argc == 4)
+        return change_proof(argv[1], argv[2], argv[3]);
     if (argc != 2 && argc != 5)
         return 2;
     if (argc == 5) {
