@@ -110,7 +110,7 @@ class Log:
 class Load:
     """Gateways that lease without pause over connections that stay, and remember every lease they were given."""
 
-    def __init__(self, vault, customers, threads):
+    def __init__(self, vault, customers, threads=6):
         self.vault, self.customers = vault, customers
         self.given = {customer.name: [] for customer in customers}
         self.answered = 0
