@@ -8,7 +8,7 @@ import json
 import random
 import threading
 
-from harness import await_that, verify_bundle
+from harness import UNVERIFIED, await_that, verify_bundle
 
 
 def leaf_of(line):
@@ -173,5 +173,10 @@ def open_again(vault):
     """After a death of keeper or supervisor."""
     vault.come_back()
     assert vault.state == "locked"
-    vault.unlock()
-    await_that("the vault is open", lambda: vault.state == "unlocked")
+    unlock(vault)
+
+
+def unlock(vault):
+    """Opens it; whoever unlocks remembers what was signed, and must find it continued."""
+    done = vault.unlock(expect=None)
+    assert done.code != UNVERIFIED and vault.state == "unlocked", done
