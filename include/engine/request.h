@@ -62,6 +62,11 @@ enum verb {
     VERB_LOG_SHOW,
     VERB_LOG_RECORDS,
     VERB_LOG_CHECK,
+    VERB_LOG_CONSISTENCY,
+    VERB_LOG_INCLUSION,
+    VERB_LOG_RANGE,
+    VERB_LOG_COMMITMENT,
+    VERB_LOG_COSIGN,
     VERB_RECORD_FEED,
     VERB_COUNT
 };
@@ -73,6 +78,7 @@ enum problem { PROBLEM_BY_STATUS, PROBLEM_WRONG_REGION, PROBLEM_STORAGE };
 
 #define REQUEST_PARAMS 2
 #define REQUEST_PARAM  72 /* a name, or a lease token */
+#define REQUEST_ABSENT UINT64_MAX
 
 struct request {
     /* from the face */
@@ -84,6 +90,7 @@ struct request {
     char after[REQUEST_PARAM];                 /* ?after= */
     uint64_t from;                             /* ?from= */
     uint64_t limit;                            /* ?limit=, 0: default */
+    uint64_t to, size, seq;                    /* of proofs; REQUEST_ABSENT */
     uint64_t wait_s;                           /* ?wait=: how long it may wait for a record */
     json_t *body;                              /* owned; NULL or an object */
     void (*done)(struct request *rq);

@@ -32,12 +32,12 @@ enum entry_kind {
     ENTRY_KEY_OPEN = 6,         /* lease: open a provider key */
     ENTRY_LEASE_RENEW = 7,      /* check the lease token, record */
     ENTRY_LEASE_RELEASE = 8,
-    ENTRY_KEY_DESTROY = 9,      /* destroy the data key of one version */
-    ENTRY_FOLD = 10,            /* journal entries become records, tombstones are proven */
-    ENTRY_CLOCK_CONFIRM = 11,   /* an operator accepts the clock after a jump */
-    ENTRY_VAULT_CREATED = 12,   /* first records of the vault's log, once, right after INIT */
-    ENTRY_APPROVE = 13,         /* an operator's touch, for one operation; data: sealed secrets */
-    ENTRY_OPERATION = 14,       /* carry out an operation that has its approvals */
+    ENTRY_KEY_DESTROY = 9,       /* destroy the data key of one version */
+    ENTRY_FOLD = 10,             /* journal entries become records, tombstones are proven */
+    ENTRY_CLOCK_CONFIRM = 11,    /* an operator accepts the clock after a jump */
+    ENTRY_VAULT_CREATED = 12,    /* first records of the vault's log, once, right after INIT */
+    ENTRY_APPROVE = 13,          /* an operator's touch, for one operation; data: sealed secrets */
+    ENTRY_OPERATION = 14,        /* carry out an operation that has its approvals */
     ENTRY_DATABASE_REKEYED = 15, /* the database is under its next key: forget the old one */
     ENTRY_TREE_COMMITTED = 16    /* the round of the vault tree that is complete */
 };

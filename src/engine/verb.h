@@ -132,6 +132,13 @@ APPLY(lease_list);
 APPLY(log_show);
 APPLY(log_records);
 APPLY(log_check);
+/* proof.c */
+APPLY(log_consistency);
+APPLY(log_inclusion);
+APPLY(log_range);
+/* commitment.c */
+APPLY(log_commitment);
+APPLY(log_cosign);
 /* feed.c */
 APPLY(record_feed);
 

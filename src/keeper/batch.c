@@ -37,8 +37,7 @@ static void acknowledge(struct keeper *k)
     if (k->pending.folded > 0)
         keeper_insist(journal_drop(k->journal, k->pending.folded, &e), &e);
     k->records_durable = k->pending.records;
-    if (k->pending.folded > 0 ||
-        k->records_durable >= moment_anchored(k) + ANCHOR_EVERY)
+    if (k->pending.folded > 0 || k->records_durable >= moment_anchored(k) + ANCHOR_EVERY)
         keeper_anchor(k);
 }
 
@@ -177,8 +176,7 @@ static void put_result(struct writers *w, const struct wire_result *result)
     wire_put_result(&w->copy, &copy);
 }
 
-static void put_head(struct keeper *k, struct writers *w, struct log_head *head,
-                     struct err *e)
+static void put_head(struct keeper *k, struct writers *w, struct log_head *head, struct err *e)
 {
     uint8_t bytes[LEDGER_HEAD_MAX];
     struct out o;

@@ -165,8 +165,9 @@ static void a_burst_of_refusals_is_told_at_the_threshold_and_once_an_hour(void *
     assert_int_equal(alerts(r, "acme", "denied-burst"), 0);
     refused(r, &c, 1); /* the records of before the restart count */
     assert_int_equal(alerts(r, "acme", "denied-burst"), 1);
-    assert_int_equal(recorded(r, "acme", "\"about\":\"gateway:gw-acme\",\"severity\":\"warning\","
-                                         "\"count\":5,\"threshold\":5}"),
+    assert_int_equal(recorded(r, "acme",
+                              "\"about\":\"gateway:gw-acme\",\"severity\":\"warning\","
+                              "\"count\":5,\"threshold\":5}"),
                      1);
     refused(r, &c, 30);
     rig_pass(200);
@@ -248,8 +249,9 @@ static void who_holds_only_an_old_version_after_its_grace_is_told(void **state)
     rig_do(r, VERB_STATUS, &r->local, NULL, NULL, NULL);
     assert_true(soon(grace_was_over, r, NULL));
     assert_int_equal(alerts(r, "acme", "use-after-rotation"), 1);
-    assert_int_equal(recorded(r, "acme", "\"key\":\"acme/openai\",\"gateway\":\"gw-acme\","
-                                         "\"old_version\":1,\"severity\":\"notice\",\"count\":2"),
+    assert_int_equal(recorded(r, "acme",
+                              "\"key\":\"acme/openai\",\"gateway\":\"gw-acme\","
+                              "\"old_version\":1,\"severity\":\"notice\",\"count\":2"),
                      1);
     rig_free(r);
 }
