@@ -120,8 +120,7 @@ static const struct verb_row rows[VERB_COUNT] = {
     [VERB_LEASE_LIST] = { "lease.list", O | A | T, OPEN, READ, "", lease_list, NULL },
 
     [VERB_LOG_SHOW] = { "log.show", O | A | T | G | U, OPEN, DIRECT, "", log_show, NULL },
-    [VERB_LOG_RECORDS] = { "log.records", O | A | T | G | U, AWAKE, READ, "", log_records,
-                            NULL },
+    [VERB_LOG_RECORDS] = { "log.records", O | A | T | G | U, AWAKE, READ, "", log_records, NULL },
     [VERB_LOG_CHECK] = { "log.check", O | A | T | U, OPEN, DIRECT, "from to", log_check, NULL },
     [VERB_LOG_CONSISTENCY] = { "log.consistency", O | A | T | G | U, OPEN, READ, "",
                                log_consistency, NULL },
