@@ -4,6 +4,7 @@
  */
 #include "alert.h"
 #include "cells.h"
+#include "trail.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -295,6 +296,8 @@ static void note_unanswered(const struct wire_record *r, void *context)
             return;
         }
     }
+    if (id_same(&r->log, &trail_tree)) /* nobody asked */
+        return;
     /* The heads follow the records: the size is still that of before. */
     if (store_log_size(u->en->store, &r->log, &stored, NULL) == OK && r->seq < stored)
         return;
@@ -410,6 +413,8 @@ status engine_serve(struct engine *en, bool created, struct err *e)
         st = alerts_rebuild(en, e);
     if (st == OK && !created)
         st = record_started(en, e);
+    if (st == OK)
+        st = rounds_start(en, e);
     if (st != OK)
         return st;
     en->state = VAULT_UNLOCKED;
@@ -448,6 +453,7 @@ status engine_attach(struct engine *en, bool created, struct err *e)
 void engine_detach(struct engine *en)
 {
     en->database.phase = DATABASE_REST;
+    rounds_forget(en->rounds);
     store_cleanup(&en->store);
     policy_free(en->policy);
     leases_free(en->leases);

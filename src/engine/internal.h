@@ -25,6 +25,7 @@ const char *vault_state_name(enum vault_state state); /* vault.c */
 
 struct alerts;
 struct operations;
+struct rounds;
 
 /* One that the keeper opened, and what it was opened for. */
 struct session {
@@ -76,6 +77,7 @@ struct engine {
     struct session sessions[SESSIONS]; /* the newest replace the oldest */
     size_t session_next;
     struct operations *operations;
+    struct rounds *rounds;
     struct waiting waiting;
     struct {
         enum { DATABASE_REST, DATABASE_COPY, DATABASE_ERASE } phase;
@@ -160,6 +162,15 @@ void operations_forget(struct operations *o);
 status database_watch(struct engine *en, struct err *e);   /* begins it if the keeper has one */
 bool database_rekey(struct engine *en);                    /* a slice; true if there is more */
 status database_rekeyed(struct engine *en, struct err *e); /* tells the keeper that it is done */
+
+/* rounds.c: checkpoints of logs that changed, and rounds of the vault tree */
+status rounds_new(struct rounds **ret_rounds, struct err *e);
+void rounds_free(struct rounds *r);
+status rounds_start(struct engine *en, struct err *e); /* all logs are due */
+void rounds_forget(struct rounds *r);
+/* A log has grown. Without memory to note it the hourly round finds it. */
+void rounds_heard(struct rounds *r, const struct id *log);
+bool rounds_work(struct engine *en); /* a slice; true if there is more */
 
 #include "batch.h"
 #include "body.h"

@@ -164,7 +164,7 @@ static status take_place(struct heads *h, struct log_head *head, struct err *e)
 {
     uint32_t index = head->tree.index;
 
-    if (index >= (uint32_t)1 << LIMIT_TREE_DEPTH)
+    if (index >= (uint32_t)1 << COMMITMENT_LEVELS)
         return fail(e, LIMIT, "the vault tree is full", index);
     if (index >= h->leaves_room) {
         size_t room = h->leaves_room == 0 ? FIRST_LEAVES : h->leaves_room;

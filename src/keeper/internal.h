@@ -90,7 +90,7 @@ struct keeper {
     struct moment moment;
     struct round *round_next; /* under construction, or waiting for its record */
     struct round *round_last; /* the one that branches are shown of */
-    uint64_t found_changes; /* of the keyring, before the unlock made any */
+    uint64_t found_changes;   /* of the keyring, before the unlock made any */
     struct pending pending;
     uint64_t batch_number;    /* of the last batch */
     uint64_t records_durable; /* in all logs, that the server has acknowledged */
