@@ -6,6 +6,7 @@
 #include "bundle.h"
 #include "cli.h"
 #include "commands.h"
+#include "people.h"
 #include "reply.h"
 #include "table.h"
 
@@ -64,7 +65,7 @@ static void add_details(json_t *record)
 }
 
 /* The page as an array of records, each with "details". */
-static int parse_page(struct span page, json_t *records)
+static int parse_page(struct span page, const json_t *people, json_t *records)
 {
     while (page.n > 0) {
         const uint8_t *end = memchr(page.p, '\n', page.n);
@@ -75,6 +76,7 @@ static int parse_page(struct span page, json_t *records)
             json_decref(record);
             return report(EXIT_UNVERIFIED, "a record is malformed: run 'strongroom audit verify'");
         }
+        people_resolve(people, record);
         add_details(record);
         if (json_array_append_new(records, record) != 0)
             return report(EXIT_OTHER, "no memory");
@@ -110,6 +112,7 @@ static int first_record(struct cli *c, const char *name, uint64_t limit, uint64_
 int audit_show(struct cli *c)
 {
     AUTO(json_t) *records = json_array();
+    AUTO(json_t) *people = NULL;
     struct bounds limits = { .min = 1, .max = TRAIL_PAGE, .fallback = SHOW_DEFAULT };
     struct bounds sequence = { .max = INT64_MAX };
     const char *name = NULL;
@@ -125,6 +128,8 @@ int audit_show(struct cli *c)
         code = option_number(&c->options, OPT_FROM, sequence, &from);
     if (code == EXIT_DONE && !option_given(&c->options, OPT_FROM))
         code = first_record(c, name, limit, &from);
+    if (code == EXIT_DONE && !cli_json(c))
+        code = people_list(c, name, &people);
     if (code != EXIT_DONE)
         return code;
     snprintf(path, sizeof(path), "/v1/logs/%s/records?from=%llu&limit=%llu", name,
@@ -136,7 +141,7 @@ int audit_show(struct cli *c)
         print_span(page); /* the stored lines: signed bytes are not written anew */
         return EXIT_DONE;
     }
-    code = parse_page(page, records);
+    code = parse_page(page, people, records);
     if (code == EXIT_DONE)
         table_print(records, COLUMNS(record_columns), "There are no records there.");
     return code;

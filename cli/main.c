@@ -107,6 +107,8 @@ static const struct command commands[] = {
       "verify a trail of the vault, or an exported one" },
     { "audit", "export", audit_export, "LOG", BIT(OPT_OUT), 0,
       "write a trail that anyone can verify" },
+    { "audit", "erase", audit_erase, "[LOG] NAME", 0, BIT(OPT_ALL_LOGS) | BIT(OPT_YES),
+      "forget a person's name; the trail stays as it is" },
 
     { "profile", "create", profile_create, "",
       BIT(OPT_CERTIFICATE) | BIT(OPT_KEY) | BIT(OPT_CA) | BIT(OPT_URL), 0,

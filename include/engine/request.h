@@ -59,6 +59,8 @@ enum verb {
     VERB_LOG_SHOW,
     VERB_LOG_RECORDS,
     VERB_LOG_CHECK,
+    VERB_PERSON_LIST,
+    VERB_PERSON_ERASE,
     VERB_COUNT
 };
 /* "lease.issue": as refusal records name it. */

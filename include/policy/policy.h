@@ -50,6 +50,9 @@ const struct policy_certificate *policy_certificate_next(const struct policy *p,
 /* Name of the certificate's holder; NULL if it was not issued here. */
 const char *policy_name(const struct policy *p, const uint8_t spki[static 32]);
 void policy_revoke(struct policy *p, const uint8_t spki[static 32]);
+/* People's certificates of this name, of the tenant or (zero) of the vault, are called `instead`. */
+void policy_forget(struct policy *p, const struct id *tenant, const char *name,
+                   const char *instead);
 
 MUST_CHECK status policy_grant_set(struct policy *p, const struct policy_grant *g, struct err *e);
 bool policy_grant_exists(const struct policy *p, const struct id *gateway, const struct id *tenant,

@@ -19,6 +19,7 @@
 #include "secret/secret.h"
 #include "store/access.h"
 #include "store/key.h"
+#include "store/person.h"
 #include "store/record.h"
 #include "store/rekey.h"
 #include "store/tenant.h"

@@ -336,6 +336,8 @@ static status attach_database(struct engine *en, bool created, bool *ret_next, s
     if (st == OK)
         st = store_open_either(en->settings.store_dir, database_key, next_key, &en->store, ret_next,
                                e);
+    if (st == OK)
+        st = persons_new(&en->persons, e);
     return st == OK ? check_vault(en, created, e) : st;
 }
 
@@ -387,10 +389,12 @@ void engine_detach(struct engine *en)
 {
     en->database.phase = DATABASE_REST;
     store_cleanup(&en->store);
+    persons_free(en->persons);
     policy_free(en->policy);
     leases_free(en->leases);
     identity_ca_cleanup(&en->ca);
     en->store = NULL;
+    en->persons = NULL;
     en->policy = NULL;
     en->leases = NULL;
     en->ca = NULL;

@@ -101,9 +101,9 @@ static status issue_entry(struct engine *en, struct request *rq, const struct pl
                                 .type = RECORD_CERTIFICATE_ISSUED };
     struct fields f;
 
-    fields_of(&f, rq);
+    fields_of(en, &f, rq, &entry.log);
     fields_text(&f, "role", role_name((enum role)plan->c.role));
-    fields_text(&f, "name", plan->c.name);
+    fields_person(en, &f, "name", plan->c.name, &entry.log);
     fields_hex(&f, "spki", SPAN(plan->c.spki));
     entry.fields = fields_view(&f);
     return batch_entry(en, rq, &entry, e);
@@ -184,7 +184,7 @@ APPLY(certificate_revoke)
         return fail(e, NOT_FOUND, "there is no such certificate", 0);
     if (last_operator(en, spki))
         return fail(e, CONFLICT, "the last operator's certificate: issue another one first", 0);
-    fields_of(&f, rq);
+    fields_of(en, &f, rq, &entry.log);
     fields_hex(&f, "spki", span_of(spki, 32));
     entry.fields = fields_view(&f);
     return batch_entry(en, rq, &entry, e);

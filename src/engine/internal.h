@@ -18,6 +18,7 @@ const char *vault_state_name(enum vault_state state); /* vault.c */
 
 struct refusals;
 struct operations;
+struct persons;
 
 /* One that the keeper opened, and what it was opened for. */
 struct session {
@@ -52,6 +53,7 @@ struct engine {
     struct policy *policy;
     struct leases *leases;
     struct refusals *refusals;
+    struct persons *persons; /* while the database is open */
     struct identity_ca *ca;
     char ca_pem[LIMIT_CERTIFICATE];
     uint8_t intake_public[32];
@@ -64,6 +66,7 @@ struct engine {
     /* What is to be destroyed before the batch is answered: */
     bool grace_over;  /* a version that was replaced without grace */
     bool revoke_more; /* versions of a revoked key, more than its batch could take */
+    bool erased;      /* a name that the WAL still holds */
     struct session sessions[SESSIONS]; /* the newest replace the oldest */
     size_t session_next;
     struct operations *operations;
@@ -144,6 +147,7 @@ status refusals_flush(struct engine *en, bool all,
 
 #include "batch.h"
 #include "body.h"
+#include "person.h"
 #include "verb.h"
 
 #endif

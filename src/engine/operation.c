@@ -152,9 +152,9 @@ APPLY(operation_propose)
     if (st != OK)
         return st;
     actor_of(rq, o->proposer);
-    fields_of(&f, rq);
-    fields_text(&f, "proposal", o->text);
     entry.log = o->op.tenant;
+    fields_of(en, &f, rq, &entry.log);
+    fields_text(&f, "proposal", o->text);
     entry.fields = fields_view(&f);
     return batch_entry(en, rq, &entry, e);
 }
@@ -213,9 +213,9 @@ APPLY(operation_withdraw)
 
     if (st != OK)
         return st;
-    fields_of(&f, rq);
-    fields_text(&f, "proposal", o->text);
     entry.log = o->op.tenant;
+    fields_of(en, &f, rq, &entry.log);
+    fields_text(&f, "proposal", o->text);
     entry.fields = fields_view(&f);
     return batch_entry(en, rq, &entry, e);
 }
@@ -318,7 +318,7 @@ static void carry_out(struct engine *en, struct operation *o, struct request *rq
     struct batch_listener listener = { .result = on_result, .context = &answer };
     struct fields f;
 
-    fields_of(&f, rq);
+    fields_of(en, &f, rq, &entry.log);
     fields_text(&f, "engagement", o->engagement_name[0] != '\0' ? o->engagement_name : NULL);
     fields_text(&f, "gateway", o->gateway_name[0] != '\0' ? o->gateway_name : NULL);
     fields_text(&f, "pattern", o->pattern[0] != '\0' ? o->pattern : NULL);
@@ -386,7 +386,8 @@ APPLY(operation_approve)
         st = read_approval(en, rq, answer.o, &entry, &out, &assertion, e);
     if (st != OK)
         return st;
-    fields_of(&f, rq);
+    entry.log = answer.o->op.tenant;
+    fields_of(en, &f, rq, &entry.log);
     if (assertion.signature_length > 0) {
         fields_hex(&f, "auth_data", span_of(assertion.auth_data, assertion.auth_data_length));
         fields_hex(&f, "signature", span_of(assertion.signature, assertion.signature_length));

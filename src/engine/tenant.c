@@ -57,9 +57,9 @@ APPLY(tenant_create)
     memcpy(t->name, name, strlen(name));
     memcpy(t->region, en->region, sizeof t->region);
     t->created_us = engine_now_us(en);
-    fields_of(&f, rq);
-    fields_text(&f, "tenant", t->name);
     entry.log = entry.tenant = t->id;
+    fields_of(en, &f, rq, &entry.log);
+    fields_text(&f, "tenant", t->name);
     entry.fields = fields_view(&f);
     return batch_entry(en, rq, &entry, e);
 }
@@ -131,7 +131,7 @@ static status engagement_entry(struct engine *en, struct request *rq, uint8_t ki
     };
     struct fields f;
 
-    fields_of(&f, rq);
+    fields_of(en, &f, rq, &entry.log);
     fields_text(&f, "engagement", g->name);
     entry.fields = fields_view(&f);
     return batch_entry(en, rq, &entry, e);

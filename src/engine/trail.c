@@ -6,8 +6,7 @@
 
 #define PAGE_MAX 500
 
-/* The log that the path names, as far as this peer may see it. */
-static status find_log(struct engine *en, struct request *rq, struct id *ret_log, struct err *e)
+status log_find(struct engine *en, struct request *rq, struct id *ret_log, struct err *e)
 {
     status st;
 
@@ -44,7 +43,7 @@ APPLY(log_show)
     struct id log;
     uint64_t size;
     json_t *note;
-    status st = find_log(en, rq, &log, e);
+    status st = log_find(en, rq, &log, e);
 
     if (st == OK)
         st = store_log_size(en->store, &log, &size, e);
@@ -93,7 +92,7 @@ APPLY(log_records)
     struct page page = { 0 };
     struct id log;
     size_t limit = rq->limit == 0 || rq->limit > PAGE_MAX ? PAGE_MAX : (size_t)rq->limit;
-    status st = find_log(en, rq, &log, e);
+    status st = log_find(en, rq, &log, e);
 
     if (st == OK)
         st = store_log_size(en->store, &log, &rq->log_size, e);
@@ -168,7 +167,7 @@ APPLY(log_check)
     struct id log;
     uint64_t from = 0, to = 0, size = 0, at;
     int64_t bad = -1;
-    status st = find_log(en, rq, &log, e);
+    status st = log_find(en, rq, &log, e);
 
     if (st == OK)
         st = store_log_size(en->store, &log, &size, e);

@@ -52,6 +52,8 @@ static const struct route {
     { "GET", "/v1/logs/{}", VERB_LOG_SHOW },
     { "GET", "/v1/logs/{}/records", VERB_LOG_RECORDS },
     { "POST", "/v1/logs/{}/check", VERB_LOG_CHECK },
+    { "GET", "/v1/logs/{}/people", VERB_PERSON_LIST },
+    { "POST", "/v1/logs/{}/people/erase", VERB_PERSON_ERASE },
 };
 
 /* Segments that {} takes go into params. */

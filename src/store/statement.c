@@ -14,6 +14,7 @@
     "SELECT tenant, key, version, state, hint, created_us, destroy_at_us, sealed FROM version "
 #define VERSION_COLUMNS_UNSEALED \
     "SELECT tenant, key, version, state, hint, created_us, destroy_at_us FROM version "
+#define PERSON_COLUMNS "SELECT log, tag, salt, name FROM person "
 #define RECORD_COLUMNS "SELECT log, seq, time_us, type, outcome, mac, line FROM record "
 
 const char *const statement_sql[STATEMENT_COUNT] = {
@@ -98,6 +99,9 @@ const char *const statement_sql[STATEMENT_COUNT] = {
                                "CASE revoked_us WHEN 0 THEN ?2 ELSE revoked_us END WHERE spki = ?1",
     [SQL_CERTIFICATE_LIST] = "SELECT spki, role, name, tenant, gateway, issued_us, not_after_us, "
                              "revoked_us FROM certificate WHERE spki > ?1 ORDER BY spki",
+    /* A person's, in the log where it was issued: the vault's or a tenant's. */
+    [SQL_CERTIFICATE_FORGET] = "UPDATE certificate SET name = ?3 WHERE name = ?1 "
+                               "AND tenant IS ?2 AND gateway IS NULL",
 
     [SQL_GATEWAY_ADD] = "INSERT INTO gateway (id, name, created_us, removed_us) "
                         "VALUES (?1, ?2, ?3, ?4)",
@@ -129,4 +133,10 @@ const char *const statement_sql[STATEMENT_COUNT] = {
                      "ON CONFLICT (log) DO UPDATE SET size = excluded.size, head = excluded.head",
     [SQL_HEAD_LIST] = "SELECT log, size, head FROM head ORDER BY log",
     [SQL_HEAD_SIZE] = "SELECT size FROM head WHERE log = ?1",
+
+    [SQL_PERSON_ADD] = "INSERT INTO person (log, tag, salt, name) VALUES (?1, ?2, ?3, ?4)",
+    [SQL_PERSON_BY_NAME] = PERSON_COLUMNS "WHERE log = ?1 AND name = ?2",
+    [SQL_PERSON_BY_TAG] = PERSON_COLUMNS "WHERE log = ?1 AND tag = ?2",
+    [SQL_PERSON_LIST] = PERSON_COLUMNS "WHERE log = ?1 AND tag > ?2 ORDER BY tag",
+    [SQL_PERSON_ERASE] = "DELETE FROM person WHERE log = ?1 AND tag = ?2",
 };
