@@ -11,9 +11,10 @@
 #include "table.h"
 
 static const struct column columns[] = {
-    { "ROLE", "role", COLUMN_TEXT },       { "NAME", "name", COLUMN_TEXT },
-    { "ISSUED", "issued", COLUMN_TIME },   { "NOT AFTER", "not_after", COLUMN_TIME },
-    { "REVOKED", "revoked", COLUMN_TIME }, { "SPKI", "spki", COLUMN_TEXT },
+    { "ROLE", "role", COLUMN_TEXT },           { "NAME", "name", COLUMN_TEXT },
+    { "SEES", "scope", COLUMN_TEXT },          { "ISSUED", "issued", COLUMN_TIME },
+    { "NOT AFTER", "not_after", COLUMN_TIME }, { "REVOKED", "revoked", COLUMN_TIME },
+    { "SPKI", "spki", COLUMN_TEXT },
 };
 
 /* Key and request, without any other program and without a vault. */
@@ -46,6 +47,29 @@ int certificate_request(struct cli *c)
     return EXIT_DONE;
 }
 
+/* What an auditor is to see, into body; nothing: the whole vault. */
+static int add_tenants(const struct cli *c, enum role role, json_t *body)
+{
+    const struct repeated *tenants = &c->options.tenants;
+    json_t *list = json_array();
+
+    if (tenants->count == 0) {
+        json_decref(list);
+        return EXIT_DONE;
+    }
+    if (json_object_set_new(body, "tenants", list) != 0)
+        return report(EXIT_OTHER, "no memory");
+    if (role != ROLE_AUDITOR)
+        return report(EXIT_USAGE, "--tenant goes with --role auditor");
+    for (size_t i = 0; i < tenants->count; i++) {
+        if (!name_valid(tenants->value[i]))
+            return report(EXIT_USAGE, "--tenant must be the name of a tenant");
+        if (json_array_append_new(list, json_string(tenants->value[i])) != 0)
+            return report(EXIT_OTHER, "no memory");
+    }
+    return EXIT_DONE;
+}
+
 int certificate_issue(struct cli *c)
 {
     AUTO(json_t) *reply = NULL;
@@ -65,10 +89,14 @@ int certificate_issue(struct cli *c)
 
     if (code != EXIT_DONE)
         return code;
-    code = https_call(
-        c, METHOD_POST, "/v1/certificates",
-        json_pack("{s:s, s:s, s:s}", "role", role, "name", cli_option(c, OPT_NAME), "csr", csr),
-        &reply);
+    AUTO(json_t) *body =
+        json_pack("{s:s, s:s, s:s}", "role", role, "name", cli_option(c, OPT_NAME), "csr", csr);
+
+    code = add_tenants(c, parsed, body);
+    if (code == EXIT_DONE)
+        code = https_call(c, METHOD_POST, "/v1/certificates", json_incref(body), &reply);
+    if (code == EXIT_DONE && parsed == ROLE_AUDITOR && c->options.tenants.count == 0)
+        say("This auditor sees the whole vault; --tenant would have limited the certificate.");
     return code == EXIT_DONE ? cli_certificate_out(c, reply) : code;
 }
 

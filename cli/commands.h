@@ -54,6 +54,10 @@ int certificate_issue(struct cli *c);
 int certificate_list(struct cli *c);
 int certificate_revoke(struct cli *c);
 
+int auditor_assign(struct cli *c);
+int auditor_unassign(struct cli *c);
+int auditor_list(struct cli *c);
+
 int lease_get(struct cli *c);
 int lease_renew(struct cli *c);
 int lease_release(struct cli *c);

@@ -36,7 +36,7 @@ static void print_option_usage(enum option_id option, bool required)
 
     print(" %s--%s%s%s%s", required ? "" : "[", row->name, row->argument != NULL ? " " : "",
           row->argument != NULL ? row->argument : "", required ? "" : "]");
-    if (option == OPT_GRANT)
+    if (option == OPT_GRANT || option == OPT_TENANT)
         print("...");
 }
 

@@ -88,10 +88,16 @@ static const struct command commands[] = {
     { "certificate", "request", certificate_request, "",
       BIT(OPT_NAME) | BIT(OPT_OUT_KEY) | BIT(OPT_OUT_CSR), 0, "make a private key and a request" },
     { "certificate", "issue", certificate_issue, "", BIT(OPT_ROLE) | BIT(OPT_NAME) | BIT(OPT_CSR),
-      BIT(OPT_OUT) | BIT(OPT_CA_OUT), "sign a request for an operator, admin, tenant or auditor" },
+      BIT(OPT_TENANT) | BIT(OPT_OUT) | BIT(OPT_CA_OUT),
+      "sign a request for an operator, admin, tenant or auditor" },
     { "certificate", "list", certificate_list, "", 0, 0, "list certificates" },
     { "certificate", "revoke", certificate_revoke, "SPKI", 0, BIT(OPT_YES),
       "revoke a certificate at once" },
+
+    { "auditor", "assign", auditor_assign, "NAME TENANT", 0, 0,
+      "let a limited auditor see a tenant" },
+    { "auditor", "unassign", auditor_unassign, "NAME TENANT", 0, 0, "the auditor sees it no more" },
+    { "auditor", "list", auditor_list, "", 0, 0, "list auditors and what they see" },
 
     { "lease", "get", lease_get, "TENANT/NAME", 0,
       BIT(OPT_TTL) | BIT(OPT_REGION) | BIT(OPT_PURPOSE) | BIT(OPT_SEALED),

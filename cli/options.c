@@ -45,6 +45,7 @@ static const struct option_row rows[OPTION_COUNT] = {
     [OPT_SEALED] = { "sealed", NULL, "have it sealed to a key of your own, past the server" },
     [OPT_SLOT] = { "slot", "ID", "slot to open (default: found by looking)" },
     [OPT_STEP_UPS] = { "step-ups", NULL, "check that privileged operations were approved" },
+    [OPT_TENANT] = { "tenant", "NAME", "a tenant the auditor may see; repeatable (default: all)" },
     [OPT_TTL] = { "ttl", "SECONDS", "lease time to ask for" },
     [OPT_VAULT_BUNDLE] = { "vault-bundle", "FILE",
                            "the vault's exported trail: whose keys approved" },
@@ -73,6 +74,7 @@ static struct repeated *repeated(struct options *o, enum option_id option)
     case OPT_GRANT: return &o->grants;
     case OPT_OPERATOR: return &o->operators;
     case OPT_DEVICE: return &o->devices;
+    case OPT_TENANT: return &o->tenants;
     default: return NULL;
     }
 }
@@ -95,6 +97,8 @@ static int take_option(struct options *o, enum option_id option, const char *val
     return EXIT_DONE;
 }
 
+#define VALUES 256 /* beyond the characters that getopt_long returns by itself */
+
 int options_parse(struct options *o, int argc, char **argv)
 {
     struct option table[OPTION_COUNT + 1] = { 0 };
@@ -104,16 +108,15 @@ int options_parse(struct options *o, int argc, char **argv)
     for (int i = 0; i < OPTION_COUNT; i++) {
         table[i].name = rows[i].name;
         table[i].has_arg = rows[i].argument != NULL ? required_argument : no_argument;
-        table[i].val = i;
+        table[i].val = VALUES + i;
     }
     opterr = 0;
-    /* The values start at 0 and do not reach '?' (63): OPTION_COUNT is below it. */
     while ((found = getopt_long(argc, argv, ":", table, NULL)) != -1) {
         if (found == ':')
             return report_option(argv[optind - 1], "needs a value");
         if (found == '?')
             return report_option(argv[optind - 1], "is not known, or takes no value");
-        int code = take_option(o, (enum option_id)found, optarg);
+        int code = take_option(o, (enum option_id)(found - VALUES), optarg);
 
         if (code != EXIT_DONE)
             return code;

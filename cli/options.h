@@ -48,6 +48,7 @@ enum option_id {
     OPT_SEALED,
     OPT_SLOT,
     OPT_STEP_UPS,
+    OPT_TENANT,
     OPT_TTL,
     OPT_VAULT_BUNDLE,
     OPT_WAIT,
@@ -80,6 +81,7 @@ struct options {
     struct repeated grants;
     struct repeated operators;
     struct repeated devices;
+    struct repeated tenants;
     const char *argument[ARGUMENT_MAX]; /* noun and verb first */
     size_t argument_count;
 };

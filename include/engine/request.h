@@ -52,6 +52,9 @@ enum verb {
     VERB_CERTIFICATE_LIST,
     VERB_CERTIFICATE_ISSUE,
     VERB_CERTIFICATE_REVOKE,
+    VERB_AUDITOR_LIST,
+    VERB_AUDITOR_ASSIGN,
+    VERB_AUDITOR_UNASSIGN,
     VERB_LEASE_ISSUE,
     VERB_LEASE_RENEW,
     VERB_LEASE_RELEASE,
@@ -61,6 +64,7 @@ enum verb {
     VERB_LOG_CHECK,
     VERB_PERSON_LIST,
     VERB_PERSON_ERASE,
+    VERB_RECORD_FEED,
     VERB_COUNT
 };
 /* "lease.issue": as refusal records name it. */
@@ -82,6 +86,7 @@ struct request {
     char after[REQUEST_PARAM];                 /* ?after= */
     uint64_t from;                             /* ?from= */
     uint64_t limit;                            /* ?limit=, 0: default */
+    uint64_t wait_s;                           /* ?wait=: how long it may wait for a record */
     json_t *body;                              /* owned; NULL or an object */
     void (*done)(struct request *rq);
     void *context;
@@ -96,13 +101,19 @@ struct request {
     char *lines;          /* owned: an NDJSON body instead of reply */
     size_t lines_length;
     uint64_t log_size; /* with lines */
+    uint64_t page_end; /* of the feed, with lines: ?after= of the next page */
 
     /* the engine's own */
     struct request *next;
     struct id log;         /* where a refusal is recorded: zero is the vault's log */
     struct id tenant;      /* of a tenant certificate */
     struct id gateway;     /* of a gateway certificate */
+    bool limited;          /* an auditor who sees only what is assigned to its name */
     void *plan;            /* owned: from apply to complete */
+    bool waits;            /* it found nothing: it is answered later */
+    bool due;              /* something was stored that it may be waiting for */
+    uint64_t waits_for;    /* bits of logs, see waiting.c */
+    uint64_t wait_until;   /* monotonic; 0: it has not waited yet */
     uint16_t entry_count;  /* entries it put into the batch */
     uint16_t result_index; /* results seen so far */
     char keeper_why[96];   /* copy of a keeper's literal reason */

@@ -25,5 +25,10 @@ MUST_CHECK status checkpoint_sign(const struct id *vault, const struct ledger_tr
 MUST_CHECK status checkpoint_verify(struct span note, const struct id *vault, const struct id *log,
                                     struct span public32, uint64_t *ret_size,
                                     uint8_t ret_root[static SHA256_SIZE], struct err *e);
+/* What note says of itself, verified by nobody: whose checkpoint it claims to be. ret_text is a
+ * view of the three lines that are signed. CORRUPT: "malformed checkpoint". */
+MUST_CHECK status checkpoint_read(struct span note, struct id *ret_vault, struct id *ret_log,
+                                  uint64_t *ret_size, uint8_t ret_root[static SHA256_SIZE],
+                                  struct span *ret_text, struct err *e);
 
 #endif

@@ -46,9 +46,15 @@ MUST_CHECK status proof_range(uint64_t from, uint64_t to, uint64_t size, ledger_
 MUST_CHECK status proof_inclusion_check(const uint8_t leaf[static SHA256_SIZE], uint64_t seq,
                                         uint64_t size, const uint8_t root[static SHA256_SIZE],
                                         const struct ledger_proof *p, struct err *e);
+/* The root that leaf at seq has in the tree of size if p is right. CORRUPT, with the same reason,
+ * if p has another number of hashes. */
+MUST_CHECK status proof_inclusion_root(const uint8_t leaf[static SHA256_SIZE], uint64_t seq,
+                                       uint64_t size, const struct ledger_proof *p,
+                                       uint8_t ret_root[static SHA256_SIZE], struct err *e);
 /* CORRUPT, "consistency proof does not hold", unless the tree of size and root begins with that of
  * from and from_root. Size 0 is the beginning of every tree. */
-MUST_CHECK status proof_consistency_check(uint64_t from, const uint8_t from_root[static SHA256_SIZE],
+MUST_CHECK status proof_consistency_check(uint64_t from,
+                                          const uint8_t from_root[static SHA256_SIZE],
                                           uint64_t size, const uint8_t root[static SHA256_SIZE],
                                           const struct ledger_proof *p, struct err *e);
 
@@ -56,8 +62,8 @@ MUST_CHECK status proof_consistency_check(uint64_t from, const uint8_t from_root
  * and time_us 0: neither is known. CORRUPT if left has another number of hashes than from needs. */
 MUST_CHECK status ledger_tree_start(struct ledger_tree *t, uint64_t from,
                                     const struct ledger_proof *left, struct err *e);
-/* Appends right, up to size; afterwards t is good for ledger_root only. CORRUPT if right has another
- * number of hashes than it takes. */
+/* Appends right, up to size; afterwards t is good for ledger_root only. CORRUPT if right has
+ * another number of hashes than it takes. */
 MUST_CHECK status ledger_tree_finish(struct ledger_tree *t, uint64_t size,
                                      const struct ledger_proof *right, struct err *e);
 

@@ -16,6 +16,7 @@
 
 struct ledger_tree {
     struct id log;
+    uint32_t index;                      /* leaf in the vault tree; 0: the vault's, or none yet */
     uint64_t size;                       /* = sequence number of the next record */
     uint64_t time_us;                    /* of the last record: time never runs backwards */
     uint8_t prev[32];                    /* leaf hash of the last record, or the genesis value */
@@ -39,10 +40,11 @@ MUST_CHECK status ledger_mac(struct span audit_key, struct span line, uint8_t ou
 
 /*
  * A head is the tree as the server stores it between unlocks, authenticated by the keeper:
- * log 16 | size u64 | time u64 | prev 32 | edge hashes (lowest level first) | mac 32,
+ * log 16 | size u64 | time u64 | prev 32 | edge hashes (lowest level first) |
+ * index u32 unless 0 | mac 32,
  * mac = HMAC-SHA256(head key, LBL("ledger-head") | all before it).
  */
-#define LEDGER_HEAD_MAX (16 + 8 + 8 + 32 + 32 * LIMIT_TREE_LEVELS + 32)
+#define LEDGER_HEAD_MAX (16 + 8 + 8 + 32 + 32 * LIMIT_TREE_LEVELS + 4 + 32)
 MUST_CHECK status ledger_head_encode(const struct ledger_tree *t, struct span head_key,
                                      struct out *out, struct err *e);
 /* CORRUPT if the MAC or the shape is wrong. */

@@ -22,6 +22,7 @@ struct policy_certificate {
     struct id tenant;  /* role tenant */
     struct id gateway; /* role gateway */
     bool revoked;
+    bool limited; /* role auditor: sees only what is assigned to its name */
 };
 
 struct policy_grant {
@@ -53,6 +54,16 @@ void policy_revoke(struct policy *p, const uint8_t spki[static 32]);
 /* People's certificates of this name, of the tenant or (zero) of the vault, are called `instead`. */
 void policy_forget(struct policy *p, const struct id *tenant, const char *name,
                    const char *instead);
+
+/* Does a valid certificate of this auditor exist, of the whole vault or a limited one? */
+bool policy_auditor(const struct policy *p, const char *name, bool limited);
+/* A tenant for an auditor's name; both are idempotent. */
+MUST_CHECK status policy_assign(struct policy *p, const char *auditor, const struct id *tenant,
+                                struct err *e);
+void policy_unassign(struct policy *p, const char *auditor, const struct id *tenant);
+bool policy_assigned(const struct policy *p, const char *auditor, const struct id *tenant);
+/* How many the name has; what remains of an auditor whose certificates are all revoked, too. */
+size_t policy_assigned_count(const struct policy *p, const char *auditor);
 
 MUST_CHECK status policy_grant_set(struct policy *p, const struct policy_grant *g, struct err *e);
 bool policy_grant_exists(const struct policy *p, const struct id *gateway, const struct id *tenant,

@@ -16,6 +16,7 @@ struct store_certificate {
     uint64_t issued_us;
     uint64_t not_after_us;
     uint64_t revoked_us; /* 0: valid */
+    bool limited;        /* role auditor: sees what is assigned to its name, and no more */
 };
 /* CONFLICT if the key was certified before, or no such tenant or gateway exists. */
 MUST_CHECK status store_certificate_add(struct store *s, const struct store_certificate *c,
@@ -32,6 +33,28 @@ MUST_CHECK status store_certificates(struct store *s, const uint8_t *after_spki,
  * now on. None is fine. */
 MUST_CHECK status store_certificates_forget(struct store *s, const struct id *tenant,
                                             const char *name, const char *instead, struct err *e);
+
+/* Which tenants an auditor sees who does not see the whole vault. */
+struct store_assignment {
+    char auditor[STORE_NAME];
+    char tenant_name[STORE_NAME];
+    struct id tenant;
+    uint64_t assigned_us;
+};
+/* Idempotent: the first time stays. CONFLICT: no such tenant. */
+MUST_CHECK status store_assignment_add(struct store *s, const struct store_assignment *a,
+                                       struct err *e);
+/* NOT_FOUND: nothing to remove. */
+MUST_CHECK status store_assignment_remove(struct store *s, const struct store_assignment *a,
+                                          struct err *e);
+/* All, ordered by (auditor, tenant's name), from the offset-th. */
+MUST_CHECK status store_assignments(struct store *s, size_t offset,
+                                    struct store_assignment *ret_assignments, size_t cap,
+                                    size_t *ret_count, struct err *e);
+/* An auditor's tenants by name, those after the given one (NULL: from the start). */
+MUST_CHECK status store_assigned_tenants(struct store *s, const char *auditor, const char *after,
+                                         struct store_tenant *ret_tenants, size_t cap,
+                                         size_t *ret_count, struct err *e);
 
 /* What gateways may lease. */
 struct store_grant {

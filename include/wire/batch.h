@@ -8,14 +8,16 @@
 #include "wire/operation.h"
 
 /* HEADS: request u8 last (1: this is the last page), u16 count, count * span16 head (see
- * ledger/tree.h). The reply is empty. The vault's log must be among them unless its size is 0, and
- * together they hold no fewer records than HELLO's anchor_size: CORRUPT, the database is old.
- * CONFLICT while heads are older than a pending batch. */
+ * ledger/tree.h), with the last page span16 seal (empty if there never was one). The reply is
+ * empty. The vault's log must be among them unless its size is 0. CORRUPT if together they hold
+ * fewer records than HELLO's anchor_size, or are not of one moment. CONFLICT while heads are older
+ * than a pending batch. */
+#define HEADS_SEAL_MAX (4 + 32) /* u32 run | mac, see src/keeper/moment.c */
 
 /*
  * BATCH. Request: u64 ack (number of the last batch whose records are durable; 0 if none), u16
  * count, entries. Reply: u64 batch number, u16 count of results, results, u16 count of heads,
- * span16 heads of the logs touched. The keyring changes of all entries are durable before the
+ * span16 heads of the logs touched, span16 seal of all heads (empty if there is no record). The keyring changes of all entries are durable before the
  * reply. RECOVER: request empty; the reply of the unacknowledged batch without data and lease
  * tokens, or one without results.
  */

@@ -19,7 +19,7 @@
 #include "base/status.h"
 
 #define WIRE_HEADER  16
-#define WIRE_VERSION 3
+#define WIRE_VERSION 4
 
 enum wire_op {
     WIRE_HELLO = 1,         /* state of the keeper; always answered */
@@ -35,7 +35,7 @@ enum wire_op {
     WIRE_RECOVER = 11,      /* the last batch reply again, if it was not acknowledged */
     WIRE_CELLS = 12,        /* list of live cells, by page */
     WIRE_CHECK_MACS = 13,   /* verify record MACs */
-    WIRE_CHECKPOINT = 14,   /* signed note over the current tree of a log */
+    WIRE_CHECKPOINT = 14,   /* signed notes over the current trees of logs */
     WIRE_ENROL = 15         /* make the slot of a new hardware key; an operation may then add it */
 };
 
@@ -108,7 +108,8 @@ void wire_get_cell(struct in *i, struct wire_cell *m);
 
 /* CHECK_MACS: request log id, u16 count, count * (span16 line, mac 32). Reply u16 index of the
  * first that does not match, or count. */
-/* CHECKPOINT: request log id; reply span16 note. NOT_FOUND for an unknown log. It covers records
- * that are not acknowledged yet: ask only after they are durable. */
+/* CHECKPOINT: request u64 ack as in BATCH, u16 count, count * log id; reply count * span16 note.
+ * NOT_FOUND for an unknown log, CONFLICT while a batch is not acknowledged. */
+#define CHECKPOINTS_AT_ONCE 32
 
 #endif

@@ -166,6 +166,8 @@ static status start_engine(struct server *s, struct err *e)
                                   .lease_max_lifetime_s = s->conf.lease_max_lifetime_s,
                                   .rotate_grace_s = s->conf.rotate_grace_s,
                                   .certificate_days = s->conf.certificate_days,
+                                  /* Connections are left for those who do not wait. */
+                                  .waiting_max = s->conf.http_connections / 4,
                                   .disk_reserve_mib = s->conf.disk_reserve_mib,
                                   .grant_step_up = s->conf.grant_step_up != 0,
                                   .hygiene = s->hygiene,

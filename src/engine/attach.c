@@ -200,6 +200,19 @@ static bool head_page_add(void *context, const struct id *log, uint64_t size, st
     return page->st == OK;
 }
 
+/* That they are of one moment; a vault from before has none. */
+static status heads_seal_put(struct engine *en, struct out *out, struct err *e)
+{
+    struct err absent = { 0 };
+    struct span seal = { 0 };
+    status st = store_fact(en->store, "heads", &seal, &absent);
+
+    if (st != OK && st != NOT_FOUND)
+        return err_note(e, st, absent.where, absent.why, absent.detail);
+    out_span16(out, st == OK ? seal : span_of(NULL, 0));
+    return OK;
+}
+
 static status load_heads(struct engine *en, struct err *e)
 {
     struct head_page page = { .en = en, .e = e };
@@ -209,9 +222,14 @@ static status load_heads(struct engine *en, struct err *e)
         return OK;
     head_page_begin(&page);
     st = store_heads(en->store, head_page_add, &page, e);
-    if (st == OK && page.st == OK)
-        head_page_send(&page, true);
-    return st == OK ? page.st : st;
+    if (st == OK)
+        st = page.st;
+    if (st == OK)
+        st = heads_seal_put(en, page.out, e);
+    if (st != OK)
+        return st;
+    head_page_send(&page, true);
+    return page.st;
 }
 
 /* Records that a dead server neither stored nor answered, by log. What it had stored it may have

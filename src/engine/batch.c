@@ -104,6 +104,7 @@ static status store_records_of(struct engine *en, struct in *body, uint16_t coun
         memcpy(row.mac, r.mac, sizeof row.mac);
         st = store_record_add(en->store, &row, e);
         engine_time_heard(en, r.time_us);
+        waiting_stored(en, &r.log);
         if (listener != NULL && listener->record != NULL)
             listener->record(&r, listener->context);
     }
@@ -132,6 +133,9 @@ status batch_store(struct engine *en, struct in *body, const struct batch_listen
     }
     if (st == OK)
         st = store_heads_of(en, body, e);
+    struct span seal = in_span16(body);
+    if (st == OK && !body->bad && seal.n > 0)
+        st = store_fact_set(en->store, "heads", seal, e);
     if (st == OK && !in_end(body))
         st = fail(e, BUG, "the keeper's reply is malformed", 0);
     return st;
@@ -320,6 +324,9 @@ void batch_run(struct engine *en, struct request **queue)
         struct request *rq = list;
 
         list = rq->next; /* done may free it */
-        rq->done(rq);
+        if (rq->waits)
+            waiting_add(en, rq);
+        else
+            rq->done(rq);
     }
 }

@@ -1,5 +1,5 @@
 /* Certificates from the built-in CA: issued for a request's public key, listed, revoked. */
-#include "internal.h"
+#include "auditor.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +48,8 @@ status certificate_keep(struct engine *en, const struct store_certificate *c, st
     struct policy_certificate held = { .role = (enum role)c->role,
                                        .tenant = c->tenant,
                                        .gateway = c->gateway,
-                                       .revoked = c->revoked_us != 0 };
+                                       .revoked = c->revoked_us != 0,
+                                       .limited = c->limited };
     status st = store_certificate_add(en->store, c, e);
 
     memcpy(held.spki, c->spki, sizeof held.spki);
@@ -58,10 +59,20 @@ status certificate_keep(struct engine *en, const struct store_certificate *c, st
 
 static json_t *certificate_json(const struct store_certificate *c)
 {
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "role", role_name((enum role)c->role),
-                     "name", c->name, "spki", json_hex(SPAN(c->spki)), "issued",
-                     json_time(c->issued_us), "not_after", json_time(c->not_after_us), "revoked",
-                     json_time(c->revoked_us));
+    json_t *certificate =
+        json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "role", role_name((enum role)c->role), "name",
+                  c->name, "spki", json_hex(SPAN(c->spki)), "issued", json_time(c->issued_us),
+                  "not_after", json_time(c->not_after_us), "revoked", json_time(c->revoked_us));
+
+    if (c->role == ROLE_AUDITOR)
+        json_object_set_new(certificate, "scope", json_string(c->limited ? "tenants" : "vault"));
+    return certificate;
+}
+
+/* An auditor of some tenants sees the certificates of its own name. */
+static bool is_visible(const struct request *rq, const struct store_certificate *c)
+{
+    return !rq->limited || (c->role == ROLE_AUDITOR && strcmp(c->name, rq->peer.name) == 0);
 }
 
 APPLY(certificate_list)
@@ -81,7 +92,8 @@ APPLY(certificate_list)
         return st;
     list = json_array();
     for (size_t i = 0; i < count; i++) {
-        json_array_append_new(list, certificate_json(&page[i]));
+        if (is_visible(rq, &page[i]))
+            json_array_append_new(list, certificate_json(&page[i]));
         hex_format(SPAN(page[i].spki), last);
     }
     rq->reply = json_pack("{s:o, s:o}", "certificates", list, "next", json_next(last, count, PAGE));
@@ -90,6 +102,7 @@ APPLY(certificate_list)
 
 struct plan {
     struct store_certificate c;
+    struct assign_plan assign; /* role auditor */
     char pem[LIMIT_CERTIFICATE];
 };
 
@@ -100,13 +113,20 @@ static status issue_entry(struct engine *en, struct request *rq, const struct pl
                                 .log = plan->c.tenant,
                                 .type = RECORD_CERTIFICATE_ISSUED };
     struct fields f;
+    status st;
 
     fields_of(en, &f, rq, &entry.log);
     fields_text(&f, "role", role_name((enum role)plan->c.role));
     fields_person(en, &f, "name", plan->c.name, &entry.log);
     fields_hex(&f, "spki", SPAN(plan->c.spki));
+    if (plan->c.role == ROLE_AUDITOR)
+        fields_text(&f, "scope", plan->c.limited ? "tenants" : "vault");
     entry.fields = fields_view(&f);
-    return batch_entry(en, rq, &entry, e);
+    st = batch_entry(en, rq, &entry, e);
+    for (size_t i = 0; st == OK && i < plan->assign.count; i++)
+        st = assign_entry(en, rq, RECORD_AUDITOR_ASSIGNED, plan->c.name, &plan->assign.tenants[i],
+                          e);
+    return st;
 }
 
 APPLY(certificate_issue)
@@ -129,18 +149,27 @@ APPLY(certificate_issue)
         return fail(e, BAD_INPUT, "the role is operator, admin, tenant or auditor", 0);
     if (role == ROLE_TENANT)
         st = store_tenant(en->store, name, &tenant, e);
+    if (st == OK && role == ROLE_AUDITOR)
+        st = assign_read(en, rq, name, &plan->assign, e);
+    else if (st == OK && json_object_get(rq->body, "tenants") != NULL)
+        st = fail(e, BAD_INPUT, "tenants are for the role auditor", 0);
     if (st == OK)
         st = certificate_make(en, rq, role, name, &plan->c, plan->pem, e);
     plan->c.tenant = tenant.id;
+    plan->c.limited = plan->assign.limited;
     return st == OK ? issue_entry(en, rq, plan, e) : st;
 }
 
+/* First the certificate, then one call for each tenant of an auditor. */
 COMPLETE(certificate_issued)
 {
     const struct plan *plan = rq->plan;
-    status st = certificate_keep(en, &plan->c, e);
+    status st;
 
     (void)result;
+    if (rq->result_index > 1)
+        return assign_keep(en, plan->c.name, &plan->assign.tenants[rq->result_index - 2], e);
+    st = certificate_keep(en, &plan->c, e);
     if (st != OK)
         return st;
     rq->created = true;

@@ -212,7 +212,9 @@ static void *run(void *context)
         }
         schedule_run(en);
         busy = database_rekey(en);
+        busy |= waiting_wake(en);
     }
+    waiting_end(en);
     return NULL;
 }
 

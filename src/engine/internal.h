@@ -10,13 +10,13 @@
 #include "ledger/record.h"
 #include "policy/policy.h"
 #include "store/store.h"
+#include "waiting.h"
 #include "wire/client.h"
 
 enum vault_state { VAULT_EMPTY = 1, VAULT_LOCKED = 2, VAULT_UNLOCKED = 4, VAULT_BROKEN = 8 };
 #define VAULT_ANY 15
 const char *vault_state_name(enum vault_state state); /* vault.c */
 
-struct refusals;
 struct operations;
 struct persons;
 
@@ -70,6 +70,7 @@ struct engine {
     struct session sessions[SESSIONS]; /* the newest replace the oldest */
     size_t session_next;
     struct operations *operations;
+    struct waiting waiting;
     struct {
         enum { DATABASE_REST, DATABASE_COPY, DATABASE_ERASE } phase;
         uint32_t left, total; /* pages */
@@ -137,17 +138,10 @@ status database_watch(struct engine *en, struct err *e);   /* begins it if the k
 bool database_rekey(struct engine *en);                    /* a slice; true if there is more */
 status database_rekeyed(struct engine *en, struct err *e); /* tells the keeper that it is done */
 
-/* refusal.c: refusals are records; floods of one actor are counted instead of written */
-status refusals_new(struct refusals **ret_refusals, struct err *e);
-void refusals_free(struct refusals *r);
-/* Adds the record of rq's refusal to the batch, or counts it. */
-status refusal_record(struct engine *en, struct request *rq, struct err *e);
-status refusals_flush(struct engine *en, bool all,
-                      struct err *e); /* aggregates whose minute is over */
-
 #include "batch.h"
 #include "body.h"
 #include "person.h"
+#include "refusal.h"
 #include "verb.h"
 
 #endif

@@ -206,6 +206,10 @@ APPLY(person_list)
 /* Whoever can still come in would be named again with the next request. */
 static status check_gone(struct engine *en, const char *name, struct err *e)
 {
+    if (policy_assigned_count(en->policy, name) > 0)
+        return fail(e, CONFLICT, "tenants are still assigned to this person: unassign them first",
+                    0);
+
     struct store_certificate page[PAGE];
     uint8_t after[32];
     uint64_t now = engine_now_us(en);

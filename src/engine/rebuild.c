@@ -23,7 +23,8 @@ static status load_certificates(struct engine *en, struct err *e)
             struct policy_certificate c = { .role = (enum role)page[i].role,
                                             .tenant = page[i].tenant,
                                             .gateway = page[i].gateway,
-                                            .revoked = page[i].revoked_us != 0 };
+                                            .revoked = page[i].revoked_us != 0,
+                                            .limited = page[i].limited };
 
             memcpy(c.spki, page[i].spki, sizeof c.spki);
             memcpy(c.name, page[i].name, sizeof c.name);
@@ -54,6 +55,22 @@ static status load_grants(struct engine *en, struct err *e)
         offset += count;
         if (st == OK)
             st = store_grants(en->store, offset, page, PAGE, &count, e);
+    }
+    return st;
+}
+
+static status load_assignments(struct engine *en, struct err *e)
+{
+    struct store_assignment page[PAGE];
+    size_t offset = 0, count = 0;
+    status st = store_assignments(en->store, 0, page, PAGE, &count, e);
+
+    while (st == OK && count > 0) {
+        for (size_t i = 0; st == OK && i < count; i++)
+            st = policy_assign(en->policy, page[i].auditor, &page[i].tenant, e);
+        offset += count;
+        if (st == OK)
+            st = store_assignments(en->store, offset, page, PAGE, &count, e);
     }
     return st;
 }
@@ -195,5 +212,7 @@ status rebuild(struct engine *en, const struct cells *cells, struct err *e)
         st = load_certificates(en, e);
     if (st == OK)
         st = load_grants(en, e);
+    if (st == OK)
+        st = load_assignments(en, e);
     return st == OK ? load_leases(en, cells, e) : st;
 }

@@ -80,6 +80,12 @@ static bool is_lease(enum verb verb)
     return verb == VERB_LEASE_ISSUE || verb == VERB_LEASE_RENEW || verb == VERB_LEASE_RELEASE;
 }
 
+/* The path begins with the name of a person. */
+static bool names_person(enum verb verb)
+{
+    return verb == VERB_AUDITOR_ASSIGN || verb == VERB_AUDITOR_UNASSIGN;
+}
+
 /* Ours and not the caller's. */
 static bool is_trouble(status st)
 {
@@ -105,7 +111,9 @@ static status write_single(struct engine *en, struct request *rq, struct err *e)
         if (wanted != NULL && strlen(wanted) < 2 * STORE_NAME)
             fields_text(&f, "key", wanted);
     } else {
-        if (name_valid(rq->param[0]))
+        if (name_valid(rq->param[0]) && names_person(rq->verb))
+            fields_person(en, &f, "on", rq->param[0], &entry.log);
+        else if (name_valid(rq->param[0]))
             fields_text(&f, "on", rq->param[0]);
         if (name_valid(rq->param[1]))
             fields_text(&f, "on_part", rq->param[1]);

@@ -17,8 +17,10 @@ APPLY(tenant_list)
     struct store_tenant page[PAGE];
     size_t count;
     json_t *list;
-    status st =
-        store_tenants(en->store, rq->after[0] == '\0' ? NULL : rq->after, page, PAGE, &count, e);
+    const char *after = rq->after[0] == '\0' ? NULL : rq->after;
+    status st = rq->limited
+                    ? store_assigned_tenants(en->store, rq->peer.name, after, page, PAGE, &count, e)
+                    : store_tenants(en->store, after, page, PAGE, &count, e);
 
     if (st != OK)
         return st;

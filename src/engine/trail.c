@@ -1,17 +1,14 @@
 /* Reading the audit trail: records as stored, the keeper's checkpoint and its word on MACs. */
-#include "internal.h"
+#include "page.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-#define PAGE_MAX 500
 
 status log_find(struct engine *en, struct request *rq, struct id *ret_log, struct err *e)
 {
     status st;
 
     *ret_log = (struct id){ { 0 } };
-    if (strcmp(rq->param[0], "vault") == 0 && rq->peer.role != ROLE_TENANT)
+    if (strcmp(rq->param[0], "vault") == 0 && rq->peer.role != ROLE_TENANT && !rq->limited)
         return OK;
     st = verb_tenant(en, rq, e);
     if (st == OK)
@@ -22,11 +19,14 @@ status log_find(struct engine *en, struct request *rq, struct id *ret_log, struc
 static status checkpoint_of(struct engine *en, const struct id *log, json_t **ret_note,
                             struct err *e)
 {
+    struct out *out = wire_client_begin(en->client, WIRE_CHECKPOINT);
     struct span note;
     struct in body;
     status st;
 
-    out_id(wire_client_begin(en->client, WIRE_CHECKPOINT), log);
+    out_u64(out, en->acked);
+    out_u16(out, 1);
+    out_id(out, log);
     st = engine_call(en, &body, e);
     if (st != OK)
         return st;
@@ -58,57 +58,17 @@ APPLY(log_show)
     return OK;
 }
 
-/* Lines of a page, as one growing text. */
-struct page {
-    char *text;
-    size_t length;
-    size_t capacity;
-    bool no_memory;
-};
-
-static bool page_add(void *context, const struct store_record *r)
-{
-    struct page *page = context;
-
-    if (page->length + r->line.n + 1 > page->capacity) {
-        size_t capacity = (page->capacity + r->line.n + 1) * 2;
-        char *wider = realloc(page->text, capacity); /* public */
-
-        if (wider == NULL) {
-            page->no_memory = true;
-            return false;
-        }
-        page->text = wider;
-        page->capacity = capacity;
-    }
-    memcpy(page->text + page->length, r->line.p, r->line.n);
-    page->length += r->line.n;
-    page->text[page->length++] = '\n';
-    return true;
-}
-
 APPLY(log_records)
 {
     struct page page = { 0 };
     struct id log;
-    size_t limit = rq->limit == 0 || rq->limit > PAGE_MAX ? PAGE_MAX : (size_t)rq->limit;
     status st = log_find(en, rq, &log, e);
 
     if (st == OK)
         st = store_log_size(en->store, &log, &rq->log_size, e);
     if (st == OK)
-        st = store_records(en->store, &log, rq->from, limit, page_add, &page, e);
-    if (st == OK && page.no_memory)
-        st = fail(e, NO_MEMORY, "no memory for the records", 0);
-    if (st == OK && page.text == NULL)
-        page.text = calloc(1, 1);
-    if (st != OK) {
-        free(page.text);
-        return st;
-    }
-    rq->lines = page.text;
-    rq->lines_length = page.length;
-    return OK;
+        st = store_records(en->store, &log, rq->from, page_limit(rq), page_add, &page, e);
+    return st == OK ? page_finish(en, rq, &page, &log, e) : page_abandon(&page, st);
 }
 
 /* Lines and MACs for the keeper, as many as one frame holds. */

@@ -45,7 +45,7 @@ APPLY(vault_status)
         return st;
     rq->reply = json_pack("{s:s, s:s, s:s}", "state", vault_state_name(en->state), "region",
                           en->region, "version", STRONGROOM_VERSION);
-    if (rq->peer.role == ROLE_TENANT || rq->peer.role == ROLE_GATEWAY)
+    if (rq->peer.role == ROLE_TENANT || rq->peer.role == ROLE_GATEWAY || rq->limited)
         return OK;
     if (en->state == VAULT_BROKEN)
         json_object_set_new(rq->reply, "reason", json_string(en->broken_why));

@@ -23,6 +23,7 @@
 #define CHANGE_T (FLAG_EXCLUSIVE | FLAG_TENANT)
 #define STORE_T  (FLAG_EXCLUSIVE | FLAG_TENANT | FLAG_STORES)
 #define STORES   FLAG_STORES
+#define WHOLE    FLAG_WHOLE
 
 #define EMPTY   VAULT_EMPTY
 #define LOCKED_ VAULT_LOCKED
@@ -58,10 +59,10 @@ static const struct verb_row rows[VERB_COUNT] = {
                                  "operation operator slot public_key number recovery_key tenant "
                                  "engagement gateway key max_ttl_s",
                                  operation_propose, operation_proposed },
-    [VERB_OPERATION_LIST] = { "operation.list", O | A | U | L, OPEN, READ, "", operation_list,
-                              NULL },
-    [VERB_OPERATION_SHOW] = { "operation.show", O | A | U | L, OPEN, READ, "", operation_show,
-                              NULL },
+    [VERB_OPERATION_LIST] = { "operation.list", O | A | U | L, OPEN, READ | WHOLE, "",
+                              operation_list, NULL },
+    [VERB_OPERATION_SHOW] = { "operation.show", O | A | U | L, OPEN, READ | WHOLE, "",
+                              operation_show, NULL },
     [VERB_OPERATION_WITHDRAW] = { "operation.withdraw", O | A | L, OPEN, CHANGE, "",
                                   operation_withdraw, operation_withdrawn },
     [VERB_OPERATION_SESSION] = { "operation.session", O | L, OPEN, DIRECT, "slot",
@@ -90,7 +91,7 @@ static const struct verb_row rows[VERB_COUNT] = {
     [VERB_KEY_REVOKE] = { "key.revoke", O | A | T, OPEN, CHANGE_T | FLAG_DESTROYS, "", key_revoke,
                           key_revoked },
 
-    [VERB_GATEWAY_LIST] = { "gateway.list", O | A | U, OPEN, READ, "", gateway_list, NULL },
+    [VERB_GATEWAY_LIST] = { "gateway.list", O | A | U, OPEN, READ | WHOLE, "", gateway_list, NULL },
     [VERB_GATEWAY_ADD] = { "gateway.add", O | A, OPEN, CHANGE | STORES, "name csr grants",
                            gateway_add, gateway_added },
     [VERB_GATEWAY_REMOVE] = { "gateway.remove", O | A, OPEN, CHANGE, "", gateway_remove,
@@ -102,9 +103,14 @@ static const struct verb_row rows[VERB_COUNT] = {
     [VERB_CERTIFICATE_LIST] = { "certificate.list", O | A | U, OPEN, READ, "", certificate_list,
                                 NULL },
     [VERB_CERTIFICATE_ISSUE] = { "certificate.issue", O | A | L, OPEN, CHANGE | STORES,
-                                 "role name csr", certificate_issue, certificate_issued },
+                                 "role name csr tenants", certificate_issue, certificate_issued },
     [VERB_CERTIFICATE_REVOKE] = { "certificate.revoke", O | A, OPEN, CHANGE, "spki",
                                   certificate_revoke, certificate_revoked },
+    [VERB_AUDITOR_LIST] = { "auditor.list", O | A, OPEN, READ, "", auditor_list, NULL },
+    [VERB_AUDITOR_ASSIGN] = { "auditor.assign", O | A, OPEN, CHANGE | STORES, "tenant",
+                              auditor_assign, auditor_assigned },
+    [VERB_AUDITOR_UNASSIGN] = { "auditor.unassign", O | A, OPEN, CHANGE, "", auditor_unassign,
+                                auditor_unassigned },
 
     [VERB_LEASE_ISSUE] = { "lease.issue", G, OPEN, STORES, "key ttl_s region purpose seal_to nonce",
                            lease_issue, lease_issued },
@@ -118,6 +124,7 @@ static const struct verb_row rows[VERB_COUNT] = {
     [VERB_PERSON_ERASE] = { "person.erase", O | T, OPEN, CHANGE, "name", person_erase,
                             person_erased },
     [VERB_LOG_CHECK] = { "log.check", O | A | T | U, OPEN, DIRECT, "from to", log_check, NULL },
+    [VERB_RECORD_FEED] = { "record.feed", O | A | T | U, OPEN, READ, "", record_feed, NULL },
 };
 
 const struct verb_row *verb_row(enum verb verb)
@@ -151,6 +158,7 @@ static status resolve(struct engine *en, struct request *rq, struct err *e)
     rq->gateway = c->gateway;
     if (rq->peer.role == ROLE_TENANT)
         rq->log = c->tenant;
+    rq->limited = c->role == ROLE_AUDITOR && c->limited;
     return OK;
 }
 
@@ -170,7 +178,16 @@ static status permit_state(const struct engine *en, const struct verb_row *row, 
     return fail(e, LOCKED, "the vault is broken: see strongroom status", 0);
 }
 
-/* A tenant sees only itself; another one is to it as one that does not exist, to the word. */
+/* May this peer know of the tenant? */
+static bool is_theirs(const struct engine *en, const struct request *rq, const struct id *tenant)
+{
+    if (rq->peer.role == ROLE_TENANT)
+        return id_same(tenant, &rq->tenant);
+    return !rq->limited || policy_assigned(en->policy, rq->peer.name, tenant);
+}
+
+/* A tenant sees only itself, a limited auditor what was assigned; another one is to them as one
+ * that does not exist, to the word. */
 status verb_tenant(struct engine *en, struct request *rq, struct err *e)
 {
     struct store_tenant tenant;
@@ -179,7 +196,7 @@ status verb_tenant(struct engine *en, struct request *rq, struct err *e)
 
     if (st != OK && st != NOT_FOUND)
         return err_note(e, st, absent.where, absent.why, absent.detail);
-    if (st == NOT_FOUND || (rq->peer.role == ROLE_TENANT && !id_same(&tenant.id, &rq->tenant)))
+    if (st == NOT_FOUND || !is_theirs(en, rq, &tenant.id))
         return fail(e, NOT_FOUND, "there is no such tenant", 0);
     rq->log = tenant.id;
     return OK;
@@ -226,6 +243,8 @@ status verb_permit(struct engine *en, struct request *rq, struct err *e)
         return err_note(e, rq->err.code, rq->err.where, rq->err.why, rq->err.detail);
     if ((row->roles & (1 << rq->peer.role)) == 0)
         return fail(e, DENIED, "this role may not do that", 0);
+    if (rq->limited && (row->flags & FLAG_WHOLE) != 0)
+        return fail(e, DENIED, "this auditor sees only the tenants that are assigned", 0);
     st = permit_state(en, row, e);
     if (st == OK)
         st = permit_body(rq, row, e);

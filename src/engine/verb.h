@@ -22,7 +22,8 @@ enum verb_flag {
     FLAG_TENANT = 4,    /* the first path parameter names a tenant */
     FLAG_READ = 8,      /* makes no record */
     FLAG_STORES = 16,   /* refused when the disk is nearly full */
-    FLAG_DESTROYS = 32  /* what the keyring does not have any more counts as destroyed */
+    FLAG_DESTROYS = 32, /* what the keyring does not have any more counts as destroyed */
+    FLAG_WHOLE = 64     /* about the whole vault: not for an auditor of some tenants */
 };
 const struct verb_row *verb_row(enum verb verb);
 /* Role, state, tenant and body members. */
@@ -113,6 +114,12 @@ status certificate_keep(struct engine *en, const struct store_certificate *c, st
 /* All of an operator of this name, in the open transaction. */
 status certificates_revoke_operator(struct engine *en, const char *name, size_t *ret_count,
                                     struct err *e);
+/* auditor.c */
+APPLY(auditor_list);
+APPLY(auditor_assign);
+COMPLETE(auditor_assigned);
+APPLY(auditor_unassign);
+COMPLETE(auditor_unassigned);
 /* lease.c */
 APPLY(lease_issue);
 COMPLETE(lease_issued);
@@ -131,5 +138,7 @@ status log_find(struct engine *en, struct request *rq, struct id *ret_log, struc
 APPLY(log_show);
 APPLY(log_records);
 APPLY(log_check);
+/* feed.c */
+APPLY(record_feed);
 
 #endif

@@ -199,7 +199,9 @@ enum MHD_Result reply_send(struct exchange *x)
     MHD_add_response_header(response, "Strongroom-Request-Id", x->rq->id);
     MHD_add_response_header(response, "Strongroom-Region", x->http->settings.region);
     if (type[12] == 'x')
-        add_number(response, "Strongroom-Log-Size", x->rq->log_size);
+        add_number(response,
+                   x->rq->verb == VERB_RECORD_FEED ? "Strongroom-Next" : "Strongroom-Log-Size",
+                   x->rq->verb == VERB_RECORD_FEED ? x->rq->page_end : x->rq->log_size);
     result = MHD_queue_response(x->connection, http, response);
     MHD_destroy_response(response);
     return result;

@@ -45,6 +45,9 @@ static const struct route {
     { "GET", "/v1/certificates", VERB_CERTIFICATE_LIST },
     { "POST", "/v1/certificates", VERB_CERTIFICATE_ISSUE },
     { "POST", "/v1/certificates/revoke", VERB_CERTIFICATE_REVOKE },
+    { "GET", "/v1/auditors", VERB_AUDITOR_LIST },
+    { "POST", "/v1/auditors/{}/tenants", VERB_AUDITOR_ASSIGN },
+    { "DELETE", "/v1/auditors/{}/tenants/{}", VERB_AUDITOR_UNASSIGN },
     { "POST", "/v1/leases", VERB_LEASE_ISSUE },
     { "GET", "/v1/leases", VERB_LEASE_LIST },
     { "POST", "/v1/leases/{}/renew", VERB_LEASE_RENEW },
@@ -54,6 +57,7 @@ static const struct route {
     { "POST", "/v1/logs/{}/check", VERB_LOG_CHECK },
     { "GET", "/v1/logs/{}/people", VERB_PERSON_LIST },
     { "POST", "/v1/logs/{}/people/erase", VERB_PERSON_ERASE },
+    { "GET", "/v1/records", VERB_RECORD_FEED },
 };
 
 /* Segments that {} takes go into params. */

@@ -54,6 +54,7 @@ static void copy_query(struct exchange *x)
     const char *after = MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, "after");
     const char *from = MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, "from");
     const char *limit = MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, "limit");
+    const char *wait = MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, "wait");
     bool bad = false;
 
     if (after != NULL && strlen(after) < sizeof rq->after)
@@ -64,6 +65,8 @@ static void copy_query(struct exchange *x)
         bad |= !number_parse(from, 0, INT64_MAX, &rq->from);
     if (limit != NULL)
         bad |= !number_parse(limit, 1, 1000000, &rq->limit);
+    if (wait != NULL)
+        bad |= !number_parse(wait, 0, LIMIT_WAIT_S, &rq->wait_s);
     if (bad && x->status == 0) {
         rq->verb = VERB_NONE;
         err_note(&rq->err, BAD_INPUT, __func__, "a query argument is out of range", 0);

@@ -22,12 +22,9 @@
  * one said. */
 void keeper_anchor(struct keeper *k)
 {
-    uint64_t size = keyring_info(k->ring)->anchor_size;
     struct err e = { 0 };
 
-    if (k->records_durable > size)
-        size = k->records_durable;
-    keeper_insist(keyring_anchor(k->ring, size, &e), &e);
+    keeper_insist(keyring_anchor(k->ring, moment_anchor(k), &e), &e);
 }
 
 static void acknowledge(struct keeper *k)
@@ -41,11 +38,11 @@ static void acknowledge(struct keeper *k)
         keeper_insist(journal_drop(k->journal, k->pending.folded, &e), &e);
     k->records_durable = k->pending.records;
     if (k->pending.folded > 0 ||
-        k->records_durable >= keyring_info(k->ring)->anchor_size + ANCHOR_EVERY)
+        k->records_durable >= moment_anchored(k) + ANCHOR_EVERY)
         keeper_anchor(k);
 }
 
-static status take_ack(struct keeper *k, uint64_t ack, struct err *e)
+status keeper_take_ack(struct keeper *k, uint64_t ack, struct err *e)
 {
     if (k->pending.exists && ack < k->pending.number)
         return fail(e, CONFLICT, "recover first", 0);
@@ -66,6 +63,7 @@ status keeper_recover(struct keeper *k, struct in *body, struct out *reply, stru
     out_u64(reply, k->batch_number);
     out_u16(reply, 0);
     out_u16(reply, 0);
+    out_span16(reply, span_of(NULL, 0));
     return OK;
 }
 
@@ -116,10 +114,11 @@ struct writers {
 /* The tree that a record goes to. What concerns an unknown tenant is the vault's business. */
 static struct log_head *log_of(const struct keeper *k, const struct made *made)
 {
-    const struct id vault_log = { { 0 } };
     struct log_head *head = heads_find(&k->heads, &made->log);
 
-    return head != NULL ? head : heads_find(&k->heads, &vault_log);
+    if (id_same(&made->log, &tree_log_id) && made->type != RECORD_TREE_COMMITTED)
+        head = NULL;
+    return head != NULL ? head : heads_find(&k->heads, &vault_log_id);
 }
 
 static status append(struct keeper *k, const struct made *made, struct span engine_fields,
@@ -137,6 +136,9 @@ static status append(struct keeper *k, const struct made *made, struct span engi
     if (st != OK)
         return st;
     struct ledger_tree *tree = &head->tree;
+    st = heads_place(&k->heads, head, e);
+    if (st != OK)
+        return st;
     struct record_head h = { .log = tree->log,
                              .seq = tree->size,
                              .time_us = b->time_us > tree->time_us ? b->time_us : tree->time_us,
@@ -175,7 +177,7 @@ static void put_result(struct writers *w, const struct wire_result *result)
     wire_put_result(&w->copy, &copy);
 }
 
-static void put_head(struct keeper *k, struct writers *w, const struct log_head *head,
+static void put_head(struct keeper *k, struct writers *w, struct log_head *head,
                      struct err *e)
 {
     uint8_t bytes[LEDGER_HEAD_MAX];
@@ -186,6 +188,8 @@ static void put_head(struct keeper *k, struct writers *w, const struct log_head 
         o.overflow = true;
     if (o.overflow)
         w->reply->overflow = true;
+    else
+        memcpy(head->mac_next, o.p + o.n - MAC_SIZE, MAC_SIZE);
     out_span16(w->reply, span_of(o.p, o.n));
     out_span16(&w->copy, span_of(o.p, o.n));
 }
@@ -198,8 +202,20 @@ static void put_heads(struct keeper *k, struct writers *w, struct err *e)
         count++;
     out_u16(w->reply, count);
     out_u16(&w->copy, count);
-    for (const struct log_head *head = k->heads.touched; head != NULL; head = head->next_touched)
+    for (struct log_head *head = k->heads.touched; head != NULL; head = head->next_touched)
         put_head(k, w, head, e);
+}
+
+static void put_seal(struct keeper *k, struct writers *w, struct err *e)
+{
+    uint8_t bytes[HEADS_SEAL_MAX];
+    struct out o;
+
+    out_init(&o, bytes, sizeof(bytes));
+    if (w->records > 0 && moment_seal(k, &o, e) != OK)
+        w->reply->overflow = true;
+    out_span16(w->reply, span_of(o.p, o.n));
+    out_span16(&w->copy, span_of(o.p, o.n));
 }
 
 /* --- entries --------------------------------------------------------------------------------- */
@@ -260,6 +276,7 @@ static status run(struct keeper *k, struct writers *w, struct err *e)
             break;
     }
     put_heads(k, w, e);
+    put_seal(k, w, e);
     if (w->reply->overflow || w->copy.overflow || w->reply->n > LIMIT_FRAME)
         return fail(e, LIMIT, "the reply does not fit: send fewer entries", 0);
     return OK;
@@ -300,6 +317,8 @@ static void settle(struct keeper *k, const struct writers *w)
     struct batch *b = k->batch;
     struct err e = { 0 };
 
+    if (w->records > 0)
+        moment_begin(k);
     keeper_insist(keyring_commit(k->ring, &e), &e);
     change_slots(k, &b->change);
     if (b->system)
@@ -346,7 +365,7 @@ status keeper_batch(struct keeper *k, struct in *body, struct out *reply, struct
         return st;
     if (!k->heads_loaded)
         return fail(e, CONFLICT, "load the heads first", 0);
-    st = take_ack(k, ack, e);
+    st = keeper_take_ack(k, ack, e);
     if (st != OK)
         return st;
     b->time_us = keeper_now(k);

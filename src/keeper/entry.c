@@ -57,7 +57,8 @@ status entry_stage(struct keeper *k, struct batch *b, const struct cell *cell, s
 
 static status check_tenant(const struct keeper *k, const struct wire_entry *m, struct err *e)
 {
-    if (id_is_zero(&m->tenant) || heads_find(&k->heads, &m->tenant) == NULL)
+    if (id_is_zero(&m->tenant) || id_same(&m->tenant, &tree_log_id) ||
+        heads_find(&k->heads, &m->tenant) == NULL)
         return fail(e, NOT_FOUND, "no such tenant", 0);
     return OK;
 }
@@ -130,7 +131,7 @@ static status do_record(struct keeper *k, struct batch *b, struct err *e)
         return fail(e, DENIED, "only the keeper writes records of this type", m->type);
     if (m->outcome > OUTCOME_FAILED)
         return fail(e, BAD_INPUT, "unknown outcome", m->outcome);
-    if (heads_find(&k->heads, &m->log) == NULL)
+    if (heads_find(&k->heads, &m->log) == NULL || id_same(&m->log, &tree_log_id))
         return fail(e, NOT_FOUND, "no such log", 0);
     entry_make(b, &m->log, m->type)->outcome = m->outcome;
     return OK;
@@ -141,13 +142,21 @@ static status do_tenant_new(struct keeper *k, struct batch *b, struct err *e)
     const struct wire_entry *m = b->entry;
     struct ledger_tree tree;
 
-    if (id_is_zero(&m->tenant))
+    if (id_is_zero(&m->tenant) || id_same(&m->tenant, &tree_log_id))
         return fail(e, BAD_INPUT, "a tenant needs an id", 0);
     ledger_genesis(&k->keys.vault, &m->tenant, &tree);
-    status st = heads_add(&k->heads, &tree, HEADS_IN_BATCH, e);
+    status st = heads_add(&k->heads, &tree, NULL, HEADS_IN_BATCH, e);
     if (st != OK)
         return st;
-    fields_id(&entry_make(b, &m->tenant, RECORD_TENANT_CREATED)->fields, "tenant_id", &m->tenant);
+    struct log_head *head = heads_find(&k->heads, &m->tenant);
+    st = heads_place(&k->heads, head, e);
+    if (st != OK) /* it was added: none or all of this batch */
+        b->staged = true;
+    if (st != OK)
+        return st;
+    struct made *made = entry_make(b, &m->tenant, RECORD_TENANT_CREATED);
+    fields_id(&made->fields, "tenant_id", &m->tenant);
+    fields_number(&made->fields, "index", head->tree.index);
     return OK;
 }
 
@@ -572,7 +581,7 @@ void entry_failed(struct keeper *k, struct batch *b, const struct err *why)
     fields_text(&made->fields, "attempt",
                 m->kind == ENTRY_OPERATION ? operation_name(m->operation.code)
                                            : record_type_name(attempted_type(m)));
-    if (heads_find(&k->heads, &m->log) == NULL)
+    if (heads_find(&k->heads, &m->log) == NULL || id_same(&m->log, &tree_log_id))
         put_id(made, "tenant_id", &m->log);
     put_id(made, "engagement_id", &m->engagement);
     if (!id_is_zero(&m->key))

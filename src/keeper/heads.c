@@ -8,6 +8,11 @@
 #include "internal.h"
 
 #define FIRST_BUCKETS 256
+#define FIRST_LEAVES  64
+
+const struct id vault_log_id = { { 0 } };
+const struct id tree_log_id = { { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                                  0xff, 0xff, 0xff, 0xff, 0xff } };
 
 static size_t bucket_of(const struct heads *h, const struct id *log)
 {
@@ -22,7 +27,7 @@ static size_t bucket_of(const struct heads *h, const struct id *log)
 
 status heads_init(struct heads *h, struct err *e)
 {
-    *h = (struct heads){ .bucket_count = FIRST_BUCKETS };
+    *h = (struct heads){ .bucket_count = FIRST_BUCKETS, .next_index = 1, .settled_index = 1 };
     h->buckets = calloc(FIRST_BUCKETS, sizeof(*h->buckets));
     if (h->buckets == NULL)
         return fail(e, NO_MEMORY, "no memory for log heads", 0);
@@ -48,6 +53,10 @@ void heads_clear(struct heads *h)
     h->count = 0;
     h->records = 0;
     h->touched = NULL;
+    memset(h->sum, 0, sizeof(h->sum));
+    if (h->leaves != NULL)
+        memset(h->leaves, 0, h->leaves_room * sizeof(*h->leaves));
+    h->next_index = h->settled_index = 1;
 }
 
 void heads_free(struct heads *h)
@@ -56,7 +65,10 @@ void heads_free(struct heads *h)
         return;
     heads_clear(h);
     free(h->buckets);
+    free(h->leaves);
     h->buckets = NULL;
+    h->leaves = NULL;
+    h->leaves_room = 0;
 }
 
 struct log_head *heads_find(const struct heads *h, const struct id *log)
@@ -103,25 +115,128 @@ static void mark_touched(struct heads *h, struct log_head *head)
     h->touched = head;
 }
 
-status heads_add(struct heads *h, const struct ledger_tree *tree, enum heads_mode mode,
-                 struct err *e)
+/* --- the sum of MACs -------------------------------------------------------------------------- */
+
+static void sum_add(uint8_t sum[static 32], const uint8_t term[static 32])
+{
+    unsigned carry = 0;
+
+    for (size_t i = 32; i-- > 0;) {
+        carry += (unsigned)sum[i] + term[i];
+        sum[i] = (uint8_t)carry;
+        carry >>= 8;
+    }
+}
+
+static void sum_subtract(uint8_t sum[static 32], const uint8_t term[static 32])
+{
+    unsigned borrow = 0;
+
+    for (size_t i = 32; i-- > 0;) {
+        unsigned left = (unsigned)sum[i] - term[i] - borrow;
+        sum[i] = (uint8_t)left;
+        borrow = left >> 8 & 1;
+    }
+}
+
+struct heads_sum heads_sum(const struct heads *h)
+{
+    struct heads_sum s = { .records = h->records, .count = h->count };
+
+    memcpy(s.sum, h->sum, sizeof(s.sum));
+    for (const struct log_head *head = h->touched; head != NULL; head = head->next_touched) {
+        s.records += head->tree.size - (head->before != NULL ? head->before->size : 0);
+        sum_subtract(s.sum, head->mac);
+        sum_add(s.sum, head->mac_next);
+    }
+    return s;
+}
+
+/* --- places in the vault tree ----------------------------------------------------------------- */
+
+static bool has_place(const struct ledger_tree *tree)
+{
+    return tree->index != 0 || id_same(&tree->log, &vault_log_id);
+}
+
+/* Of the log that the head is of: nobody else's. */
+static status take_place(struct heads *h, struct log_head *head, struct err *e)
+{
+    uint32_t index = head->tree.index;
+
+    if (index >= (uint32_t)1 << LIMIT_TREE_DEPTH)
+        return fail(e, LIMIT, "the vault tree is full", index);
+    if (index >= h->leaves_room) {
+        size_t room = h->leaves_room == 0 ? FIRST_LEAVES : h->leaves_room;
+        while (room <= index)
+            room *= 2;
+        struct log_head **wider = realloc(h->leaves, room * sizeof(struct log_head *));
+        if (wider == NULL)
+            return fail(e, NO_MEMORY, "no memory for log heads", 0);
+        for (size_t i = h->leaves_room; i < room; i++)
+            wider[i] = NULL;
+        h->leaves = wider;
+        h->leaves_room = room;
+    }
+    if (h->leaves[index] != NULL)
+        return fail(e, CORRUPT, "two logs have one place in the vault tree", index);
+    h->leaves[index] = head;
+    if (index >= h->next_index)
+        h->next_index = index + 1;
+    return OK;
+}
+
+static void leave_place(struct heads *h, const struct log_head *head)
+{
+    if (head->tree.index < h->leaves_room && h->leaves[head->tree.index] == head)
+        h->leaves[head->tree.index] = NULL;
+}
+
+status heads_place(struct heads *h, struct log_head *head, struct err *e)
+{
+    if (has_place(&head->tree) || id_same(&head->tree.log, &tree_log_id))
+        return OK;
+    head->tree.index = h->next_index;
+    status st = take_place(h, head, e);
+    if (st != OK)
+        head->tree.index = 0;
+    return st;
+}
+
+/* --- changes ---------------------------------------------------------------------------------- */
+
+status heads_add(struct heads *h, const struct ledger_tree *tree, const uint8_t *mac,
+                 enum heads_mode mode, struct err *e)
 {
     if (heads_find(h, &tree->log) != NULL)
         return fail(e, CONFLICT, "the log exists already", 0);
-    if (h->count > LIMIT_TENANTS)
+    if (h->count > LIMIT_TENANTS + 1)
         return fail(e, LIMIT, "too many logs", 0);
     struct log_head *head = calloc(1, sizeof(*head));
     if (head == NULL)
         return fail(e, NO_MEMORY, "no memory for a log head", 0);
     head->tree = *tree;
+    if (mac != NULL) {
+        memcpy(head->mac, mac, sizeof(head->mac));
+        sum_add(h->sum, mac);
+    }
+    if (has_place(tree)) {
+        status st = take_place(h, head, e);
+        if (st != OK) {
+            free(head);
+            return st;
+        }
+    }
     if (h->count >= h->bucket_count)
         grow(h);
     insert(h, head);
     h->count++;
     if (mode == HEADS_IN_BATCH)
         mark_touched(h, head);
-    else
+    if (mode == HEADS_LOADED) {
         h->records += tree->size;
+        h->settled_index = h->next_index;
+    }
     return OK;
 }
 
@@ -152,10 +267,15 @@ static struct log_head *pop_touched(struct heads *h)
 
 void heads_settle(struct heads *h)
 {
+    struct heads_sum s = heads_sum(h);
     struct log_head *head;
 
+    h->records = s.records;
+    memcpy(h->sum, s.sum, sizeof(h->sum));
+    h->settled_index = h->next_index;
     while ((head = pop_touched(h)) != NULL) {
-        h->records += head->tree.size - (head->before != NULL ? head->before->size : 0);
+        head->at = h->records;
+        memcpy(head->mac, head->mac_next, sizeof(head->mac));
         free(head->before);
         head->before = NULL;
     }
@@ -168,6 +288,7 @@ static void remove_head(struct heads *h, struct log_head *head)
     while (*link != head)
         link = &(*link)->next;
     *link = head->next;
+    leave_place(h, head);
     h->count--;
     head_free(head);
 }
@@ -181,8 +302,11 @@ void heads_undo(struct heads *h)
             remove_head(h, head);
             continue;
         }
+        if (head->before->index != head->tree.index)
+            leave_place(h, head);
         head->tree = *head->before;
         free(head->before);
         head->before = NULL;
     }
+    h->next_index = h->settled_index;
 }

@@ -119,7 +119,6 @@ static status make_system_keys(struct keeper *k, struct birth *b, struct err *e)
 static status make_keyring(struct keeper *k, struct birth *b, struct err *e)
 {
     struct ledger_tree tree;
-    const struct id vault_log = { { 0 } };
 
     status st = keyring_create(k->dir, k->settings.allow_cow, &b->info, b->slots, b->slot_count,
                                b->cells, b->cell_count, k->keys.keyring_mac, &k->ring, e);
@@ -132,10 +131,11 @@ static status make_keyring(struct keeper *k, struct birth *b, struct err *e)
     k->unlocked_us = k->active_us = keeper_monotonic(k);
     keeper_time_raise(k, journal_time(k->journal));
     keeper_time_write(k);
-    ledger_genesis(&b->info.vault, &vault_log, &tree);
-    keeper_insist(heads_add(&k->heads, &tree, HEADS_LOADED, e), e);
+    ledger_genesis(&b->info.vault, &vault_log_id, &tree);
+    keeper_insist(heads_add(&k->heads, &tree, NULL, HEADS_LOADED, e), e);
     k->heads_loaded = true;
-    k->records_durable = 0;
+    k->records_durable = k->heads_found = 0;
+    k->moment = (struct moment){ 0 };
     return OK;
 }
 

@@ -41,6 +41,12 @@ struct pending {
     uint64_t records; /* in all logs, with this batch */
 };
 
+/* moment.c: of which run the current heads are. */
+struct moment {
+    uint32_t run; /* 0: from before there were runs */
+    bool begun;   /* by this life of the heads; else run is the one they were loaded from */
+};
+
 struct keeper {
     struct keeper_settings settings;
     char *dir;
@@ -63,6 +69,8 @@ struct keeper {
     struct keeper_clock clock;
     struct heads heads;
     bool heads_loaded;
+    uint64_t heads_found; /* records that were loaded */
+    struct moment moment;
     uint64_t found_changes; /* of the keyring, before the unlock made any */
     struct pending pending;
     uint64_t batch_number;    /* of the last batch */
@@ -80,6 +88,17 @@ void keeper_insist(status st, const struct err *e);
 
 /* Writes what is alive, and how many records are known to be durable, into the keyring. batch.c */
 void keeper_anchor(struct keeper *k);
+
+/* moment.c: why a trail that was signed never goes back */
+uint64_t moment_anchored(const struct keeper *k); /* records that the keyring's anchor covers */
+/* The anchor that covers all records known to be durable. */
+uint64_t moment_anchor(const struct keeper *k);
+/* To be called before the first record of a life leaves: its run is in the keyring. */
+void moment_begin(struct keeper *k);
+/* Seals the heads as they will be once the batch holds. */
+MUST_CHECK status moment_seal(const struct keeper *k, struct out *out, struct err *e);
+/* CORRUPT if the loaded heads are not of one moment, or of one before the anchor. */
+MUST_CHECK status moment_load(struct keeper *k, struct span seal, struct err *e);
 
 /* time.c */
 void keeper_time_start(struct keeper *k);
@@ -137,13 +156,17 @@ typedef status keeper_operation(struct keeper *k, struct in *body, struct out *r
                                 struct err *e);
 /* report.c */
 keeper_operation keeper_hello, keeper_slots, keeper_system_keys, keeper_load_heads, keeper_cells,
-    keeper_check_macs, keeper_checkpoint;
+    keeper_check_macs;
+/* checkpoint.c */
+keeper_operation keeper_checkpoint;
 /* session.c, unlock.c, init.c */
 keeper_operation keeper_session, keeper_unlock, keeper_unlock_failed, keeper_lock_now, keeper_init,
     keeper_enrol;
 /* batch.c */
 keeper_operation keeper_batch, keeper_recover;
 
+/* What the server says that it has stored. */
+MUST_CHECK status keeper_take_ack(struct keeper *k, uint64_t ack, struct err *e);
 /* CONFLICT unless the loaded heads are those after the unacknowledged batch, if there is one. */
 MUST_CHECK status keeper_pending_check(const struct keeper *k, struct err *e);
 

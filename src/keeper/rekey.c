@@ -233,9 +233,7 @@ static status finish(struct keeper *k, struct rekey *r, struct err *e)
     struct cell wish = rekey_cell(k, 0, 0);
 
     r->info.k = (uint8_t)wish.epoch;
-    r->info.anchor_size = keyring_info(k->ring)->anchor_size;
-    if (k->records_durable > r->info.anchor_size)
-        r->info.anchor_size = k->records_durable;
+    r->info.anchor_size = moment_anchor(k);
     status st = check_counts(k, r, e);
     if (st == OK && (wish.due_us & REKEY_DATABASE) != 0)
         st = add_database_key(k, r, e);

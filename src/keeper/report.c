@@ -5,7 +5,6 @@
 
 #include "internal.h"
 #include "keyring/successor.h"
-#include "ledger/checkpoint.h"
 
 #define CELLS_AT_ONCE 1024
 
@@ -46,7 +45,7 @@ status keeper_hello(struct keeper *k, struct in *body, struct out *reply, struct
         hello.epoch = info->epoch;
         hello.changes = k->state == KEEPER_UNLOCKED && !k->heads_loaded ? k->found_changes
                                                                         : keyring_seq(k->ring);
-        hello.anchor_size = info->anchor_size;
+        hello.anchor_size = moment_anchored(k);
         hello.need = info->k;
         hello.holders = info->n;
         hello.operators = slots_operators(slots, keeper_all_slots(k, slots));
@@ -135,10 +134,10 @@ static status load_page(struct keeper *k, struct in *heads, size_t count, struct
     struct ledger_tree tree;
 
     for (size_t i = 0; i < count; i++) {
-        status st = ledger_head_decode(in_span16(heads), secret_view(k->keys.system[SYSTEM_HEAD]),
-                                       &tree, e);
+        struct span head = in_span16(heads);
+        status st = ledger_head_decode(head, secret_view(k->keys.system[SYSTEM_HEAD]), &tree, e);
         if (st == OK)
-            st = heads_add(&k->heads, &tree, HEADS_LOADED, e);
+            st = heads_add(&k->heads, &tree, head.p + head.n - MAC_SIZE, HEADS_LOADED, e);
         if (st != OK)
             return st;
         keeper_time_raise(k, tree.time_us);
@@ -146,26 +145,24 @@ static status load_page(struct keeper *k, struct in *heads, size_t count, struct
     return OK;
 }
 
-/* The last page is in. A store that was put back to an older state shows here: heads cannot be
- * forged and only grow, so however old ones are mixed, their sizes add up to less. */
-static status load_end(struct keeper *k, struct err *e)
+/* The last page is in. A store that was put back to an older state shows here. */
+static status load_end(struct keeper *k, struct span seal, struct err *e)
 {
     const struct keyring_info *info = keyring_info(k->ring);
-    const struct id vault_log = { { 0 } };
     struct ledger_tree tree;
 
-    if (heads_find(&k->heads, &vault_log) == NULL) {
-        ledger_genesis(&info->vault, &vault_log, &tree);
-        status st = heads_add(&k->heads, &tree, HEADS_LOADED, e);
+    if (heads_find(&k->heads, &vault_log_id) == NULL) {
+        ledger_genesis(&info->vault, &vault_log_id, &tree);
+        status st = heads_add(&k->heads, &tree, NULL, HEADS_LOADED, e);
         if (st != OK)
             return st;
     }
-    if (k->heads.records < info->anchor_size)
-        return fail(e, CORRUPT, "the database is older than the keyring", 0);
-    status st = keeper_pending_check(k, e);
+    status st = moment_load(k, seal, e);
+    if (st == OK)
+        st = keeper_pending_check(k, e);
     if (st != OK)
         return st;
-    k->records_durable = k->heads.records;
+    k->records_durable = k->heads_found = k->heads.records;
     k->heads_loaded = true;
     return OK;
 }
@@ -179,13 +176,14 @@ status keeper_load_heads(struct keeper *k, struct in *body, struct out *reply, s
     (void)reply;
     for (size_t i = 0; i < count && !body->bad; i++)
         in_span16(body);
+    struct span seal = last == 1 ? in_span16(body) : span_of(NULL, 0);
     if (!in_end(body) || last > 1)
         return fail(e, BAD_INPUT, "malformed request", 0);
     if (k->heads_loaded)
         return fail(e, CONFLICT, "the heads are loaded already", 0);
     status st = load_page(k, &heads, count, e);
     if (st == OK && last == 1)
-        st = load_end(k, e);
+        st = load_end(k, seal, e);
     if (st != OK)
         heads_clear(&k->heads); /* begin again with the first page */
     return st;
@@ -251,27 +249,5 @@ status keeper_check_macs(struct keeper *k, struct in *body, struct out *reply, s
     if (st != OK)
         return st;
     out_u16(reply, good);
-    return OK;
-}
-
-status keeper_checkpoint(struct keeper *k, struct in *body, struct out *reply, struct err *e)
-{
-    uint8_t note[CHECKPOINT_MAX];
-    struct id log = in_id(body);
-    struct out o;
-
-    if (!in_end(body))
-        return fail(e, BAD_INPUT, "malformed request", 0);
-    if (!k->heads_loaded)
-        return fail(e, CONFLICT, "load the heads first", 0);
-    const struct log_head *head = heads_find(&k->heads, &log);
-    if (head == NULL)
-        return fail(e, NOT_FOUND, "no such log", 0);
-    out_init(&o, note, sizeof(note));
-    status st = checkpoint_sign(&k->keys.vault, &head->tree,
-                                secret_view(k->keys.system[SYSTEM_LEDGER]), &o, e);
-    if (st != OK)
-        return st;
-    out_span16(reply, span_of(o.p, o.n));
     return OK;
 }

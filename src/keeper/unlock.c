@@ -254,7 +254,7 @@ void keeper_lock(struct keeper *k)
 {
     rekey_abandon(k);
     if (k->state == KEEPER_UNLOCKED) {
-        if (k->records_durable > keyring_info(k->ring)->anchor_size)
+        if (k->records_durable > moment_anchored(k))
             keeper_anchor(k);
         keyring_forget(k->ring);
         k->state = KEEPER_LOCKED;
@@ -268,7 +268,8 @@ void keeper_lock(struct keeper *k)
         session_clear(&k->sessions[i]);
     heads_clear(&k->heads);
     k->heads_loaded = false;
-    k->records_durable = 0;
+    k->records_durable = k->heads_found = 0;
+    k->moment = (struct moment){ 0 };
     keeper_time_write(k);
 }
 

@@ -1,61 +1,43 @@
 /*
  * Checkpoints as C2SP signed notes. The three lines of the text are read as strictly as they
- * are written. Signature lines of other keys are passed over, as that specification demands,
- * so that a witness may add its own without breaking anyone's verification; ours must be
- * there, and every line that claims to be ours must verify.
+ * are written; our signature must be there, and every line that claims to be ours must verify.
  */
 #include "ledger/checkpoint.h"
 
-#include <string.h>
-
+#include "note_lines.h"
 #include "text.h"
 
-#define ORIGIN_PREFIX       "strongroom/"
-#define ORIGIN_LENGTH       (sizeof(ORIGIN_PREFIX) - 1 + ID_HEX_LENGTH + 1 + ID_HEX_LENGTH)
-#define KEY_ID_SIZE         4
-#define SIGNATURE_SIZE      (KEY_ID_SIZE + ED25519_SIGNATURE_SIZE)
-#define SIGNATURE_TYPE      0x01            /* Ed25519 over the note's text */
-#define DASH                "\xe2\x80\x94 " /* U+2014 and a space begin a signature line */
-#define SIGNATURE_LINES_MAX 16
-#define SIZE_MAX_LOG        (((uint64_t)1 << LIMIT_TREE_LEVELS) - 1)
-#define BASE64_SIZE(n)      (4 * (((n) + 2) / 3) + 1)
+#define ORIGIN_PREFIX  "strongroom/"
+#define PREFIX_LENGTH  (sizeof(ORIGIN_PREFIX) - 1)
+#define ORIGIN_LENGTH  (PREFIX_LENGTH + ID_HEX_LENGTH + 1 + ID_HEX_LENGTH)
+#define SIGNATURE_SIZE (NOTE_KEY_ID + ED25519_SIGNATURE_SIZE)
+#define SIZE_MAX_LOG   (((uint64_t)1 << LIMIT_TREE_LEVELS) - 1)
+#define BASE64_SIZE(n) (4 * (((n) + 2) / 3) + 1)
 
-/* One log's name and the key it signs with. */
-struct signer {
-    uint8_t origin[ORIGIN_LENGTH]; /* also the key name */
-    uint8_t public32[32];
-    uint8_t key_id[KEY_ID_SIZE];
-};
-
-static void signer_init(struct signer *s, const struct id *vault, const struct id *log,
-                        struct span public32)
+static void origin_put(struct out *o, const struct id *vault, const struct id *log)
 {
-    uint8_t named[ORIGIN_LENGTH + 2 + sizeof(s->public32)];
-    uint8_t hash[SHA256_SIZE];
-    struct in from = in_of(public32);
+    out_text(o, ORIGIN_PREFIX);
+    text_hex_put(o, SPAN(vault->b));
+    out_u8(o, '/');
+    text_hex_put(o, SPAN(log->b));
+}
+
+/* One log's name, and the key it signs with. */
+static status signer_init(struct note_key *key, const struct id *vault, const struct id *log,
+                          struct span public32, struct err *e)
+{
+    uint8_t origin[ORIGIN_LENGTH];
     struct out o;
 
-    out_init(&o, s->origin, sizeof(s->origin));
-    out_text(&o, ORIGIN_PREFIX);
-    text_hex_put(&o, SPAN(vault->b));
-    out_u8(&o, '/');
-    text_hex_put(&o, SPAN(log->b));
-    in_copy(&from, s->public32, sizeof(s->public32));
-
-    out_init(&o, named, sizeof(named));
-    out_raw(&o, SPAN(s->origin));
-    out_u8(&o, '\n');
-    out_u8(&o, SIGNATURE_TYPE);
-    out_raw(&o, SPAN(s->public32));
-    sha256(SPAN(named), hash);
-    out_init(&o, s->key_id, sizeof(s->key_id));
-    out_raw(&o, span_of(hash, KEY_ID_SIZE));
+    out_init(&o, origin, sizeof(origin));
+    origin_put(&o, vault, log);
+    return note_key_set(key, SPAN(origin), NOTE_ED25519, public32, e);
 }
 
 status checkpoint_sign(const struct id *vault, const struct ledger_tree *t, struct span seed32,
                        struct out *out, struct err *e)
 {
-    struct signer s;
+    struct note_key key;
     uint8_t root[SHA256_SIZE];
     uint8_t public32[32];
     uint8_t signature[ED25519_SIGNATURE_SIZE];
@@ -64,15 +46,18 @@ status checkpoint_sign(const struct id *vault, const struct ledger_tree *t, stru
     char text[BASE64_SIZE(SIGNATURE_SIZE)];
     struct out note;
     struct out o;
+    status st = OK;
 
     if (seed32.n != KEY_SIZE)
         return fail(e, BAD_INPUT, "signing seed has a wrong size", seed32.n);
     ed25519_public(seed32, public32);
-    signer_init(&s, vault, &t->log, SPAN(public32));
+    st = signer_init(&key, vault, &t->log, SPAN(public32), e);
+    if (st != OK)
+        return st;
     ledger_root(t, root);
 
     out_init(&note, bytes, sizeof(bytes));
-    out_raw(&note, SPAN(s.origin));
+    origin_put(&note, vault, &t->log);
     out_u8(&note, '\n');
     text_number_put(&note, t->size);
     out_u8(&note, '\n');
@@ -82,11 +67,11 @@ status checkpoint_sign(const struct id *vault, const struct ledger_tree *t, stru
     ed25519_sign(seed32, span_of(note.p, note.n), signature);
 
     out_init(&o, blob, sizeof(blob));
-    out_raw(&o, SPAN(s.key_id));
+    out_raw(&o, SPAN(key.id));
     out_raw(&o, SPAN(signature));
     base64_format(SPAN(blob), text);
-    out_text(&note, "\n" DASH);
-    out_raw(&note, SPAN(s.origin));
+    out_text(&note, "\n" NOTE_DASH);
+    origin_put(&note, vault, &t->log);
     out_u8(&note, ' ');
     out_text(&note, text);
     out_u8(&note, '\n');
@@ -96,124 +81,90 @@ status checkpoint_sign(const struct id *vault, const struct ledger_tree *t, stru
     return OK;
 }
 
-/* The next line without its newline; false if no whole line is left. */
-static bool take_line(struct in *i, struct span *ret_line)
-{
-    const uint8_t *end = i->n == 0 ? NULL : memchr(i->p, '\n', i->n);
+/* The form of a checkpoint of anybody's. */
+struct parts {
+    struct span origin;
+    struct span text;     /* what is signed */
+    struct in signatures; /* the lines after it */
+    uint64_t size;
+    uint8_t root[SHA256_SIZE];
+};
 
-    if (end == NULL)
-        return false;
-    *ret_line = in_raw(i, (size_t)(end - i->p));
-    in_u8(i);
-    return true;
-}
-
-/* Whole lines of UTF-8 without control characters. */
-static bool text_allowed(struct span note)
+static bool parse(struct span note, struct parts *p)
 {
     struct in rest = in_of(note);
+    struct span size;
+    struct span root;
+    struct span blank;
+    size_t n = 0;
 
-    if (note.n == 0 || note.p[note.n - 1] != '\n')
+    /* An extension line would stand where the blank line must be. */
+    if (!note_allowed(note) || !note_take_line(&rest, &p->origin) ||
+        !note_take_line(&rest, &size) || !note_take_line(&rest, &root) ||
+        !note_take_line(&rest, &blank) || blank.n != 0 ||
+        !text_number_parse(size, SIZE_MAX_LOG, &p->size) ||
+        !base64_parse((const char *)root.p, root.n, p->root, sizeof(p->root), &n) ||
+        n != sizeof(p->root))
         return false;
-    while (rest.n > 0) {
-        size_t length = text_character(span_of(rest.p, rest.n));
-
-        if (length == 0 || (rest.p[0] < 0x20 && rest.p[0] != '\n'))
-            return false;
-        in_raw(&rest, length);
-    }
+    p->text = span_of(note.p, (size_t)(blank.p - note.p));
+    p->signatures = rest;
     return true;
 }
 
-enum signature { SIGNATURE_MALFORMED, SIGNATURE_WRONG, SIGNATURE_FOREIGN, SIGNATURE_GOOD };
-
-/* Judges the line  DASH name space base64  over text. */
-static enum signature signature_judge(const struct signer *s, struct span text, struct span line)
+static void give_root(const struct parts *p, uint8_t ret_root[static SHA256_SIZE])
 {
-    struct span dash = span_text(DASH);
-    uint8_t blob[SIGNATURE_SIZE];
-    const uint8_t *space = NULL;
-    struct span name;
-    struct span code;
-    size_t n = 0;
+    struct in root = in_of(SPAN(p->root));
 
-    if (line.n <= dash.n || !span_same(span_of(line.p, dash.n), dash))
-        return SIGNATURE_MALFORMED;
-    line = span_of(line.p + dash.n, line.n - dash.n);
-    space = memchr(line.p, ' ', line.n);
-    if (space == NULL)
-        return SIGNATURE_MALFORMED;
-    name = span_of(line.p, (size_t)(space - line.p));
-    code = span_of(space + 1, line.n - name.n - 1);
-    if (name.n == 0 || code.n == 0 || memchr(code.p, ' ', code.n) != NULL)
-        return SIGNATURE_MALFORMED;
-    /* A key is known by its name and its id together; either one alone may be another's. */
-    if (!span_same(name, SPAN(s->origin)) ||
-        !base64_parse((const char *)code.p, code.n, blob, sizeof(blob), &n) || n != sizeof(blob) ||
-        !span_same(span_of(blob, KEY_ID_SIZE), SPAN(s->key_id)))
-        return SIGNATURE_FOREIGN;
-    return ed25519_verify(SPAN(s->public32), text,
-                          span_of(blob + KEY_ID_SIZE, ED25519_SIGNATURE_SIZE))
-               ? SIGNATURE_GOOD
-               : SIGNATURE_WRONG;
-}
-
-static status signatures_check(const struct signer *s, struct span text, struct in rest,
-                               struct err *e)
-{
-    struct span line;
-    unsigned good = 0;
-
-    for (unsigned count = 0; rest.n > 0; count++) {
-        if (count == SIGNATURE_LINES_MAX || !take_line(&rest, &line))
-            return fail(e, CORRUPT, "malformed checkpoint", count);
-        switch (signature_judge(s, text, line)) {
-        case SIGNATURE_MALFORMED: return fail(e, CORRUPT, "malformed checkpoint", count);
-        case SIGNATURE_WRONG: return fail(e, CORRUPT, "bad signature", count);
-        case SIGNATURE_FOREIGN: break;
-        case SIGNATURE_GOOD: good++; break;
-        }
-    }
-    if (good == 0)
-        return fail(e, CORRUPT, "bad signature", 0);
-    return OK;
+    in_copy(&root, ret_root, SHA256_SIZE);
 }
 
 status checkpoint_verify(struct span note, const struct id *vault, const struct id *log,
                          struct span public32, uint64_t *ret_size,
                          uint8_t ret_root[static SHA256_SIZE], struct err *e)
 {
-    struct in rest = in_of(note);
-    struct span origin;
-    struct span size_text;
-    struct span root_text;
-    struct span blank;
-    struct span text;
-    struct signer s;
-    struct out o;
-    uint8_t root[SHA256_SIZE];
-    uint64_t size = 0;
-    size_t n = 0;
-    status st = OK;
+    struct note_key key;
+    struct parts p;
+    uint64_t time_s = 0;
 
-    if (public32.n != sizeof(s.public32))
+    if (signer_init(&key, vault, log, public32, NULL) != OK)
         return fail(e, CORRUPT, "public key has a wrong size", public32.n);
-    signer_init(&s, vault, log, public32);
-    /* An extension line would stand where the blank line must be. */
-    if (!text_allowed(note) || !take_line(&rest, &origin) || !take_line(&rest, &size_text) ||
-        !take_line(&rest, &root_text) || !take_line(&rest, &blank) || blank.n != 0 ||
-        !text_number_parse(size_text, SIZE_MAX_LOG, &size) ||
-        !base64_parse((const char *)root_text.p, root_text.n, root, sizeof(root), &n) ||
-        n != sizeof(root))
+    if (!parse(note, &p))
         return fail(e, CORRUPT, "malformed checkpoint", 0);
-    if (!span_same(origin, SPAN(s.origin)))
+    if (!span_same(p.origin, span_of(key.name, key.name_length)))
         return fail(e, CORRUPT, "checkpoint of another log", 0);
-    text = span_of(note.p, (size_t)(blank.p - note.p));
-    st = signatures_check(&s, text, rest, e);
-    if (st != OK)
-        return st;
-    *ret_size = size;
-    out_init(&o, ret_root, SHA256_SIZE);
-    out_raw(&o, SPAN(root));
+    switch (note_judge(&key, p.text, p.signatures, &time_s)) {
+    case SIGNATURE_GOOD: break;
+    case SIGNATURE_MALFORMED: return fail(e, CORRUPT, "malformed checkpoint", 0);
+    case SIGNATURE_WRONG:
+    case SIGNATURE_ABSENT: return fail(e, CORRUPT, "bad signature", 0);
+    }
+    *ret_size = p.size;
+    give_root(&p, ret_root);
+    return OK;
+}
+
+status checkpoint_read(struct span note, struct id *ret_vault, struct id *ret_log,
+                       uint64_t *ret_size, uint8_t ret_root[static SHA256_SIZE],
+                       struct span *ret_text, struct err *e)
+{
+    uint8_t origin[ORIGIN_LENGTH];
+    const char *vault = NULL;
+    struct parts p;
+    struct out o;
+
+    if (!parse(note, &p) || p.origin.n != ORIGIN_LENGTH)
+        return fail(e, CORRUPT, "malformed checkpoint", 0);
+    vault = (const char *)p.origin.p + PREFIX_LENGTH;
+    if (!hex_parse(vault, ID_HEX_LENGTH, ret_vault->b, sizeof(ret_vault->b)) ||
+        !hex_parse(vault + ID_HEX_LENGTH + 1, ID_HEX_LENGTH, ret_log->b, sizeof(ret_log->b)))
+        return fail(e, CORRUPT, "malformed checkpoint", 0);
+    /* Prefix, slash and letter case by one comparison. */
+    out_init(&o, origin, sizeof(origin));
+    origin_put(&o, ret_vault, ret_log);
+    if (!span_same(p.origin, SPAN(origin)))
+        return fail(e, CORRUPT, "malformed checkpoint", 0);
+    *ret_size = p.size;
+    *ret_text = p.text;
+    give_root(&p, ret_root);
     return OK;
 }

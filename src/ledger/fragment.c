@@ -162,3 +162,84 @@ bool fragment_check(struct span fragment)
     }
     return true;
 }
+
+bool fragment_object(struct span line, const struct fragment_member *members, size_t count,
+                     struct span *ret_values)
+{
+    struct in rest;
+
+    if (line.n < 2 || line.p[0] != '{' || line.p[line.n - 1] != '}')
+        return false;
+    rest = in_of(span_of(line.p + 1, line.n - 2));
+    for (size_t i = 0; i < count; i++) {
+        struct span name;
+
+        if ((i > 0 && !take(&rest, ',')) || !take_name(&rest, &name) ||
+            !span_same(name, span_text(members[i].name)) || !take(&rest, ':'))
+            return false;
+        if (members[i].text ? !take_string(&rest, &ret_values[i])
+                            : !take_number(&rest, &ret_values[i]))
+            return false;
+    }
+    return rest.n == 0;
+}
+
+static void put_character(struct out *o, uint32_t c)
+{
+    if (c < 0x80) {
+        out_u8(o, (uint8_t)c);
+    } else if (c < 0x800) {
+        out_u8(o, (uint8_t)(0xc0 | c >> 6));
+        out_u8(o, (uint8_t)(0x80 | (c & 0x3f)));
+    } else if (c < 0x10000) {
+        out_u8(o, (uint8_t)(0xe0 | c >> 12));
+        out_u8(o, (uint8_t)(0x80 | (c >> 6 & 0x3f)));
+        out_u8(o, (uint8_t)(0x80 | (c & 0x3f)));
+    } else {
+        out_u8(o, (uint8_t)(0xf0 | c >> 18));
+        out_u8(o, (uint8_t)(0x80 | (c >> 12 & 0x3f)));
+        out_u8(o, (uint8_t)(0x80 | (c >> 6 & 0x3f)));
+        out_u8(o, (uint8_t)(0x80 | (c & 0x3f)));
+    }
+}
+
+/* The escape after its backslash. */
+static void put_escape(struct in *i, struct out *o)
+{
+    static const char letter[] = "bfnrt";
+    static const char meant[] = "\b\f\n\r\t";
+    uint8_t c = in_u8(i);
+    uint16_t unit = 0;
+    uint16_t low = 0;
+
+    for (size_t k = 0; letter[k] != '\0'; k++) {
+        if (c == (uint8_t)letter[k]) {
+            out_u8(o, (uint8_t)meant[k]);
+            return;
+        }
+    }
+    if (c != 'u') {
+        out_u8(o, c); /* a quote, a slash or a backslash */
+        return;
+    }
+    if (!take_code_unit(i, &unit))
+        o->overflow = true;
+    if (unit < 0xd800 || unit > 0xdfff)
+        put_character(o, unit);
+    else if (take_word(i, "\\u") && take_code_unit(i, &low))
+        put_character(o, 0x10000 + ((uint32_t)(unit - 0xd800) << 10) + (low & 0x3ffu));
+    else
+        o->overflow = true;
+}
+
+void fragment_unescape(struct span value, struct out *o)
+{
+    struct in i = in_of(value);
+
+    while (i.n > 0 && !o->overflow) {
+        if (take(&i, '\\'))
+            put_escape(&i, o);
+        else
+            out_u8(o, in_u8(&i));
+    }
+}

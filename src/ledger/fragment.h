@@ -23,4 +23,17 @@ bool fragment_next(struct in *rest, struct fragment_field *ret_field);
 /* Well-formed from end to end, and no name twice. At most LIMIT_RECORD bytes. */
 bool fragment_check(struct span fragment);
 
+/* A member that an object must have. */
+struct fragment_member {
+    const char *name;
+    bool text; /* a string; otherwise a number */
+};
+
+/* Whether line is the object  {"name":value,...}  of exactly these members in this order, without
+ * white space. Fills values with views as above. */
+bool fragment_object(struct span line, const struct fragment_member *members, size_t count,
+                     struct span *ret_values);
+/* Writes the text that a string's value stands for. */
+void fragment_unescape(struct span value, struct out *o);
+
 #endif

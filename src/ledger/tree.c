@@ -5,25 +5,14 @@
  */
 #include "ledger/tree.h"
 
+#include "ledger/proof.h"
+
 #define LEAF_PREFIX 0x00 /* RFC 6962 2.1: leaves and nodes can never be mistaken */
-#define NODE_PREFIX 0x01
 
 /* One less than the levels could count: the size itself must fit the same number of bits. */
 #define SIZE_MAX_LOG (((uint64_t)1 << LIMIT_TREE_LEVELS) - 1)
 
 #define HEAD_EDGE_AT 64 /* log, size, time and prev come before */
-
-static void node_hash(const uint8_t *left, const uint8_t *right, uint8_t out[static SHA256_SIZE])
-{
-    uint8_t both[1 + 2 * SHA256_SIZE];
-    struct out o;
-
-    out_init(&o, both, sizeof(both));
-    out_u8(&o, NODE_PREFIX);
-    out_raw(&o, span_of(left, SHA256_SIZE));
-    out_raw(&o, span_of(right, SHA256_SIZE));
-    sha256(SPAN(both), out);
-}
 
 static bool edge_valid(const struct ledger_tree *t, unsigned level)
 {
@@ -65,7 +54,7 @@ status ledger_append(struct ledger_tree *t, const uint8_t leaf[static SHA256_SIZ
     out_init(&o, hash, sizeof(hash));
     out_raw(&o, span_of(leaf, SHA256_SIZE));
     for (; edge_valid(t, level); level++)
-        node_hash(t->edge[level], hash, hash);
+        ledger_node(t->edge[level], hash, hash);
     out_init(&o, next.edge[level], SHA256_SIZE);
     out_raw(&o, SPAN(hash));
     out_init(&o, next.prev, SHA256_SIZE);
@@ -88,7 +77,7 @@ void ledger_root(const struct ledger_tree *t, uint8_t out[static SHA256_SIZE])
         if (!edge_valid(t, level))
             continue;
         if (begun) {
-            node_hash(t->edge[level], out, out);
+            ledger_node(t->edge[level], out, out);
         } else {
             out_init(&o, out, SHA256_SIZE);
             out_raw(&o, SPAN(t->edge[level]));
@@ -143,6 +132,8 @@ status ledger_head_encode(const struct ledger_tree *t, struct span head_key, str
         if (edge_valid(t, level))
             out_raw(&o, SPAN(t->edge[level]));
     }
+    if (t->index != 0)
+        out_u32(&o, t->index);
     st = head_mac(head_key, span_of(o.p, o.n), mac, e);
     if (st != OK)
         return st;
@@ -178,6 +169,11 @@ status ledger_head_decode(struct span head, struct span head_key, struct ledger_
     for (unsigned level = 0; level < LIMIT_TREE_LEVELS; level++) {
         if (edge_valid(&tree, level))
             in_copy(&i, tree.edge[level], sizeof(tree.edge[level]));
+    }
+    if (!i.bad && i.n == MAC_SIZE + sizeof(tree.index)) {
+        tree.index = in_u32(&i);
+        if (tree.index == 0)
+            i.bad = true;
     }
     in_raw(&i, MAC_SIZE);
     if (tree.size > SIZE_MAX_LOG || !in_end(&i))

@@ -28,6 +28,16 @@ void ledger_verify_init(struct ledger_verify *v, const struct id *vault, const s
     ledger_genesis(vault, log, &v->tree);
 }
 
+status ledger_verify_from(struct ledger_verify *v, const struct id *vault, const struct id *log,
+                          uint64_t from, const struct ledger_proof *left, struct err *e)
+{
+    ledger_verify_init(v, vault, log);
+    if (from == 0 && left->count == 0)
+        return OK;
+    v->begun_within = true;
+    return ledger_tree_start(&v->tree, from, left, e);
+}
+
 status ledger_verify_line(struct ledger_verify *v, struct span line, struct err *e)
 {
     uint64_t seq = v->tree.size;
@@ -42,13 +52,15 @@ status ledger_verify_line(struct ledger_verify *v, struct span line, struct err 
         return refuse(v, seq, "wrong log", e);
     if (head.seq != seq)
         return refuse(v, seq, "wrong sequence", e);
-    if (!span_same(SPAN(head.prev), SPAN(v->tree.prev)))
+    if (!v->begun_within && !span_same(SPAN(head.prev), SPAN(v->tree.prev)))
         return refuse(v, seq, "prev does not match", e);
     if (head.time_us < v->tree.time_us)
         return refuse(v, seq, "time runs backwards", e);
     ledger_leaf(line, leaf);
     if (ledger_append(&v->tree, leaf, head.time_us, NULL) != OK)
         return refuse(v, seq, "log is full", e);
+    v->begun_within = false;
+    v->head = head;
     return OK;
 }
 

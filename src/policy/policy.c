@@ -1,5 +1,5 @@
 /* Certificates by the hash of their public key, grants by gateway. */
-#include "policy/policy.h"
+#include "internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +18,7 @@ struct gateway {
 struct policy {
     struct table certificates; /* by spki */
     struct table gateways;     /* by id */
+    struct assignments *assignments;
 };
 
 status policy_new(struct policy **ret_policy, struct err *e)
@@ -28,6 +29,11 @@ status policy_new(struct policy **ret_policy, struct err *e)
         return fail(e, NO_MEMORY, "no memory for the policy", 0);
     table_init(&p->certificates, 32);
     table_init(&p->gateways, sizeof(struct id));
+    p->assignments = assignments_new();
+    if (p->assignments == NULL) {
+        policy_free(p);
+        return fail(e, NO_MEMORY, "no memory for the policy", 0);
+    }
     *ret_policy = p;
     return OK;
 }
@@ -49,6 +55,7 @@ void policy_free(struct policy *p)
     }
     table_clear(&p->certificates);
     table_clear(&p->gateways);
+    assignments_free(p->assignments);
     free(p);
 }
 
@@ -107,6 +114,39 @@ void policy_forget(struct policy *p, const struct id *tenant, const char *name, 
         if (c->role != ROLE_GATEWAY && id_same(&c->tenant, tenant) && strcmp(c->name, name) == 0)
             snprintf(c->name, sizeof c->name, "%s", instead);
     }
+}
+
+bool policy_auditor(const struct policy *p, const char *name, bool limited)
+{
+    const struct policy_certificate *c;
+    size_t cursor = 0;
+
+    while ((c = table_next(&p->certificates, &cursor)) != NULL) {
+        if (c->role == ROLE_AUDITOR && !c->revoked && c->limited == limited &&
+            strcmp(c->name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+status policy_assign(struct policy *p, const char *auditor, const struct id *tenant, struct err *e)
+{
+    return assignments_add(p->assignments, auditor, tenant, e);
+}
+
+void policy_unassign(struct policy *p, const char *auditor, const struct id *tenant)
+{
+    assignments_remove(p->assignments, auditor, tenant);
+}
+
+bool policy_assigned(const struct policy *p, const char *auditor, const struct id *tenant)
+{
+    return assignments_have(p->assignments, auditor, tenant);
+}
+
+size_t policy_assigned_count(const struct policy *p, const char *auditor)
+{
+    return assignments_count(p->assignments, auditor);
 }
 
 const struct policy_certificate *policy_certificate_next(const struct policy *p, size_t *cursor)

@@ -3,7 +3,18 @@
 
 #define SPKI_SIZE 32
 
-status store_certificate_add(struct store *s, const struct store_certificate *c, struct err *e)
+static status limit(struct store *s, const struct store_certificate *c, struct err *e)
+{
+    AUTO(query) q = { 0 };
+    status st = query_begin(s, SQL_CERTIFICATE_LIMIT, &q, e);
+
+    if (st != OK)
+        return st;
+    query_put_span(&q, SPAN(c->spki));
+    return query_run(&q, NULL, e);
+}
+
+static status add(struct store *s, const struct store_certificate *c, struct err *e)
 {
     AUTO(query) q = { 0 };
     status st = query_begin(s, SQL_CERTIFICATE_ADD, &q, e);
@@ -19,6 +30,13 @@ status store_certificate_add(struct store *s, const struct store_certificate *c,
     query_put_number(&q, c->not_after_us);
     query_put_number(&q, c->revoked_us);
     return query_run(&q, NULL, e);
+}
+
+status store_certificate_add(struct store *s, const struct store_certificate *c, struct err *e)
+{
+    status st = add(s, c, e);
+
+    return st == OK && c->limited ? limit(s, c, e) : st;
 }
 
 status store_certificate_revoke(struct store *s, const uint8_t spki[static 32], uint64_t time_us,
@@ -52,6 +70,7 @@ static status get_certificate(struct query *q, struct store_certificate *ret_cer
     c.issued_us = query_get_number(q, INT64_MAX);
     c.not_after_us = query_get_number(q, INT64_MAX);
     c.revoked_us = query_get_number(q, INT64_MAX);
+    c.limited = query_get_number(q, 1) == 1;
     st = query_end(q, e);
     if (st == OK)
         *ret_certificate = c;

@@ -83,7 +83,8 @@ status store_record_add(struct store *s, const struct store_record *r, struct er
     return OK;
 }
 
-static status each_record(struct query *q, store_record_fn each, void *context, struct err *e)
+static status each_record(struct query *q, bool has_id, store_record_fn each, void *context,
+                          struct err *e)
 {
     for (;;) {
         struct store_record r = { 0 };
@@ -93,6 +94,8 @@ static status each_record(struct query *q, store_record_fn each, void *context, 
         if (st != OK || !row)
             return st;
         get_record(q, &r);
+        if (has_id)
+            r.id = query_get_number(q, INT64_MAX);
         st = query_end(q, e);
         if (st != OK)
             return st;
@@ -116,7 +119,7 @@ status store_records(struct store *s, const struct id *log, uint64_t from_seq, s
     query_put_id(&q, log);
     query_put_number(&q, from_seq);
     query_put_number(&q, limit < INT64_MAX ? limit : INT64_MAX);
-    return each_record(&q, each, context, e);
+    return each_record(&q, false, each, context, e);
 }
 
 status store_lease_records(struct store *s, uint64_t since_us, store_record_fn each, void *context,
@@ -128,5 +131,21 @@ status store_lease_records(struct store *s, uint64_t since_us, store_record_fn e
     if (st != OK)
         return st;
     query_put_number(&q, since_us);
-    return each_record(&q, each, context, e);
+    return each_record(&q, false, each, context, e);
+}
+
+status store_feed(struct store *s, uint64_t after, size_t limit, store_record_fn each,
+                  void *context, struct err *e)
+{
+    AUTO(query) q = { 0 };
+    status st = OK;
+
+    if (after > INT64_MAX)
+        return OK;
+    st = query_begin(s, SQL_RECORD_FEED, &q, e);
+    if (st != OK)
+        return st;
+    query_put_number(&q, after);
+    query_put_number(&q, limit < INT64_MAX ? limit : INT64_MAX);
+    return each_record(&q, true, each, context, e);
 }

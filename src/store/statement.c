@@ -94,14 +94,27 @@ const char *const statement_sql[STATEMENT_COUNT] = {
     [SQL_CERTIFICATE_ADD] =
         "INSERT INTO certificate (spki, role, name, tenant, gateway, issued_us, "
         "not_after_us, revoked_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [SQL_CERTIFICATE_LIMIT] = "INSERT INTO limited_certificate (spki) VALUES (?1)",
     /* The first revocation counts. */
     [SQL_CERTIFICATE_REVOKE] = "UPDATE certificate SET revoked_us = "
                                "CASE revoked_us WHEN 0 THEN ?2 ELSE revoked_us END WHERE spki = ?1",
-    [SQL_CERTIFICATE_LIST] = "SELECT spki, role, name, tenant, gateway, issued_us, not_after_us, "
-                             "revoked_us FROM certificate WHERE spki > ?1 ORDER BY spki",
+    [SQL_CERTIFICATE_LIST] = "SELECT c.spki, role, name, tenant, gateway, issued_us, "
+                             "not_after_us, revoked_us, l.spki IS NOT NULL FROM certificate c "
+                             "LEFT JOIN limited_certificate l ON l.spki = c.spki "
+                             "WHERE c.spki > ?1 ORDER BY c.spki",
     /* A person's, in the log where it was issued: the vault's or a tenant's. */
     [SQL_CERTIFICATE_FORGET] = "UPDATE certificate SET name = ?3 WHERE name = ?1 "
                                "AND tenant IS ?2 AND gateway IS NULL",
+
+    [SQL_ASSIGNMENT_ADD] = "INSERT INTO assignment (auditor, name, tenant, assigned_us) "
+                           "VALUES (?1, ?2, ?3, ?4) ON CONFLICT (auditor, name) DO NOTHING",
+    [SQL_ASSIGNMENT_REMOVE] =
+        "DELETE FROM assignment WHERE auditor = ?1 AND name = ?2 AND tenant = ?3",
+    [SQL_ASSIGNMENT_LIST] = "SELECT auditor, name, tenant, assigned_us FROM assignment "
+                            "ORDER BY auditor, name LIMIT ?1 OFFSET ?2",
+    [SQL_ASSIGNMENT_TENANTS] = "SELECT t.id, t.name, t.region, t.created_us FROM assignment a "
+                               "JOIN tenant t ON t.name = a.name AND t.id = a.tenant "
+                               "WHERE a.auditor = ?1 AND a.name > ?2 ORDER BY a.name",
 
     [SQL_GATEWAY_ADD] = "INSERT INTO gateway (id, name, created_us, removed_us) "
                         "VALUES (?1, ?2, ?3, ?4)",
@@ -126,6 +139,8 @@ const char *const statement_sql[STATEMENT_COUNT] = {
                        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (log, seq) DO NOTHING",
     [SQL_RECORD_GET] = RECORD_COLUMNS "WHERE log = ?1 AND seq = ?2",
     [SQL_RECORD_LIST] = RECORD_COLUMNS "WHERE log = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3",
+    [SQL_RECORD_FEED] = "SELECT log, seq, time_us, type, outcome, mac, line, id FROM record "
+                        "WHERE id > ?1 ORDER BY id LIMIT ?2",
     [SQL_RECORD_LEASES] =
         RECORD_COLUMNS "WHERE type BETWEEN 300 AND 302 AND time_us >= ?1 ORDER BY time_us, id",
 

@@ -66,22 +66,18 @@ status store_tenant_by_id(struct store *s, const struct id *id, struct store_ten
     return one_tenant(&q, ret_tenant, e);
 }
 
-status store_tenants(struct store *s, const char *after, struct store_tenant *ret_tenants,
-                     size_t cap, size_t *ret_count, struct err *e)
+static status list_tenants(struct query *q, struct store_tenant *ret_tenants, size_t cap,
+                           size_t *ret_count, struct err *e)
 {
-    AUTO(query) q = { 0 };
     bool row = true;
     size_t n = 0;
-    status st = query_begin(s, SQL_TENANT_LIST, &q, e);
+    status st = OK;
 
-    if (st != OK)
-        return st;
-    query_put_text(&q, after != NULL ? after : "");
     while (n < cap) {
-        st = query_step(&q, &row, e);
+        st = query_step(q, &row, e);
         if (st != OK || !row)
             break;
-        st = get_tenant(&q, &ret_tenants[n], e);
+        st = get_tenant(q, &ret_tenants[n], e);
         if (st != OK)
             break;
         n++;
@@ -89,4 +85,30 @@ status store_tenants(struct store *s, const char *after, struct store_tenant *re
     if (st == OK)
         *ret_count = n;
     return st;
+}
+
+status store_tenants(struct store *s, const char *after, struct store_tenant *ret_tenants,
+                     size_t cap, size_t *ret_count, struct err *e)
+{
+    AUTO(query) q = { 0 };
+    status st = query_begin(s, SQL_TENANT_LIST, &q, e);
+
+    if (st != OK)
+        return st;
+    query_put_text(&q, after != NULL ? after : "");
+    return list_tenants(&q, ret_tenants, cap, ret_count, e);
+}
+
+status store_assigned_tenants(struct store *s, const char *auditor, const char *after,
+                              struct store_tenant *ret_tenants, size_t cap, size_t *ret_count,
+                              struct err *e)
+{
+    AUTO(query) q = { 0 };
+    status st = query_begin(s, SQL_ASSIGNMENT_TENANTS, &q, e);
+
+    if (st != OK)
+        return st;
+    query_put_text(&q, auditor);
+    query_put_text(&q, after != NULL ? after : "");
+    return list_tenants(&q, ret_tenants, cap, ret_count, e);
 }

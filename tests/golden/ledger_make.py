@@ -146,6 +146,24 @@ class Log:
 # --- RFC 6962 --------------------------------------------------------------------------------------
 
 
+# Published for the same eight inputs; sequence numbers from 0. Copied, not computed.
+A, B, C = (
+    "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
+    "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+    "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4",
+)
+D, E, F = (
+    "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+    "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
+    "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+)
+G = "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125"
+H = "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
+I = "0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a"  # noqa: E741
+PUBLISHED_INCLUSION = [(0, 1, []), (0, 8, [A, B, C]), (5, 8, [D, E, F]), (2, 3, [G]), (1, 5, [H, B, D])]
+PUBLISHED_CONSISTENCY = [(1, 1, []), (1, 8, [A, B, C]), (6, 8, [I, E, F]), (2, 5, [B, D])]
+
+
 def rfc6962():
     """The customary eight inputs; the roots of sizes 0, 1, 2 and 8 are known from many projects."""
     inputs = ["", "00", "10", "2021", "3031", "40414243", bytes(range(0x50, 0x58)).hex(), bytes(range(0x60, 0x70)).hex()]
@@ -157,7 +175,14 @@ def rfc6962():
     assert roots[8] == "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"
     # Beyond eight only the shape is new: the inputs are the numbers 0, 1, 2... as two bytes.
     many = [sha(b"\x00" + n.to_bytes(2, "big")) for n in range(130)]
-    return {"inputs": inputs, "roots": roots, "numbered_roots": [levels_root(many[:n]).hex() for n in range(131)]}
+    return {
+        "inputs": inputs,
+        "roots": roots,
+        "proofs_source": "proof/verify_test.go of transparency-dev/merkle, which has them from certificate-transparency-go",
+        "inclusion": [{"seq": seq, "size": size, "proof": proof} for seq, size, proof in PUBLISHED_INCLUSION],
+        "consistency": [{"from": old, "size": size, "proof": proof} for old, size, proof in PUBLISHED_CONSISTENCY],
+        "numbered_roots": [levels_root(many[:n]).hex() for n in range(131)],
+    }
 
 
 # --- our own format --------------------------------------------------------------------------------

@@ -362,9 +362,8 @@ static inline json_t *rig_prove(const struct rig *r, const json_t *opened, uint8
                                 const char *text)
 {
     struct wire_session_request request = { .purpose = purpose };
-    struct wire_session s = {
-        .epoch = (uint32_t)json_integer_value(json_object_get(opened, "epoch"))
-    };
+    struct wire_session s = { .epoch =
+                                  (uint32_t)json_integer_value(json_object_get(opened, "epoch")) };
     uint8_t plain[96], sealed[96 + BOX_OVERHEAD];
     json_t *body = json_object();
 
@@ -519,6 +518,7 @@ static inline struct rig *rig_empty(void)
                                             .lease_max_lifetime_s = 3600,
                                             .rotate_grace_s = 60,
                                             .certificate_days = 90,
+                                            .waiting_max = 2000,
                                             .disk_reserve_mib = 1,
                                             .tls_ready = rig_tls_ready };
     snprintf(r->settings.store_dir, sizeof r->settings.store_dir, "%s", r->store);

@@ -70,6 +70,8 @@ struct rig {
         size_t n;
     } heads[RIG_HEADS];
     size_t head_count;
+    uint8_t seal[HEADS_SEAL_MAX];
+    size_t seal_n;
 };
 
 static uint64_t rig_wall_us = RIG_START_US;
@@ -397,6 +399,7 @@ static inline status rig_load_heads(struct rig *r)
     out_u16(o, (uint16_t)r->head_count);
     for (size_t i = 0; i < r->head_count; i++)
         out_span16(o, span_of(r->heads[i].bytes, r->heads[i].n));
+    out_span16(o, span_of(r->seal, r->seal_n));
     return rig_call(r);
 }
 
@@ -459,9 +462,26 @@ static inline size_t rig_take_batch(struct rig *r)
     uint16_t heads = in_u16(&r->body);
     for (uint16_t i = 0; i < heads; i++)
         rig_take_head(r, in_span16(&r->body));
+    struct span seal = in_span16(&r->body);
+    assert_true(seal.n <= sizeof(r->seal));
+    if (seal.n > 0) {
+        memcpy(r->seal, seal.p, seal.n);
+        r->seal_n = seal.n;
+    }
     assert_true(in_end(&r->body));
     r->ack = number;
     return count;
+}
+
+/* Asks for one log's checkpoint: the note is next in body. */
+static inline status rig_checkpoint(struct rig *r, struct id log)
+{
+    struct out *o = rig_begin(r, WIRE_CHECKPOINT);
+
+    out_u64(o, r->ack);
+    out_u16(o, 1);
+    out_id(o, &log);
+    return rig_call(r);
 }
 
 static inline void rig_put_batch(struct rig *r, const struct wire_entry *entries, size_t count)

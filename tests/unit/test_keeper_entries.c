@@ -433,16 +433,14 @@ static void records_verify_offline_against_the_signed_checkpoint(void **state)
         assert_int_equal(ledger_verify_line(&v, r->records[0].r.line, &e), OK);
         rig_pass(1);
     }
-    out_id(rig_begin(r, WIRE_CHECKPOINT), &tenant);
-    assert_int_equal(rig_call(r), OK);
+    assert_int_equal(rig_checkpoint(r, tenant), OK);
     struct span signed_note = in_span16(&r->body);
     assert_true(in_end(&r->body) && signed_note.n <= sizeof(note));
     memcpy(note, signed_note.p, signed_note.n);
     assert_int_equal(
         ledger_verify_finish(&v, span_of(note, signed_note.n), SPAN(keys.ledger_public), &e), OK);
     struct id nobody = rig_id(77);
-    out_id(rig_begin(r, WIRE_CHECKPOINT), &nobody);
-    assert_int_equal(rig_call(r), NOT_FOUND);
+    assert_int_equal(rig_checkpoint(r, nobody), NOT_FOUND);
 }
 
 static void record_macs_are_checked_on_request(void **state)

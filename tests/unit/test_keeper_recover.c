@@ -115,10 +115,12 @@ static void an_unacknowledged_batch_survives_a_lock(void **state)
     assert_non_null(before);
     memcpy(before->heads, r->heads, sizeof(r->heads));
     before->head_count = r->head_count;
+    memcpy(before->seal, r->seal, sizeof(r->seal));
     assert_int_equal(
         rig_entry(r, (struct wire_entry){ .kind = ENTRY_TENANT_NEW, .tenant = rig_id(2) }), OK);
     memcpy(r->heads, before->heads, sizeof(r->heads));
     r->head_count = before->head_count;
+    memcpy(r->seal, before->seal, sizeof(r->seal));
     free(before);
 
     rig_lock(r);

@@ -183,6 +183,33 @@ static void a_removed_gateway_loses_grants_and_certificates(void **state)
     assert_int_equal(policy_resolve(*state, &h, &found, &e), NO_IDENTITY);
 }
 
+static void an_auditor_sees_the_tenants_of_its_own_name_only(void **state)
+{
+    struct policy *p = *state;
+
+    for (unsigned i = 0; i < 100; i++) { /* in no order */
+        struct id tenant = { { (uint8_t)(i * 37 + 1) } };
+
+        assert_int_equal(policy_assign(p, i % 2 == 0 ? "una" : "urs", &tenant, NULL), OK);
+        assert_int_equal(policy_assign(p, i % 2 == 0 ? "una" : "urs", &tenant, NULL), OK);
+    }
+    for (unsigned i = 0; i < 100; i++) {
+        struct id tenant = { { (uint8_t)(i * 37 + 1) } };
+
+        assert_int_equal(policy_assigned(p, "una", &tenant), i % 2 == 0);
+        assert_int_equal(policy_assigned(p, "urs", &tenant), i % 2 == 1);
+        assert_false(policy_assigned(p, "un", &tenant));
+        assert_false(policy_assigned(p, "unab", &tenant));
+    }
+    assert_int_equal(policy_assigned_count(p, "una"), 50);
+    policy_unassign(p, "una", &tenant_1);
+    policy_unassign(p, "una", &tenant_1);
+    assert_false(policy_assigned(p, "una", &tenant_1));
+    assert_int_equal(policy_assigned_count(p, "una"), 49);
+    assert_int_equal(policy_assigned_count(p, "urs"), 50);
+    assert_int_equal(policy_assigned_count(p, "u"), 0);
+}
+
 static void patterns_are_names_or_beginnings_with_a_star(void **state)
 {
     (void)state;
@@ -209,6 +236,7 @@ int main(void)
         WITH(a_grant_taken_back_no_longer_counts),
         WITH(only_certificates_issued_here_are_known),
         WITH(a_revoked_certificate_is_refused),
+        WITH(an_auditor_sees_the_tenants_of_its_own_name_only),
         WITH(a_removed_gateway_loses_grants_and_certificates),
         cmocka_unit_test(patterns_are_names_or_beginnings_with_a_star),
     };

@@ -188,31 +188,22 @@ static void a_missing_migration_is_corrupt(void **state)
     struct store *s = NULL;
 
     store_cleanup(&r->s);
-    rig_tamper(r, "UPDATE migration SET number = number + 100");
+    rig_tamper(r, "UPDATE migration SET number = number + 1000");
     assert_status(store_open(r->dir, r->key, &s, &r->e), CORRUPT);
 }
 
 #define SUM "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
-#define LIST_MAX 32
-
-/* The program's own migrations; more may follow. */
-static size_t own_migrations(struct store_migration list[LIST_MAX])
-{
-    assert_true(store_migration_count + 2 <= LIST_MAX);
-    memcpy(list, store_migrations, store_migration_count * sizeof(*list));
-    return store_migration_count;
-}
-
 static void a_failing_migration_leaves_nothing_of_itself(void **state)
 {
     struct rig *r = *state;
-    struct store_migration list[LIST_MAX];
-    size_t n = own_migrations(list);
+    struct store_migration list[64];
+    size_t n = store_migration_count;
 
-    list[n] = (struct store_migration){ (unsigned)n + 1, "good", "CREATE TABLE two (x);", SUM };
+    memcpy(list, store_migrations, n * sizeof list[0]);
+    list[n] = (struct store_migration){ (uint32_t)n + 1, "good", "CREATE TABLE two (x);", SUM };
     list[n + 1] =
-        (struct store_migration){ (unsigned)n + 2, "bad", "CREATE TABLE three (x); SELEC", SUM };
+        (struct store_migration){ (uint32_t)n + 2, "bad", "CREATE TABLE three (x); SELEC", SUM };
     r->s->phase = PHASE_MIGRATE;
     assert_status(migrate(r->s, list, n + 2, &r->e), BUG);
     assert_ok(db_run(r->s, "SELECT x FROM two", &r->e));
@@ -228,10 +219,11 @@ static void a_failing_migration_leaves_nothing_of_itself(void **state)
 static void a_migration_may_not_end_its_transaction(void **state)
 {
     struct rig *r = *state;
-    struct store_migration list[LIST_MAX];
-    size_t n = own_migrations(list);
+    struct store_migration list[64];
+    size_t n = store_migration_count;
 
-    list[n] = (struct store_migration){ (unsigned)n + 1, "ends", "COMMIT", SUM };
+    memcpy(list, store_migrations, n * sizeof list[0]);
+    list[n] = (struct store_migration){ (uint32_t)n + 1, "ends", "COMMIT", SUM };
     r->s->phase = PHASE_MIGRATE;
     assert_status(migrate(r->s, list, n + 1, &r->e), BUG);
     assert_ok(migrate(r->s, list, n, NULL));
