@@ -18,6 +18,18 @@
 struct engine;
 struct wire_client;
 
+/* What raises alerts; zero: nothing. */
+struct alert_settings {
+    bool first_use;
+    bool after_rotation;
+    uint64_t denied_per_minute;
+    uint64_t spike_factor;
+    uint64_t spike_minimum; /* leases an hour below which nothing is a spike */
+    uint8_t days;           /* bit 0 Monday: when unlocking is expected, */
+    uint8_t hour_from;      /* from this hour, UTC, */
+    uint8_t hour_to;        /* to this one, exclusive; may be the smaller one */
+};
+
 struct engine_settings {
     char store_dir[256];
     char tls_dir[256];
@@ -31,7 +43,8 @@ struct engine_settings {
     uint64_t disk_reserve_mib;
     size_t waiting_max; /* requests that may wait for records at once */
     bool grant_step_up; /* a grant takes an operator's touch */
-    uint32_t hygiene;   /* enum hygiene_fact bits that hold in this process */
+    struct alert_settings alert;
+    uint32_t hygiene; /* enum hygiene_fact bits that hold in this process */
     /* For doctor only: what the configuration weakens. */
     uint32_t hygiene_allowed; /* facts that may be missing */
     bool allow_copy_on_write;

@@ -23,6 +23,7 @@
 #include "store/record.h"
 #include "store/rekey.h"
 #include "store/tenant.h"
+#include "store/usage.h"
 
 /* What was committed since the store was opened. */
 struct store_counters {

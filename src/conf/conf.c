@@ -77,6 +77,55 @@ static const char *check_listen(const char *value)
     return inet_pton(AF_INET, address, binary) == 1 ? NULL : "must have a numeric address";
 }
 
+static bool day_parse(const char *text, unsigned *ret_day)
+{
+    static const char days[] = "montuewedthufrisatsun";
+
+    for (*ret_day = 0; *ret_day < 7; ++*ret_day) {
+        if (strncmp(text, days + 3 * (size_t)*ret_day, 3) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool hour_parse(const char *text, uint8_t *ret_hour)
+{
+    bool digits = text[0] >= '0' && text[0] <= '9' && text[1] >= '0' && text[1] <= '9';
+
+    *ret_hour = digits ? (uint8_t)(10 * (text[0] - '0') + text[1] - '0') : 0;
+    return digits && *ret_hour <= 24;
+}
+
+bool conf_hours(const char *text, uint8_t *ret_days, uint8_t *ret_from, uint8_t *ret_to)
+{
+    unsigned first = 0, last = 6;
+
+    *ret_days = *ret_from = *ret_to = 0;
+    if (text[0] == '\0')
+        return true;
+    if (strlen(text) == 13) {
+        if (!day_parse(text, &first) || text[3] != '-' || !day_parse(text + 4, &last) ||
+            text[7] != ' ')
+            return false;
+        text += 8;
+    }
+    if (strlen(text) != 5 || !hour_parse(text, ret_from) || text[2] != '-' ||
+        !hour_parse(text + 3, ret_to) || *ret_from == *ret_to)
+        return false;
+    for (unsigned day = first;; day = (day + 1) % 7) {
+        *ret_days |= (uint8_t)(1u << day);
+        if (day == last)
+            return true;
+    }
+}
+
+static const char *check_hours(const char *value)
+{
+    uint8_t days, from, to;
+
+    return conf_hours(value, &days, &from, &to) ? NULL : "must be like mon-fri 08-20 or 08-20";
+}
+
 static const struct setting settings[] = {
     TEXT(data_dir, "/var/lib/strongroom", check_path,
          "keyring/, store/ and tls/ live below this directory"),
@@ -98,6 +147,17 @@ static const struct setting settings[] = {
       .help = "a grant takes an operator's touch: yes or no" },
     NUMBER(unlocked_max_s, 0, 0, 31536000, "lock when unlocked for that long; 0 for never"),
     NUMBER(idle_lock_s, 0, 0, 31536000, "lock without a request for that long; 0 for never"),
+    { ROW(alert_first_use), .kind = KIND_FLAG, .number = 1, .max = 1,
+      .help = "alert when a gateway leases a key for the first time: yes or no" },
+    NUMBER(alert_denied_per_minute, 10, 0, 1000000,
+           "alert at so many refusals of one actor in a minute; 0 for never"),
+    { ROW(alert_after_rotation), .kind = KIND_FLAG, .number = 1, .max = 1,
+      .help = "alert when a gateway holds an old version after its grace: yes or no" },
+    NUMBER(alert_spike_factor, 10, 0, 1000000,
+           "alert at so many times a key's mean of leases an hour; 0 for never"),
+    NUMBER(alert_spike_minimum, 100, 1, 1000000000, "fewer leases an hour are no spike"),
+    TEXT(alert_hours, "", check_hours,
+         "alert when unlocked outside of these hours, UTC, as in mon-fri 08-20; empty for never"),
     NUMBER(http_threads, 2, 1, 64, "threads that speak TLS and HTTP"),
     NUMBER(http_connections, 1024, 16, 65536, "connections at once"),
     FLAG(allow_copy_on_write, "keep the keyring where old copies may survive deletion: yes or no"),

@@ -170,6 +170,11 @@ static status start_engine(struct server *s, struct err *e)
                                   .waiting_max = s->conf.http_connections / 4,
                                   .disk_reserve_mib = s->conf.disk_reserve_mib,
                                   .grant_step_up = s->conf.grant_step_up != 0,
+                                  .alert = { .first_use = s->conf.alert_first_use != 0,
+                                             .after_rotation = s->conf.alert_after_rotation != 0,
+                                             .denied_per_minute = s->conf.alert_denied_per_minute,
+                                             .spike_factor = s->conf.alert_spike_factor,
+                                             .spike_minimum = s->conf.alert_spike_minimum },
                                   .hygiene = s->hygiene,
                                   .hygiene_allowed = s->allowed,
                                   .allow_copy_on_write = s->conf.allow_copy_on_write != 0,
@@ -178,6 +183,8 @@ static status start_engine(struct server *s, struct err *e)
                                   .tls_ready = tls_ready,
                                   .tls_context = s };
 
+    if (!conf_hours(s->conf.alert_hours, &es.alert.days, &es.alert.hour_from, &es.alert.hour_to))
+        return fail(e, BUG, "alert_hours was not checked", 0);
     directory(&s->conf, "store", es.store_dir);
     directory(&s->conf, "tls", es.tls_dir);
     memcpy(es.server_names, s->conf.server_names, sizeof es.server_names);

@@ -2,6 +2,7 @@
  * From an open keeper to a serving vault: open the database, hand over the heads of the logs, store
  * what the last server did not live to store, and let the database follow the keyring.
  */
+#include "alert.h"
 #include "cells.h"
 
 #include <errno.h>
@@ -367,6 +368,8 @@ status engine_attach(struct engine *en, bool created, struct err *e)
     status st = attach_database(en, created, &rekeyed, e);
 
     if (st == OK)
+        st = alerts_new(&en->alerts, e);
+    if (st == OK)
         st = check_age(en, e);
     /* Before the heads: those of the recovered batch belong to them. */
     if (st == OK)
@@ -394,6 +397,8 @@ status engine_attach(struct engine *en, bool created, struct err *e)
     cells_cleanup(&cells);
     if (st == OK)
         st = destroy_revoked(en, e); /* a revocation that was cut off */
+    if (st == OK)
+        st = alerts_rebuild(en, e);
     if (st == OK && !created)
         st = record_started(en, e);
     if (st != OK)
@@ -410,11 +415,13 @@ void engine_detach(struct engine *en)
     persons_free(en->persons);
     policy_free(en->policy);
     leases_free(en->leases);
+    alerts_free(en->alerts);
     identity_ca_cleanup(&en->ca);
     en->store = NULL;
     en->persons = NULL;
     en->policy = NULL;
     en->leases = NULL;
+    en->alerts = NULL;
     en->ca = NULL;
     if (en->state == VAULT_UNLOCKED)
         en->state = VAULT_LOCKED;

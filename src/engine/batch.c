@@ -3,7 +3,7 @@
  * durable: there is no artificial wait. Order inside: decide and collect entries, one keeper call,
  * effects and records in one transaction, COMMIT, answers.
  */
-#include "internal.h"
+#include "alert.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -103,6 +103,8 @@ static status store_records_of(struct engine *en, struct in *body, uint16_t coun
                                      .line = r.line };
         memcpy(row.mac, r.mac, sizeof row.mac);
         st = store_record_add(en->store, &row, e);
+        if (st == OK)
+            st = alerts_heard(en, &row, e);
         engine_time_heard(en, r.time_us);
         waiting_stored(en, &r.log);
         if (listener != NULL && listener->record != NULL)

@@ -1,5 +1,5 @@
 /* The engine's thread: take what is queued, run it, answer, and do what time demands. */
-#include "internal.h"
+#include "alert.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -275,8 +275,9 @@ void engine_stop(struct engine *en)
     pthread_join(en->thread, NULL);
     /* A successor should find nothing to recover: what was answered is no unanswered batch. */
     if (en->state == VAULT_UNLOCKED &&
-        (refusals_flush(en, true, &trouble) != OK || batch_acknowledge(en, &trouble) != OK ||
-         engine_hello(en, &trouble) != OK || keyring_note_age(en, &trouble) != OK))
+        (refusals_flush(en, true, &trouble) != OK || alerts_write(en, &trouble) != OK ||
+         batch_acknowledge(en, &trouble) != OK || engine_hello(en, &trouble) != OK ||
+         keyring_note_age(en, &trouble) != OK))
         engine_die(__func__, &trouble);
     engine_detach(en);
 }

@@ -17,6 +17,7 @@ enum vault_state { VAULT_EMPTY = 1, VAULT_LOCKED = 2, VAULT_UNLOCKED = 4, VAULT_
 #define VAULT_ANY 15
 const char *vault_state_name(enum vault_state state); /* vault.c */
 
+struct alerts;
 struct operations;
 struct persons;
 
@@ -54,6 +55,7 @@ struct engine {
     struct leases *leases;
     struct refusals *refusals;
     struct persons *persons; /* while the database is open */
+    struct alerts *alerts;
     struct identity_ca *ca;
     char ca_pem[LIMIT_CERTIFICATE];
     uint8_t intake_public[32];

@@ -1,6 +1,6 @@
 /* What time demands of the engine, as a table of jobs. Destroying keys on time is not among them:
  * the keeper does that itself; the engine only stores what follows from it. */
-#include "internal.h"
+#include "alert.h"
 
 #include <sys/statvfs.h>
 
@@ -118,9 +118,9 @@ static const struct job {
     uint64_t period_s;
     status (*run)(struct engine *en, struct err *e);
 } jobs[] = {
-    { 1, watch_keeper },         { 1, destroy_grace_over }, { 1, watch_disk },
-    { 2, database_watch },       { 5, flush_refusals },     { 10, expire_leases },
-    { 3600, renew_certificate },
+    { 1, watch_keeper },   { 1, destroy_grace_over }, { 1, watch_disk },
+    { 2, database_watch }, { 5, flush_refusals },     { 10, expire_leases },
+    { 1, alerts_write },   { 60, alerts_sweep },      { 3600, renew_certificate },
 };
 
 #define JOB_COUNT (sizeof jobs / sizeof jobs[0])

@@ -1,5 +1,5 @@
 /* The vault as a whole: create, unlock, lock, status. These verbs speak to the keeper directly. */
-#include "internal.h"
+#include "alert.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +65,8 @@ APPLY(vault_status)
     if (en->state == VAULT_UNLOCKED)
         json_object_set_new(rq->reply, "leases",
                             json_integer((json_int_t)leases_count(en->leases)));
+    if (en->state == VAULT_UNLOCKED)
+        json_object_set_new(rq->reply, "alerts", json_integer((json_int_t)alerts_today(en)));
     return OK;
 }
 
@@ -76,6 +78,8 @@ static status lock_records(struct engine *en, const struct fields *who, struct e
                                 .fields = fields_view(who) };
     status st = refusals_flush(en, true, e);
 
+    if (st == OK)
+        st = alerts_write(en, e);
     if (st == OK)
         st = batch_single(en, &entry, &batch_tolerant, e);
     return st == OK ? batch_acknowledge(en, e) : st;

@@ -53,20 +53,13 @@ static const struct sandbox_rule basic[] = {
 /* The keeper's whole life: frames on one socket, places in two files, and a keyring exchanged for a
  * new one by descriptors that are open already. */
 static const struct sandbox_rule keeper[] = {
-    { SYS_recvfrom, RULE_ALLOW },
-    { SYS_sendto, RULE_ALLOW },
-    { SYS_setsockopt, RULE_ALLOW },
-    { SYS_ppoll, RULE_ALLOW },
-    { SYS_pread64, RULE_ALLOW },
-    { SYS_pwrite64, RULE_ALLOW },
-    { SYS_lseek, RULE_ALLOW },
-    { SYS_fstat, RULE_ALLOW },
-    { SYS_ftruncate, RULE_ALLOW },
-    { SYS_fallocate, RULE_ALLOW },
-    { SYS_fsync, RULE_ALLOW },
-    { SYS_fdatasync, RULE_ALLOW },
-    { SYS_renameat2, RULE_EXCHANGE },
-    END,
+    { SYS_recvfrom, RULE_ALLOW },     { SYS_sendto, RULE_ALLOW },
+    { SYS_setsockopt, RULE_ALLOW },   { SYS_ppoll, RULE_ALLOW },
+    { SYS_pread64, RULE_ALLOW },      { SYS_pwrite64, RULE_ALLOW },
+    { SYS_lseek, RULE_ALLOW },        { SYS_fstat, RULE_ALLOW },
+    { SYS_ftruncate, RULE_ALLOW },    { SYS_fallocate, RULE_ALLOW },
+    { SYS_fsync, RULE_ALLOW },        { SYS_fdatasync, RULE_ALLOW },
+    { SYS_renameat2, RULE_EXCHANGE }, END,
 };
 
 /* To create the keyring, and then to give these up. */

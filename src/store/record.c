@@ -3,6 +3,7 @@
  * no statement here that updates or removes one.
  */
 #include "base/limits.h"
+#include "store/usage.h"
 
 #include "db.h"
 
@@ -148,4 +149,17 @@ status store_feed(struct store *s, uint64_t after, size_t limit, store_record_fn
     query_put_number(&q, after);
     query_put_number(&q, limit < INT64_MAX ? limit : INT64_MAX);
     return each_record(&q, true, each, context, e);
+}
+
+status store_alert_records(struct store *s, uint64_t last, uint64_t since_us, store_record_fn each,
+                           void *context, struct err *e)
+{
+    AUTO(query) q = { 0 };
+    status st = query_begin(s, SQL_RECORD_ALERTS, &q, e);
+
+    if (st != OK)
+        return st;
+    query_put_number(&q, last);
+    query_put_number(&q, since_us);
+    return each_record(&q, false, each, context, e);
 }

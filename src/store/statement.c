@@ -154,4 +154,20 @@ const char *const statement_sql[STATEMENT_COUNT] = {
     [SQL_PERSON_BY_TAG] = PERSON_COLUMNS "WHERE log = ?1 AND tag = ?2",
     [SQL_PERSON_LIST] = PERSON_COLUMNS "WHERE log = ?1 AND tag > ?2 ORDER BY tag",
     [SQL_PERSON_ERASE] = "DELETE FROM person WHERE log = ?1 AND tag = ?2",
+
+    /* The types that src/engine/alert_rules.c has rows for, and alerts themselves. */
+    [SQL_RECORD_ALERTS] = RECORD_COLUMNS
+    "WHERE id > coalesce((SELECT id FROM record ORDER BY id DESC LIMIT 1), 0) - ?1 "
+    "AND time_us >= ?2 AND type IN (2, 11, 12, 300, 303, 406, 407, 413) ORDER BY id",
+    [SQL_FIRST_USE_ADD] = "INSERT INTO first_use (tenant, key, gateway, seq, told) "
+                          "VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (key, gateway) DO NOTHING",
+    [SQL_FIRST_USE_TOLD] =
+        "UPDATE first_use SET told = 1 WHERE tenant = ?1 AND key = ?2 AND gateway = ?3",
+    [SQL_FIRST_USE_TOLD_ALL] = "UPDATE first_use SET told = 1 WHERE told = 0 AND tenant = ?1",
+    [SQL_FIRST_USE_UNTOLD] = "SELECT tenant, key, gateway, seq FROM first_use "
+                             "WHERE told = 0 AND (tenant, seq) > (?1, ?2) ORDER BY tenant, seq",
+    [SQL_KEY_RATE_SET] = "INSERT INTO key_rate (tenant, key, hour, hours, mean) "
+                         "VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (key) DO UPDATE SET "
+                         "hour = excluded.hour, hours = excluded.hours, mean = excluded.mean",
+    [SQL_KEY_RATE_GET] = "SELECT hour, hours, mean FROM key_rate WHERE tenant = ?1 AND key = ?2",
 };

@@ -45,7 +45,7 @@ static const enum answer answers[VERB_COUNT] = {
     [VERB_STATUS] = EVERYBODY,      [VERB_TENANT_LIST] = SELF, [VERB_TENANT_SHOW] = OWN,
     [VERB_ENGAGEMENT_LIST] = OWN,   [VERB_KEY_LIST] = OWN,     [VERB_KEY_SHOW] = OWN,
     [VERB_CERTIFICATE_LIST] = SELF, [VERB_LOG_SHOW] = OWN,     [VERB_LOG_RECORDS] = OWN,
-    [VERB_LOG_CHECK] = OWN,
+    [VERB_LOG_CHECK] = OWN,         [VERB_PERSON_LIST] = OWN,
 };
 
 static void a_limited_auditor_sees_its_tenants_and_nothing_else_through_every_verb(void **state)

@@ -194,16 +194,25 @@ static void a_missing_migration_is_corrupt(void **state)
 
 #define SUM "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
+#define MIGRATIONS_MAX 64
+
+/* Those of the program, to which a test adds some. */
+static void own_migrations(struct store_migration *list)
+{
+    assert_true(store_migration_count <= MIGRATIONS_MAX);
+    memcpy(list, store_migrations, store_migration_count * sizeof *list);
+}
+
 static void a_failing_migration_leaves_nothing_of_itself(void **state)
 {
     struct rig *r = *state;
-    struct store_migration list[64];
-    size_t n = store_migration_count;
+    uint32_t n = (uint32_t)store_migration_count;
+    struct store_migration list[MIGRATIONS_MAX + 2];
 
-    memcpy(list, store_migrations, n * sizeof list[0]);
-    list[n] = (struct store_migration){ (uint32_t)n + 1, "good", "CREATE TABLE two (x);", SUM };
+    own_migrations(list);
+    list[n] = (struct store_migration){ n + 1, "9998_good", "CREATE TABLE two (x);", SUM };
     list[n + 1] =
-        (struct store_migration){ (uint32_t)n + 2, "bad", "CREATE TABLE three (x); SELEC", SUM };
+        (struct store_migration){ n + 2, "9999_bad", "CREATE TABLE three (x); SELEC", SUM };
     r->s->phase = PHASE_MIGRATE;
     assert_status(migrate(r->s, list, n + 2, &r->e), BUG);
     assert_ok(db_run(r->s, "SELECT x FROM two", &r->e));
@@ -219,11 +228,11 @@ static void a_failing_migration_leaves_nothing_of_itself(void **state)
 static void a_migration_may_not_end_its_transaction(void **state)
 {
     struct rig *r = *state;
-    struct store_migration list[64];
-    size_t n = store_migration_count;
+    uint32_t n = (uint32_t)store_migration_count;
+    struct store_migration list[MIGRATIONS_MAX + 2];
 
-    memcpy(list, store_migrations, n * sizeof list[0]);
-    list[n] = (struct store_migration){ (uint32_t)n + 1, "ends", "COMMIT", SUM };
+    own_migrations(list);
+    list[n] = (struct store_migration){ n + 1, "9999_ends", "COMMIT", SUM };
     r->s->phase = PHASE_MIGRATE;
     assert_status(migrate(r->s, list, n + 1, &r->e), BUG);
     assert_ok(migrate(r->s, list, n, NULL));
