@@ -27,8 +27,7 @@ static const char *name_of(const json_t *person, const uint8_t tag[static PERSON
     uint8_t made[PERSON_TAG];
     const char *name = reply_text(person, "name");
 
-    if (name == NULL || strlen(name) > NAME_BYTES ||
-        !reply_hex(person, "salt", salt, sizeof(salt)))
+    if (name == NULL || strlen(name) > NAME_BYTES || !reply_hex(person, "salt", salt, sizeof(salt)))
         return NULL;
     person_tag(salt, span_text(name), made);
     return span_same(SPAN(made), span_of(tag, PERSON_TAG)) ? name : NULL;

@@ -22,8 +22,8 @@ MUST_CHECK status store_person_add(struct store *s, const struct store_person *p
 MUST_CHECK status store_person(struct store *s, const struct id *log, const char *name,
                                struct store_person *ret_person, struct err *e);
 MUST_CHECK status store_person_by_tag(struct store *s, const struct id *log,
-                                      const uint8_t tag[static 16],
-                                      struct store_person *ret_person, struct err *e);
+                                      const uint8_t tag[static 16], struct store_person *ret_person,
+                                      struct err *e);
 /* In order of tags, after the given one (NULL: from the start). */
 MUST_CHECK status store_people(struct store *s, const struct id *log, const uint8_t *after_tag,
                                struct store_person *ret_people, size_t cap, size_t *ret_count,

@@ -21,7 +21,7 @@ struct actor {
     uint8_t spki[32];
     struct id log;
     char name[2 * STORE_NAME]; /* as records of log say it: no person's own */
-    uint64_t minute_us; /* when it began, monotonic */
+    uint64_t minute_us;        /* when it began, monotonic */
     uint32_t single;
     uint64_t counted;
 };
