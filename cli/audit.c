@@ -219,61 +219,28 @@ static int verify_live(struct cli *c, struct trail *t, const struct trail *vault
     return profile_see(c, &t->log, &now);
 }
 
-/* --public-key, or the pinned key if the bundle is of the profile's vault; else the bundle's own,
- * which proves only that it was not damaged. */
-static int choose_key(struct cli *c, struct trail *t)
-{
-    const char *given = cli_option(c, OPT_PUBLIC_KEY);
-    uint8_t key[32];
-    struct id vault;
-    size_t n = 0;
-
-    if (given != NULL) {
-        if (!hex_parse(given, strlen(given), key, sizeof(key)) &&
-            (!base64_parse(given, strlen(given), key, sizeof(key), &n) || n != sizeof(key)))
-            return report(EXIT_USAGE, "--public-key must be 32 bytes in base64 or hexadecimal");
-    } else if (!profile_hex(&c->profile, "vault", vault.b, sizeof(vault.b)) ||
-               !id_same(&vault, &t->vault) ||
-               !profile_hex(&c->profile, "ledger_key", key, sizeof(key))) {
-        say("The key was taken from the bundle itself: this shows damage, not forgery. Give the "
-            "vault's ledger key with --public-key.");
-        return EXIT_DONE;
-    }
-    if (!span_same(SPAN(key), SPAN(t->public_key)))
-        return trail_report_bad(c, t, 0, "it names another ledger key than the vault's");
-    return EXIT_DONE;
-}
-
-static int check_size(const struct cli *c, const struct trail *t)
-{
-    if (!t->verify.failed && t->verify.tree.size != t->size)
-        return trail_report_bad(c, t, t->verify.tree.size, "its header gives another size");
-    return EXIT_DONE;
-}
-
 static int verify_bundle(struct cli *c, const char *path, struct trail *t,
                          const struct trail *vault)
 {
-    int code = bundle_read(c, path, t);
+    const char *given = cli_option(c, OPT_PUBLIC_KEY);
+    uint8_t key[32];
+
+    if (given != NULL && !bundle_key_parse(given, key))
+        return report(EXIT_USAGE, "--public-key must be 32 bytes in base64 or hexadecimal");
+    int code = bundle_read(c, path, false, t);
 
     if (code == EXIT_DONE)
         code = check_fit(t, vault);
-    if (code == EXIT_DONE)
-        code = choose_key(c, t);
-    if (code == EXIT_DONE)
-        code = check_size(c, t);
     return code == EXIT_DONE ? trail_finish(c, t) : code;
 }
 
 /* Signed by the key that it names; check_fit compares that one with the trail's. */
 static int verify_vault(struct cli *c, const char *path, struct trail *vault)
 {
-    int code = bundle_read(c, path, vault);
+    int code = bundle_read(c, path, true, vault);
 
     if (code == EXIT_DONE && !id_is_zero(&vault->log))
         return report(EXIT_USAGE, "--vault-bundle takes the export of the log 'vault'");
-    if (code == EXIT_DONE)
-        code = check_size(c, vault);
     return code == EXIT_DONE ? trail_check(c, vault) : code;
 }
 

@@ -1,9 +1,4 @@
-/*
- * An exported trail: JSON lines. A header, the records as the vault stores them, a checkpoint.
- *   {"strongroom_export":1,"vault":...,"log":...,"name":...,"public_key":...,"size":N}
- *   N records
- *   {"checkpoint":"<signed note>"}
- */
+/* Exported trails as files; ledger/bundle.h says what is in them and verifies them. */
 #ifndef CLI_BUNDLE_H
 #define CLI_BUNDLE_H
 
@@ -16,9 +11,11 @@ int bundle_write_header(struct file_writer *w, const struct trail *t);
 int bundle_write_line(struct file_writer *w, struct span line);
 int bundle_write_checkpoint(struct file_writer *w, const struct trail *t);
 
-/* Reads the header of the file at path into t, hands every record to the verifier (from trail_begin
- * on), and reads the checkpoint. t is zero before, but for step_ups. EXIT_USAGE for a file that is
- * no bundle. */
-int bundle_read(const struct cli *c, const char *path, struct trail *t);
+/* The text of --public-key: base64 or hexadecimal. */
+bool bundle_key_parse(const char *text, uint8_t key[static 32]);
+/* Verifies the file at path; t holds the verdict for trail_check. t is zero before, but for
+ * step_ups. own_key: hold it against the key that it names, which is compared elsewhere; otherwise
+ * against --public-key or the profile's. EXIT_USAGE for a file that is no bundle. */
+int bundle_read(const struct cli *c, const char *path, bool own_key, struct trail *t);
 
 #endif

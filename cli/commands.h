@@ -66,6 +66,7 @@ int lease_list(struct cli *c);
 int audit_show(struct cli *c);
 int audit_verify(struct cli *c);
 int audit_export(struct cli *c);
+int audit_stream(struct cli *c);
 int audit_erase(struct cli *c);
 
 int profile_create(struct cli *c);

@@ -173,6 +173,27 @@ static int prepare_common(struct https *h, CURL *curl)
     return EXIT_DONE;
 }
 
+static int asked_to_stop(void *context, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+    const struct https *h = context;
+
+    (void)a;
+    (void)b;
+    (void)c;
+    (void)d;
+    return *h->stop != 0;
+}
+
+static int prepare_stop(struct https *h)
+{
+    if (h->stop != NULL &&
+        (curl_easy_setopt(h->curl, CURLOPT_XFERINFOFUNCTION, asked_to_stop) != CURLE_OK ||
+         curl_easy_setopt(h->curl, CURLOPT_XFERINFODATA, h) != CURLE_OK ||
+         curl_easy_setopt(h->curl, CURLOPT_NOPROGRESS, 0L) != CURLE_OK))
+        return report(EXIT_OTHER, "libcurl refuses its settings");
+    return EXIT_DONE;
+}
+
 static int prepare(struct cli *c)
 {
     struct https *h = &c->https;
@@ -185,9 +206,18 @@ static int prepare(struct cli *c)
         return report(EXIT_OTHER, "no memory");
     int code = prepare_common(h, h->curl);
 
-    if (code != EXIT_DONE)
-        return code;
-    return cli_option(c, OPT_SOCKET) != NULL ? prepare_socket(c, h->curl) : prepare_tls(c, h->curl);
+    if (code == EXIT_DONE)
+        code = prepare_stop(h);
+    if (code == EXIT_DONE)
+        code = cli_option(c, OPT_SOCKET) != NULL ? prepare_socket(c, h->curl)
+                                                 : prepare_tls(c, h->curl);
+    if (code != EXIT_DONE) { /* whoever tries again must not find it half set up */
+        const volatile sig_atomic_t *stop = h->stop;
+
+        https_clear(h);
+        h->stop = stop;
+    }
+    return code;
 }
 
 static void forget_body(struct https *h)
@@ -352,6 +382,14 @@ int https_lines(struct cli *c, const char *path, struct span *ret_lines)
     if (code == EXIT_DONE)
         *ret_lines = span_of(c->https.body.p, c->https.body_length);
     return code;
+}
+
+bool https_header_number(struct cli *c, const char *name, uint64_t *ret_number)
+{
+    struct curl_header *header = NULL;
+
+    return curl_easy_header(c->https.curl, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK &&
+           number_parse(header->value, 0, INT64_MAX, ret_number);
 }
 
 int https_list(struct cli *c, const char *path, const char *member, json_t **ret_reply)

@@ -8,6 +8,7 @@
 
 #include <curl/curl.h>
 #include <jansson.h>
+#include <signal.h>
 
 #include "base/bytes.h"
 
@@ -20,6 +21,7 @@ struct https {
     struct mspan body; /* the last reply; wiped before the next and at the end */
     size_t body_length;
     bool body_overflow;
+    const volatile sig_atomic_t *stop; /* set before the first request: true ends a request */
     bool certificate_known;
     uint8_t certificate[32];           /* SHA-256 of the server's DER certificate */
     uint64_t certificate_not_after_us; /* 0 if unknown */
@@ -32,6 +34,8 @@ int https_call(struct cli *c, enum method method, const char *path, json_t *body
                json_t **ret_reply);
 /* A GET whose reply is lines: a view that dies with the next request. */
 int https_lines(struct cli *c, const char *path, struct span *ret_lines);
+/* A number in a header of the last reply. */
+bool https_header_number(struct cli *c, const char *name, uint64_t *ret_number);
 /* All pages of a list: GET path, ?after=, ..., collected into {member: [...], "next": null}. */
 int https_list(struct cli *c, const char *path, const char *member, json_t **ret_reply);
 /* SHA-256 of the certificate of the server that answered the last request. */

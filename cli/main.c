@@ -113,6 +113,10 @@ static const struct command commands[] = {
       "verify a trail of the vault, or an exported one" },
     { "audit", "export", audit_export, "LOG", BIT(OPT_OUT), 0,
       "write a trail that anyone can verify" },
+    { "audit", "stream", audit_stream, "", BIT(OPT_TO) | BIT(OPT_CURSOR),
+      BIT(OPT_LOG) | BIT(OPT_ONCE) | BIT(OPT_SECRET_FILE) | BIT(OPT_SINK_CA) |
+          BIT(OPT_SINK_CERTIFICATE),
+      "carry records to a file, a syslog server or a webhook as they happen" },
     { "audit", "erase", audit_erase, "[LOG] NAME", 0, BIT(OPT_ALL_LOGS) | BIT(OPT_YES),
       "forget a person's name; the trail stays as it is" },
 

@@ -68,15 +68,17 @@ static void compare_with_seen(struct trail *t)
 {
     uint8_t root[32];
 
-    if (!t->seen.known || t->verify.failed || t->verify.tree.size != t->seen.size)
+    if (!t->seen.known || t->tree->size != t->seen.size)
         return;
-    ledger_root(&t->verify.tree, root);
+    ledger_root(t->tree, root);
     t->forked = !span_same(SPAN(root), SPAN(t->seen.root));
 }
 
 void trail_begin(const struct cli *c, struct trail *t)
 {
     ledger_verify_init(&t->verify, &t->vault, &t->log);
+    if (t->tree == NULL)
+        t->tree = &t->verify.tree;
     if (c->profile.root != NULL)
         profile_seen(&c->profile, &t->log, &t->seen);
     compare_with_seen(t);
@@ -86,8 +88,13 @@ void trail_begin(const struct cli *c, struct trail *t)
 
 void trail_line(struct trail *t, struct span line)
 {
-    if (ledger_verify_line(&t->verify, line, NULL) != OK)
-        return;
+    if (ledger_verify_line(&t->verify, line, NULL) == OK)
+        trail_record(t, line);
+}
+
+void trail_record(struct trail *t, struct span line)
+{
+    t->records++;
     compare_with_seen(t);
     if (t->step_ups != NULL)
         step_ups_line(t->step_ups, line);
@@ -110,9 +117,9 @@ static int report_good(const struct cli *c, const struct trail *t)
 {
     uint8_t root[32];
     char text[65];
-    unsigned long long count = (unsigned long long)t->verify.tree.size;
+    unsigned long long count = (unsigned long long)t->records;
 
-    ledger_root(&t->verify.tree, root);
+    ledger_root(t->tree, root);
     hex_format(SPAN(root), text);
     if (cli_json(c)) {
         AUTO(json_t) *summary =
@@ -138,7 +145,10 @@ int trail_check(const struct cli *c, struct trail *t)
     if (t->forked)
         return trail_report_bad(c, t, t->seen.size,
                                 "its history is not the one that was verified before (a fork)");
-    if (ledger_verify_finish(&t->verify, span_text(t->note), SPAN(t->public_key), &e) != OK)
+    if (t->bad_why != NULL)
+        return trail_report_bad(c, t, t->bad_seq, t->bad_why);
+    if (!t->judged &&
+        ledger_verify_finish(&t->verify, span_text(t->note), SPAN(t->public_key), &e) != OK)
         return trail_report_bad(c, t, t->verify.bad_seq, e.why);
     if (t->step_ups != NULL && t->step_ups->bad_why != NULL)
         return trail_report_bad(c, t, t->step_ups->bad_seq, t->step_ups->bad_why);

@@ -22,7 +22,12 @@ struct trail {
     uint64_t size; /* as the source says */
     uint8_t public_key[32];
     char note[TRAIL_NOTE];
-    struct ledger_verify verify;
+    struct ledger_verify verify;    /* of a vault's records; a bundle has its own verifier */
+    const struct ledger_tree *tree; /* what was verified, by either */
+    uint64_t records;               /* how many those are */
+    bool judged;                    /* a bundle's verifier has seen the checkpoint, and says: */
+    const char *bad_why;            /* NULL: it verifies */
+    uint64_t bad_seq;
     struct seen seen;          /* the checkpoint remembered from earlier */
     bool forked;               /* at seen.size the root was another one */
     bool macs;                 /* all MACs were checked, by the vault's keeper */
@@ -36,6 +41,8 @@ int trail_open(struct cli *c, const char *name, struct trail *t);
 void trail_begin(const struct cli *c, struct trail *t);
 /* One record. A failure is kept in t->verify; the rest is passed over. */
 void trail_line(struct trail *t, struct span line);
+/* The same for a record that t->tree has already. */
+void trail_record(struct trail *t, struct span line);
 /* Checkpoint, memory and step-ups. Tells, and returns EXIT_UNVERIFIED for anything that does not
  * hold. */
 int trail_check(const struct cli *c, struct trail *t);

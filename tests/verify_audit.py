@@ -4,13 +4,15 @@
 A second implementation, written from docs/DESIGN.md and the contracts in include/ledger, so that a
 mistake in one of the two shows as a disagreement. Standard library, and one library for signatures.
 
-    verify_audit.py BUNDLE [--public-key BASE64] [--mac-key HEX --macs FILE]
-                    [--step-ups [--vault-bundle FILE]]
+    verify_audit.py FILE [--public-key BASE64] [--witness VKEY]... [--from N] [--to N]
+                    [--mac-key HEX --macs FILE] [--step-ups [--vault-bundle FILE]]
 
-BUNDLE is what `strongroom audit export` writes: a header line, the records, a checkpoint line. FILE
-holds one hexadecimal MAC a line, in the order of the records. With --step-ups each privileged
-operation must have been approved by enough operators' hardware keys, for exactly that operation
-(include/wire/operation.h); whose keys they are is known from the vault's own log only.
+FILE is what `strongroom audit export` writes (include/ledger/bundle.h says what is in it), or the
+proof of one record in the C2SP tlog-proof form. --macs names a file with one hexadecimal MAC a line,
+in the order of the records. With --step-ups each privileged operation must have been approved by
+enough operators' hardware keys, for exactly that operation (include/wire/operation.h); whose keys
+they are is known from the vault's own log only: from the records of it that the bundle has, or, with
+--vault-bundle, from all of them.
 
 Exit status: 0 the log verifies, 1 it does not (the first bad record is named), 2 unusable input.
 """
@@ -18,6 +20,7 @@ Exit status: 0 the log verifies, 1 it does not (the first bad record is named), 
 import argparse
 import base64
 import binascii
+import copy
 import datetime
 import hashlib
 import hmac
@@ -33,8 +36,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 RECORD_LIMIT = 4096  # bytes of one line
 SIZE_LIMIT = 2**40 - 1  # records of one log
 SIGNATURE_LINES_LIMIT = 16
+LINE_LIMIT = 65536  # bytes of any line of a bundle
+PROOF_LIMIT = 80  # hashes of a proof
+PROOF_FILE_LIMIT = 32768
+NUMBER_LIMIT = 10**15 - 1
+COMMITMENT_LEVELS = 17
+NAME = "[a-z0-9][-a-z0-9_.]{0,62}"
 DOMAIN = b"strongroom/v1/"
 NO_LOG = bytes(16)  # the vault's own
+TREE_LOG = b"\xff" * 16  # that of the commitments
 SLOTS_LIMIT = 64
 TEXT_LIMIT = 512  # bytes of an operation's text
 AUTH_DATA_LIMIT, SIGNATURE_LIMIT = 512, 128
@@ -63,9 +73,13 @@ HEAD = re.compile(
     r'"type":"(?P<type>[a-z_.]+)","outcome":"(?:ok|denied|failed)"'
 )
 FIELD = re.compile(
-    r',"[a-z_]{1,32}":(?:"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*"'
+    r',"(?P<name>[a-z_]{1,32})":(?P<value>"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*"'
     r"|(?:0|[1-9][0-9]{0,14})|true|false)"
 )
+
+
+OPERATOR_TYPES = {"vault.created", "operator.enrolled", "operator.removed", "quorum.changed", "rekey.done"}
+PROOF_BEGINS = b"c2sp.org/tlog-proof@v1\n"
 
 
 class Bad(Exception):
@@ -136,6 +150,49 @@ def tree_root(leaves):
     return root(0, len(leaves)) if leaves else hashlib.sha256(b"").digest()
 
 
+def node_hash(left, right):
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def row(start, end):
+    """(level, start) of the largest perfect subtrees that [start, end) consists of, from the left."""
+    while start < end:
+        level = 0
+        while start % 2 ** (level + 1) == 0 and start + 2 ** (level + 1) <= end:
+            level += 1
+        yield level, start
+        start += 2**level
+
+
+def root_of(known, size):
+    """RFC 6962 root of a tree of size, of which known has perfect subtrees: (level, start) -> hash."""
+
+    def root(start, end):
+        width = end - start
+        if width & (width - 1) == 0 and (width.bit_length() - 1, start) in known:
+            return known[width.bit_length() - 1, start]
+        half = 1 << ((width - 1).bit_length() - 1)
+        return node_hash(root(start, start + half), root(start + half, end))
+
+    return root(0, size) if size else hashlib.sha256(b"").digest()
+
+
+def inclusion_root(leaf, seq, size, proof):
+    """The root that leaf at seq has in a tree of size; None if the proof has another length."""
+    steps, start, end = [], 0, size
+    if seq >= size:
+        return None
+    while end - start > 1:  # from the root down: which half seq is in
+        middle = start + (1 << ((end - start - 1).bit_length() - 1))
+        steps.append(seq < middle)
+        start, end = (start, middle) if seq < middle else (middle, end)
+    if len(steps) != len(proof):
+        return None
+    for left, other in zip(reversed(steps), proof):
+        leaf = node_hash(leaf, other) if left else node_hash(other, leaf)
+    return leaf
+
+
 def record_mac(key, line):
     return hmac.new(key, label("record-mac") + line, hashlib.sha256).digest()
 
@@ -179,30 +236,47 @@ def parse_record(line):
         "seq": seq,
         "prev": bytes.fromhex(head["prev"]),
         "time": parse_time(head["time"]),
+        "type": head["type"],
     }
 
 
-def check_records(vault, log, lines, mac_key=None, macs=()):
-    """The leaf hashes of lines; Bad at the first that does not continue the log."""
-    prev, time, leaves = genesis(vault, log), 0, []
-    for seq, line in enumerate(lines):
+def raw_field(line, name):
+    """The value of a field of a parsed record as it is written, without quotes; None if there is none."""
+    for field in FIELD.finditer("," + line.decode()[1:]):
+        if field["name"] == name:
+            return field["value"].strip('"') if field["value"].startswith('"') else field["value"]
+    return None
+
+
+class Chain:
+    """Where a log stands between two records. Copyable."""
+
+    def __init__(self, vault, log, seq=0):
+        self.log, self.seq, self.time = log, seq, 0
+        self.prev = genesis(vault, log) if seq == 0 else None
+
+    def take(self, line):
+        """Bad unless line continues the log; returns (record, leaf hash)."""
         try:
             record = parse_record(line)
         except ValueError:
-            raise Bad("malformed", seq) from None
-        if record["log"] != log:
-            raise Bad("wrong log", seq)
-        if record["seq"] != seq:
-            raise Bad("wrong sequence", seq)
-        if record["prev"] != prev:
-            raise Bad("prev does not match", seq)
-        if record["time"] < time:
-            raise Bad("time runs backwards", seq)
-        if mac_key is not None and not hmac.compare_digest(record_mac(mac_key, line), macs[seq]):
-            raise Bad("mac differs", seq)
-        prev, time = leaf_hash(line), record["time"]
-        leaves.append(prev)
-    return leaves
+            raise Bad("malformed", self.seq) from None
+        if record["log"] != self.log:
+            raise Bad("wrong log", self.seq)
+        if record["seq"] != self.seq:
+            raise Bad("wrong sequence", self.seq)
+        if self.prev is not None and record["prev"] != self.prev:
+            raise Bad("prev does not match", self.seq)
+        if record["time"] < self.time:
+            raise Bad("time runs backwards", self.seq)
+        self.prev, self.time, self.seq = leaf_hash(line), record["time"], self.seq + 1
+        return record, self.prev
+
+
+def check_records(vault, log, lines):
+    """The leaf hashes of lines; Bad at the first that does not continue the log."""
+    chain = Chain(vault, log)
+    return [chain.take(line)[1] for line in lines]
 
 
 # --- checkpoint ------------------------------------------------------------------------------------
@@ -238,8 +312,8 @@ def is_signature(body, line, origin, key):
     return True
 
 
-def check_checkpoint(note, origin, key):
-    """(size, root) that the holder of key signed under origin; Bad otherwise."""
+def parse_checkpoint(note):
+    """(origin, size, root, what is signed, lines of signatures); Bad otherwise."""
     try:
         note.encode("utf-8")
     except UnicodeEncodeError:
@@ -256,9 +330,14 @@ def check_checkpoint(note, origin, key):
         raise Bad("malformed checkpoint") from None
     if size > SIZE_LIMIT or len(root) != 32:
         raise Bad("malformed checkpoint")
-    if lines[0] != origin:
+    return lines[0], size, root, "\n".join(lines[:3]) + "\n", lines[4:-1]
+
+
+def check_checkpoint(note, origin, key):
+    """(size, root) that the holder of key signed under origin; Bad otherwise."""
+    named, size, root, body, signatures = parse_checkpoint(note)
+    if named != origin:
         raise Bad("checkpoint of another log")
-    body, signatures = "\n".join(lines[:3]) + "\n", lines[4:-1]
     good = 0
     for count, line in enumerate(signatures):
         if count == SIGNATURE_LINES_LIMIT:
@@ -269,10 +348,57 @@ def check_checkpoint(note, origin, key):
     return size, root
 
 
-def check_log(vault, log, key, lines, note, **macs):
+def parse_vkey(text):
+    """(name, type, key) of a C2SP verifier key."""
+    try:
+        name, key_id, blob = text.split("+", 2)
+        blob = strict_base64(blob)
+    except ValueError:
+        raise Unusable("malformed verifier key") from None
+    kind, key = blob[:1], blob[1:]
+    if not re.fullmatch("[!-*,-~]{1,255}", name, re.ASCII) or kind not in (b"\x01", b"\x04") or len(key) != 32:
+        raise Unusable("malformed verifier key")
+    if hashlib.sha256(name.encode() + b"\n" + blob).digest()[:4].hex() != key_id:
+        raise Unusable("verifier key does not fit its name")
+    return name, kind, key
+
+
+def has_signed(note, vkey):
+    """Whether the holder of vkey has signed note, which is well-formed. Bad for a false signature."""
+    name, kind, key = vkey
+    body, _, rest = note.partition("\n\n")
+    key_id = hashlib.sha256(name.encode() + b"\n" + kind + key).digest()[:4]
+    signed = False
+    for line in rest.split("\n")[:-1]:
+        _, by, code = line.split(" ")
+        try:
+            blob = strict_base64(code)
+        except ValueError:
+            continue
+        text, timed = f"{body}\n".encode(), kind == b"\x04"
+        if by != name or len(blob) != 4 + 64 + 8 * timed or blob[:4] != key_id:
+            continue
+        if timed:
+            when = int.from_bytes(blob[4:12], "big")
+            text = f"cosignature/v1\ntime {when}\n".encode() + text
+        try:
+            if timed and when >= 2**63:
+                raise ValueError
+            Ed25519PublicKey.from_public_bytes(key).verify(blob[-64:], text)
+        except (InvalidSignature, ValueError):
+            raise Bad("bad signature of a witness") from None
+        signed = True
+    return signed
+
+
+def origin_of(vault, log):
+    return f"strongroom/{vault.hex()}/{log.hex()}"
+
+
+def check_log(vault, log, key, lines, note):
     """The root of a log whose records and checkpoint agree; Bad otherwise."""
-    leaves = check_records(vault, log, lines, **macs)
-    size, signed_root = check_checkpoint(note, f"strongroom/{vault.hex()}/{log.hex()}", key)
+    leaves = check_records(vault, log, lines)
+    size, signed_root = check_checkpoint(note, origin_of(vault, log), key)
     if size != len(leaves):
         raise Bad("size differs from checkpoint", min(size, len(leaves)))
     root = tree_root(leaves)
@@ -605,10 +731,10 @@ class StepUps:
         self.done.append((record["seq"], name, [a["operator"] if a["key"] else "recovery card" for a in found["by"]]))
 
 
-def check_step_ups(log, lines, vault_roster=None):
+def check_step_ups(log, lines, vault_roster=None, start=0):
     """The StepUps of a log whose records verify otherwise; Bad at the first that was not approved."""
     step_ups = StepUps(log, vault_roster)
-    for seq, line in enumerate(lines):
+    for seq, line in enumerate(lines, start):
         record = object_of(line.decode())
         try:
             step_ups.take(record["type"], record)
@@ -636,38 +762,336 @@ def public_key_of(text, what):
     return key
 
 
+def members(line, **wanted):
+    """The values of an object of exactly these members in this order, written without white space; ValueError."""
+    text = line.decode("utf-8")
+    if len(text) < 2 or text[0] != "{" or text[-1] != "}":
+        raise ValueError("object")
+    inside, at, found = "," + text[1:-1], 0, []
+    while (field := FIELD.match(inside, at)) is not None:
+        found.append(field["name"])
+        at = field.end()
+    values = object_of(text)
+    if at != len(inside) or found != list(wanted):
+        raise ValueError("members")
+    for name, pattern in wanted.items():
+        value = values[name]
+        if isinstance(pattern, int):
+            if type(value) is not int or value > pattern:
+                raise ValueError(name)
+        elif not isinstance(value, str) or not re.fullmatch(pattern, value, re.ASCII | re.DOTALL):
+            raise ValueError(name)
+        elif "\x00" in value or any(0xD800 <= ord(c) <= 0xDFFF for c in value):
+            raise ValueError(name)
+        elif pattern.startswith("(?:[0-9a-fA-F]"):
+            if f'"{name}":"{value}"' not in text:
+                raise ValueError(name)  # hexadecimal is not written in escapes
+            values[name] = bytes.fromhex(value)
+    return [values[name] for name in wanted]
+
+
+def hex_size(least, most=None):
+    return f"(?:[0-9a-fA-F]{{2}}){{{least},{least if most is None else most}}}"
+
+
+HEX32, HEX64, HASHES, TEXT = hex_size(16), hex_size(32), f"(?:[0-9a-fA-F]{{64}}){{0,{PROOF_LIMIT}}}", ".*"
+
+
+def split_hashes(blob):
+    return [blob[at : at + 32] for at in range(0, len(blob), 32)]
+
+
 def read_header(line):
     try:
-        header = object_of(line.decode("utf-8"))
+        if len(line) > LINE_LIMIT:
+            raise ValueError("too long")
+        version, vault, log, name, key, size, start, end = members(
+            line, strongroom_export=2, vault=HEX32, log=HEX32, name=NAME, public_key="[+/=0-9A-Za-z]*",
+            size=SIZE_LIMIT, **{"from": SIZE_LIMIT, "to": SIZE_LIMIT},
+        )  # fmt: skip
+        if f'"name":"{name}","public_key":"{key}"' not in line.decode():
+            raise ValueError("escapes")
     except ValueError:
-        raise Unusable("the first line is not a bundle header") from None
-    if set(header) != {"strongroom_export", "vault", "log", "name", "public_key", "size"}:
-        raise Unusable("the bundle header does not have the fields of version 1")
-    version, size = header["strongroom_export"], header["size"]
-    # bool is a number to Python, but not to JSON.
-    if type(version) is not int or version != 1 or type(size) is not int or not 0 <= size <= SIZE_LIMIT:
-        raise Unusable("the bundle header has another version, or no size")
-    return {
-        "vault": bytes.fromhex(fixed(header["vault"], "[0-9a-f]{32}", "vault")),
-        "log": bytes.fromhex(fixed(header["log"], "[0-9a-f]{32}", "log")),
-        "public_key": public_key_of(header["public_key"], "public_key"),
-        "size": size,
-    }
+        raise Unusable("the first line is no header of a bundle of version 2") from None
+    if version != 2 or not start <= end <= size:
+        raise Unusable("the first line is no header of a bundle of version 2")
+    return {"vault": vault, "log": log, "name": name, "public_key": public_key_of(key, "public_key"), "size": size,
+            "from": start, "to": end}  # fmt: skip
 
 
-def read_bundle(data):
-    """(header, record lines, note)"""
-    lines = data.removesuffix(b"\n").split(b"\n")
-    if len(lines) < 2:
-        raise Unusable("a bundle has at least a header and a checkpoint")
-    header = read_header(lines[0])
+# Kinds of lines in the order in which they stand, by their first bytes. Whatever has none of these is a record.
+KINDS = ["left", "record", "right", "person", "operator_record", "vault_checkpoint", "commitment", "checkpoint"]
+ONCE = {"vault_checkpoint", "commitment", "checkpoint"}
+
+
+def kind_of(line):
+    for kind in KINDS:
+        if kind != "record" and line.startswith(b'{"%s":' % kind.encode()):
+            return kind
+    return "record"
+
+
+class Bundle:
+    """Lines in order, then end(). Bad or Unusable for the first that is not as it has to be. copy() is cheap."""
+
+    def __init__(self, key=None, witnesses=(), wanted=None, on_record=None):
+        self.key, self.witnesses, self.wanted, self.on_record = key, witnesses, wanted, on_record
+        self.header = self.chain = None
+        self.stage = 0  # least kind that may come
+        self.left, self.right, self.leaves = [], [], []
+        self.from_root = self.root = self.commitment = self.operator_tree = None
+        self.stated = self.operators_open = False
+        self.operators, self.persons, self.witnessed = [], {}, set()
+
+    def copy(self):
+        other = Bundle.__new__(Bundle)
+        other.__dict__.update(self.__dict__)
+        other.chain = copy.copy(self.chain)
+        for name in ("left", "right", "leaves", "operators"):
+            setattr(other, name, list(getattr(self, name)))
+        other.persons, other.witnessed = dict(self.persons), set(self.witnessed)
+        return other
+
+    def next(self):
+        return self.header["from"] + len(self.leaves)
+
+    def line(self, line):
+        if self.header is None:
+            self.header = read_header(line)
+            if self.key is None:
+                self.key = self.header["public_key"]
+            if self.header["public_key"] != self.key:
+                raise Bad("public key is not the one given", self.header["from"])
+            return
+        if len(line) > LINE_LIMIT:
+            raise Bad("malformed", self.next())
+        kind = kind_of(line)
+        if self.stage == 0 and kind != "left":
+            self.begin_records()
+        if self.stage <= KINDS.index("record") and kind in ("left", "record") and not (self.stage == 0 and kind == "left"):
+            self.record(line)
+            return
+        try:
+            self.section(kind, line)
+        except Bad as bad:
+            raise Bad(bad.reason, self.next() if bad.seq is None else bad.seq) from None
+        except ValueError:
+            raise Bad("malformed line", self.next()) from None
+
+    def begin_records(self):
+        self.stage = KINDS.index("record")
+        start = self.header["from"]
+        places = list(row(0, start))
+        if len(places) != len(self.left):
+            raise Bad("wrong number of hashes on the left", start)
+        self.known = dict(zip(places, self.left))
+        self.from_root = root_of(self.known, start)
+        self.chain = Chain(self.header["vault"], self.header["log"], start)
+
+    def record(self, line):
+        record, leaf = self.chain.take(line)
+        if self.next() == self.header["to"]:
+            raise Bad("more records than the header says", self.next())
+        self.leaves.append(leaf)
+        if record["type"] == "records.dropped":
+            self.dropped(record["seq"], line)
+        if self.on_record:
+            self.on_record(record["seq"], line)
+
+    def dropped(self, seq, line):
+        last, root = raw_field(line, "last_seq"), raw_field(line, "root")
+        if last is None or root is None or not re.fullmatch(WHOLE, last, re.ASCII) or int(last) > SIZE_LIMIT \
+                or not re.fullmatch(HEX64, root, re.ASCII):  # fmt: skip
+            raise Bad("malformed statement of dropped records", seq)
+        if int(last) + 1 == self.header["from"]:
+            if bytes.fromhex(root) != self.from_root:
+                raise Bad("dropped records had another root", seq)
+            self.stated = True
+
+    def section(self, kind, line):
+        place = KINDS.index(kind)
+        if kind != "left" and self.stage <= KINDS.index("record") and self.next() < self.header["to"]:
+            raise Bad("a record is missing")
+        if place < self.stage or kind == "record":
+            raise Bad("line is out of place")
+        self.stage = place + 1 if kind in ONCE else place
+        getattr(self, "take_" + kind)(line)
+
+    def take_left(self, line):
+        if len(self.left) == PROOF_LIMIT:
+            raise ValueError("too many")
+        self.left += members(line, left=HEX64)
+
+    def take_right(self, line):
+        if len(self.right) == PROOF_LIMIT:
+            raise ValueError("too many")
+        self.right += members(line, right=HEX64)
+
+    def take_person(self, line):
+        tag, salt, name = members(line, person=HEX32, salt=HEX32, name=TEXT)
+        if len(name.encode()) > 63:
+            raise ValueError("too long")
+        if hashlib.sha256(label("person", salt, name.encode())).digest()[:16] != tag:
+            raise Bad("name does not belong to its tag")
+        self.persons[tag] = name
+
+    def take_operator_record(self, line):
+        text, seq, size, proof = members(line, operator_record=TEXT, seq=SIZE_LIMIT, size=SIZE_LIMIT, proof=HASHES)
+        try:
+            record = parse_record(text.encode())
+        except ValueError:
+            raise Bad("malformed record of operators") from None
+        if record["log"] != NO_LOG or record["seq"] != seq or record["type"] not in OPERATOR_TYPES:
+            raise Bad("malformed record of operators")
+        if self.operators and seq <= self.operators[-1][0]:
+            raise Bad("operators' records are out of order")
+        if self.operators and size != self.operator_tree[0]:
+            raise Bad("operators' records are of several trees")
+        root = inclusion_root(leaf_hash(text.encode()), seq, size, split_hashes(proof))
+        if root is None or (self.operators and root != self.operator_tree[1]):
+            raise Bad("inclusion proof does not hold")
+        self.operator_tree, self.operators_open = (size, root), True
+        self.operators.append((seq, text.encode()))
+
+    def take_vault_checkpoint(self, line):
+        if not self.operators_open:
+            raise Bad("line is out of place")
+        (note,) = members(line, vault_checkpoint=TEXT)
+        if check_checkpoint(note, origin_of(self.header["vault"], NO_LOG), self.key) != self.operator_tree:
+            raise Bad("operators' records are not in the vault's log")
+        self.operators_open = False
+
+    def take_commitment(self, line):
+        blind, number, index, siblings, text, size, proof, note = members(
+            line, commitment=HEX64, round=NUMBER_LIMIT, index=2**COMMITMENT_LEVELS - 1,
+            siblings=hex_size(32 * COMMITMENT_LEVELS), record=TEXT, tree_size=SIZE_LIMIT, proof=HASHES, tree_checkpoint=TEXT,
+        )  # fmt: skip
+        text = text.encode()
+        try:
+            record = parse_record(text)
+            said, root = raw_field(text, "round"), raw_field(text, "root")
+            if record["log"] != TREE_LOG or record["type"] != "tree.committed" or said != str(number) \
+                    or root is None or not re.fullmatch(HEX64, root, re.ASCII):  # fmt: skip
+                raise ValueError("round")
+        except ValueError:
+            raise Bad("malformed record of a commitment") from None
+        signed = check_checkpoint(note, origin_of(self.header["vault"], TREE_LOG), self.key)
+        if signed != (size, inclusion_root(leaf_hash(text), record["seq"], size, split_hashes(proof))):
+            raise Bad("commitment is not in the vault's tree")
+        self.commitment = (number, index, blind, split_hashes(siblings), bytes.fromhex(root))
+        self.take_witnesses(note)
+
+    def take_witnesses(self, note):
+        for vkey in self.witnesses:
+            if has_signed(note, vkey):
+                self.witnessed.add(vkey)
+
+    def take_checkpoint(self, line):
+        if self.operators_open:
+            raise Bad("no checkpoint for the operators' records")
+        (note,) = members(line, checkpoint=TEXT)
+        header, reached = self.header, self.next()
+        size, signed_root = check_checkpoint(note, origin_of(header["vault"], header["log"]), self.key)
+        if size != header["size"]:
+            raise Bad("size differs from checkpoint", min(size, reached))
+        places = list(row(reached, size))
+        if len(places) != len(self.right):
+            raise Bad("wrong number of hashes on the right")
+        known = {(0, header["from"] + at): leaf for at, leaf in enumerate(self.leaves)}
+        self.root = root_of({**self.known, **known, **dict(zip(places, self.right))}, size)
+        if self.root != signed_root:
+            # The chain is whole, so if just one record was changed it is the last.
+            raise Bad("root differs", max(reached - 1, 0))
+        self.check_commitment(note)
+        self.check_range()
+        self.take_witnesses(note)
+        if len(self.witnessed) != len(set(self.witnesses)):
+            raise Bad("not signed by a witness that was asked for")
+
+    def check_commitment(self, note):
+        if self.commitment is None:
+            return
+        number, index, blind, siblings, root = self.commitment
+        text = note[: note.index("\n\n") + 1].encode()
+        at = leaf_hash(label("tree-leaf", number.to_bytes(8, "big"), hashlib.sha256(text).digest(), blind))
+        for level, other in enumerate(siblings):
+            at = node_hash(other, at) if index >> level & 1 else node_hash(at, other)
+        if at != root:
+            raise Bad("commitment does not hold")
+
+    def check_range(self):
+        start, end, size = (self.header[name] for name in ("from", "to", "size"))
+        if self.wanted is not None:
+            if start > self.wanted[0]:
+                raise Bad("record was asked for and is missing", self.wanted[0])
+            if end < self.wanted[1]:
+                raise Bad("record was asked for and is missing", end)
+            return
+        if start > 0 and not self.stated:
+            raise Bad("records are missing without a statement", 0)
+        if end < size:
+            raise Bad("records are missing without a statement", end)
+
+    def end(self):
+        if self.header is None:
+            raise Unusable("it is empty")
+        if self.stage != len(KINDS):
+            raise Bad("bundle is cut off", self.next())
+
+
+def lines_of(data):
+    """As a reader that looks for newlines sees them: the last one need not end with one."""
+    lines = data.split(b"\n")
+    return lines[:-1] if lines[-1] == b"" else lines
+
+
+def check_bundle(data, **options):
+    bundle = Bundle(**options)
+    for line in lines_of(data):
+        bundle.line(line)
+    bundle.end()
+    return bundle
+
+
+def check_proof(data, key, witnesses=()):
+    """(sequence number, size, line) of a C2SP tlog-proof with a record of ours."""
+    text, blank, note = data.partition(b"\n\n")
+    lines = text.split(b"\n")
+    if len(data) > PROOF_FILE_LIMIT or not blank or lines[0] + b"\n" != PROOF_BEGINS or len(lines) < 3:
+        raise Unusable("the proof is malformed")
+    if not lines[1].startswith(b"extra ") or not lines[2].startswith(b"index "):
+        raise Unusable("the proof is malformed")
     try:
-        last = object_of(lines[-1].decode("utf-8"))
+        line, proof = strict_base64(lines[1][6:].decode()), [strict_base64(hash.decode()) for hash in lines[3:]]
+        index = int(lines[2][6:]) if re.fullmatch(WHOLE.encode(), lines[2][6:]) else -1
     except ValueError:
-        raise Unusable("the last line is cut off") from None
-    if set(last) != {"checkpoint"} or not isinstance(last["checkpoint"], str):
-        raise Unusable("the last line is not a checkpoint")
-    return header, lines[1:-1], last["checkpoint"]
+        raise Unusable("the proof is malformed") from None
+    if not 0 <= index <= SIZE_LIMIT or len(proof) > PROOF_LIMIT or any(len(hash) != 32 for hash in proof) or len(line) > RECORD_LIMIT:
+        raise Unusable("the proof is malformed")
+    try:
+        record = parse_record(line)
+    except ValueError:
+        raise Bad("malformed", index) from None
+    if record["seq"] != index:
+        raise Bad("wrong sequence", index)
+    try:
+        note = note.decode("utf-8")
+        origin = parse_checkpoint(note)[0]
+        ours = re.fullmatch("strongroom/[0-9a-f]{32}/([0-9a-f]{32})", origin, re.ASCII)
+        if ours is None:
+            raise Bad("malformed checkpoint")
+        if ours[1] != record["log"].hex():
+            raise Bad("wrong log")
+        size, root = check_checkpoint(note, origin, key)
+        if inclusion_root(leaf_hash(line), index, size, proof) != root:
+            raise Bad("inclusion proof does not hold")
+        if not all([has_signed(note, vkey) for vkey in witnesses]):
+            raise Bad("not signed by a witness that was asked for")
+    except UnicodeDecodeError:
+        raise Bad("malformed checkpoint", index) from None
+    except Bad as bad:
+        raise Bad(bad.reason, index) from None
+    return index, size, line
 
 
 def read_macs(path, count):
@@ -680,22 +1104,41 @@ def read_macs(path, count):
 
 def read_file(path):
     with open(path, "rb") as file:
-        return read_bundle(file.read())
+        return file.read()
+
+
+def records_of(bundle, data):
+    """The lines of its records: between the header with the left side and what follows."""
+    start = 1 + len(bundle.left)
+    return lines_of(data)[start : start + len(bundle.leaves)]
 
 
 def vault_roster(path, vault, key):
     """Who the operators were, from the vault's own log, itself verified with its step-ups."""
-    header, lines, note = read_file(path)
+    data = read_file(path)
+    header = read_header(lines_of(data)[0] if data else b"")
     if header["log"] != NO_LOG or header["vault"] != vault or header["public_key"] != key:
         raise Unusable("--vault-bundle is not the log of this vault")
     try:
-        check_log(vault, NO_LOG, key, lines, note)
-        if header["size"] != len(lines):
-            raise Bad("size differs from header", min(header["size"], len(lines)))
-        return check_step_ups(NO_LOG, lines).own
+        bundle = check_bundle(data, key=key)
+        return check_step_ups(NO_LOG, records_of(bundle, data)).own
     except Bad as bad:
         where = "vault" if bad.seq is None else f"vault record {bad.seq}"
         raise Bad(bad.reason, where=where) from None
+
+
+def bundle_roster(bundle):
+    """Who the operators were, from the records of the vault's log in the bundle; None without any."""
+    if not bundle.operators:
+        return None
+    roster = Roster()
+    for seq, line in bundle.operators:
+        record = object_of(line.decode())
+        try:
+            roster.take(record["type"], record)
+        except Bad as bad:
+            raise Bad(bad.reason, where=f"vault record {seq}") from None
+    return roster
 
 
 def say_step_ups(step_ups):
@@ -710,27 +1153,46 @@ def say_step_ups(step_ups):
         print(f"record {seq}: {name}, approved by {', '.join(operators)}")
 
 
+def check_macs(bundle, data, mac_key, path):
+    lines = records_of(bundle, data)
+    key = bytes.fromhex(fixed(mac_key, "[0-9a-f]{64}", "--mac-key"))
+    for at, (line, mac) in enumerate(zip(lines, read_macs(path, len(lines)))):
+        if not hmac.compare_digest(record_mac(key, line), mac):
+            raise Bad("mac differs", bundle.header["from"] + at)
+
+
+def verify_proof(data, options):
+    if not options.public_key:
+        raise Unusable("a proof needs --public-key")
+    index, size, line = check_proof(
+        data, public_key_of(options.public_key, "--public-key"), [parse_vkey(text) for text in options.witness]
+    )
+    print(f"OK record {index} of {size}: {line.decode()}")
+
+
 def verify(options):
-    header, lines, note = read_file(options.bundle)
+    data = read_file(options.bundle)
+    if data.startswith(PROOF_BEGINS):
+        verify_proof(data, options)
+        return
+    header = read_header(lines_of(data)[0] if data else b"")
+    wanted = None
+    if options.start is not None or options.end is not None:
+        wanted = (options.start or 0, max(options.end or 0, options.start or 0))
     key = public_key_of(options.public_key, "--public-key") if options.public_key else header["public_key"]
-    macs = {}
-    if options.mac_key:
-        macs["mac_key"] = bytes.fromhex(fixed(options.mac_key, "[0-9a-f]{64}", "--mac-key"))
-        macs["macs"] = read_macs(options.macs, len(lines))
     roster = None
     if options.vault_bundle:
         if header["log"] == NO_LOG:
             raise Unusable("--vault-bundle goes with the log of a tenant")
         roster = vault_roster(options.vault_bundle, header["vault"], key)
-    root = check_log(header["vault"], header["log"], key, lines, note, **macs)
-    # Last, because it is the least: nothing in the header is signed.
-    if header["size"] != len(lines):
-        raise Bad("size differs from header", min(header["size"], len(lines)))
-    if header["public_key"] != key:
-        raise Bad("public key is not the one given", where="header")
-    step_ups = check_step_ups(header["log"], lines, roster) if options.step_ups else None
-    print(f"OK {header['log'].hex()} {len(lines)} records, root {base64.b64encode(root).decode()}")
-    if macs:
+    bundle = check_bundle(data, key=key, witnesses=[parse_vkey(text) for text in options.witness], wanted=wanted)
+    if options.mac_key:
+        check_macs(bundle, data, options.mac_key, options.macs)
+    step_ups = None
+    if options.step_ups:
+        step_ups = check_step_ups(header["log"], records_of(bundle, data), roster or bundle_roster(bundle), header["from"])
+    print(f"OK {header['log'].hex()} {len(bundle.leaves)} records, root {base64.b64encode(bundle.root).decode()}")
+    if options.mac_key:
         print("every MAC matches")
     if step_ups:
         say_step_ups(step_ups)
@@ -741,8 +1203,11 @@ def verify(options):
 
 def main():
     parser = argparse.ArgumentParser(description="Verify an exported Strongroom audit log.")
-    parser.add_argument("bundle", metavar="BUNDLE")
+    parser.add_argument("bundle", metavar="FILE")
     parser.add_argument("--public-key", metavar="BASE64", help="the vault's signing key, from a source you trust")
+    parser.add_argument("--witness", metavar="VKEY", action="append", default=[], help="a witness that must have signed")
+    parser.add_argument("--from", dest="start", metavar="N", type=int, help="be content with records from N on")
+    parser.add_argument("--to", dest="end", metavar="N", type=int, help="be content with records before N")
     parser.add_argument("--mac-key", metavar="HEX", help="the log's audit key; needs --macs")
     parser.add_argument("--macs", metavar="FILE", help="one hexadecimal MAC a line")
     parser.add_argument("--step-ups", action="store_true", help="check that privileged operations were approved")

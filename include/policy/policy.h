@@ -51,7 +51,7 @@ const struct policy_certificate *policy_certificate_next(const struct policy *p,
 /* Name of the certificate's holder; NULL if it was not issued here. */
 const char *policy_name(const struct policy *p, const uint8_t spki[static 32]);
 void policy_revoke(struct policy *p, const uint8_t spki[static 32]);
-/* People's certificates of this name, of the tenant or (zero) of the vault, are called `instead`. */
+/* People's certificates of this name, of the tenant or (zero) the vault, are called `instead`. */
 void policy_forget(struct policy *p, const struct id *tenant, const char *name,
                    const char *instead);
 

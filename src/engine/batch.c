@@ -13,7 +13,7 @@
 #define FOLD_COST    (32 * 1024)
 #define BATCH_BUDGET (LIMIT_FRAME - 8192)
 
-/* Names that records of this batch have tags for: durable before the keeper writes these records. */
+/* Names that records of this batch have tags for: durable before the keeper writes the records. */
 static status store_names(struct engine *en, struct err *e)
 {
     status st = store_begin(en->store, e);

@@ -5,7 +5,7 @@
  * numbers. */
 static status permit(const struct request *rq, struct err *e)
 {
-    if (rq->peer.role == ROLE_TENANT)
+    if (rq->peer.role == ROLE_TENANT || rq->limited)
         return fail(e, DENIED, "the records of all logs are not yours: read /v1/logs/NAME/records",
                     0);
     return OK;

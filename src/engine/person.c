@@ -1,6 +1,6 @@
 /*
- * Names of people do not stand in records but tags (ledger/person.h). What a tag means is made with
- * the first record that needs it, and is durable before the keeper is asked for that record: a crash
+ * Names of people do not stand in records but tags (ledger/person.h). What a tag means is made
+ * with the first record that needs it, and is durable before the keeper is asked for that record: a crash
  * can leave a name without a record, never a record without its name.
  *
  * The cache is what the database holds and what it will hold with the next batch; it only saves

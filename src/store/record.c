@@ -84,8 +84,8 @@ status store_record_add(struct store *s, const struct store_record *r, struct er
     return OK;
 }
 
-static status each_record(struct query *q, bool has_id, store_record_fn each, void *context,
-                          struct err *e)
+static status each_row(struct query *q, bool has_id, store_record_fn each, void *context,
+                       struct err *e)
 {
     for (;;) {
         struct store_record r = { 0 };
@@ -105,6 +105,11 @@ static status each_record(struct query *q, bool has_id, store_record_fn each, vo
     }
 }
 
+static status each_record(struct query *q, store_record_fn each, void *context, struct err *e)
+{
+    return each_row(q, false, each, context, e);
+}
+
 status store_records(struct store *s, const struct id *log, uint64_t from_seq, size_t limit,
                      store_record_fn each, void *context, struct err *e)
 {
@@ -120,7 +125,7 @@ status store_records(struct store *s, const struct id *log, uint64_t from_seq, s
     query_put_id(&q, log);
     query_put_number(&q, from_seq);
     query_put_number(&q, limit < INT64_MAX ? limit : INT64_MAX);
-    return each_record(&q, false, each, context, e);
+    return each_record(&q, each, context, e);
 }
 
 status store_lease_records(struct store *s, uint64_t since_us, store_record_fn each, void *context,
@@ -132,7 +137,7 @@ status store_lease_records(struct store *s, uint64_t since_us, store_record_fn e
     if (st != OK)
         return st;
     query_put_number(&q, since_us);
-    return each_record(&q, false, each, context, e);
+    return each_record(&q, each, context, e);
 }
 
 status store_feed(struct store *s, uint64_t after, size_t limit, store_record_fn each,
@@ -148,7 +153,7 @@ status store_feed(struct store *s, uint64_t after, size_t limit, store_record_fn
         return st;
     query_put_number(&q, after);
     query_put_number(&q, limit < INT64_MAX ? limit : INT64_MAX);
-    return each_record(&q, true, each, context, e);
+    return each_row(&q, true, each, context, e);
 }
 
 status store_alert_records(struct store *s, uint64_t last, uint64_t since_us, store_record_fn each,
@@ -161,5 +166,5 @@ status store_alert_records(struct store *s, uint64_t last, uint64_t since_us, st
         return st;
     query_put_number(&q, last);
     query_put_number(&q, since_us);
-    return each_record(&q, false, each, context, e);
+    return each_record(&q, each, context, e);
 }

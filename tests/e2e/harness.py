@@ -46,6 +46,9 @@ STARTED = "server ready"
 # Exit codes of the CLI.
 OK, USAGE, DENIED, NOT_FOUND, CONFLICT, LOCKED, UNVERIFIED, AUTHENTICATOR, UNCONNECTED = 0, 2, 3, 4, 5, 6, 7, 8, 9
 
+# The rules for alerts as they are by default. Tests that are about something else count records and have them off.
+ALERTS = {"alert_first_use": "yes", "alert_denied_per_minute": 10, "alert_after_rotation": "yes"}
+
 LIVE = []  # vaults not closed yet: whoever runs the tests closes them whatever happens
 _numbers = itertools.count(1)
 
@@ -198,7 +201,7 @@ class Vault:
         self.port = free_port()
         self.settings = {
             # Tests that are about something else grant without a touch; the default is tested where it matters.
-            "grant_step_up": "no",
+            "grant_step_up": "no", **dict(zip(ALERTS, ("no", 0, "no"))),
             "data_dir": self.data, "socket": self.socket, "listen": f"127.0.0.1:{self.port}", "region": "eu",
             **({"user": SERVICE_USER} if os.geteuid() == 0 else {}),
             **({} if has_landlock() else {"allow_missing": "landlock"}), **settings}
@@ -207,6 +210,7 @@ class Vault:
             for directory in (self.data, self.run):
                 os.chown(directory, user.pw_uid, user.pw_gid)
         self.launcher = list(launcher)
+        self.daemon_environment = {}  # of the daemon alone
         self.daemon = None
         self.offset = None  # of the clock of everything that is started
         self.authenticator = None
@@ -233,7 +237,8 @@ class Vault:
     def _daemon_environment(self):
         # The leak check at exit traces its own process, which these processes do not allow.
         options = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
-        return {**self.environment(), **({"ASAN_OPTIONS": options.lstrip(":")} if SLOW > 1 else {})}
+        return {**self.environment(), **({"ASAN_OPTIONS": options.lstrip(":")} if SLOW > 1 else {}),
+                **self.daemon_environment}
 
     def start(self, offset=None, outlive_us=False):
         """Starts the daemon, its clock moved by offset, and waits until it answers."""

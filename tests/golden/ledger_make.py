@@ -253,12 +253,14 @@ def fifty():
 
 def bundle(log, note=None, **header):
     first = {
-        "strongroom_export": 1,
+        "strongroom_export": 2,
         "vault": log.vault.hex(),
         "log": log.log.hex(),
         "name": "acme",
         "public_key": base64.b64encode(public_key(SEED)).decode(),
         "size": len(log.lines),
+        "from": 0,
+        "to": len(log.lines),
     }
     first.update(header)
     lines = [json.dumps(first, separators=(",", ":")).encode()] + log.lines

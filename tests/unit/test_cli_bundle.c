@@ -117,7 +117,7 @@ static void store(const char *content)
 static int verdict(void)
 {
     struct trail t = { .step_ups = NULL };
-    int code = bundle_read(&quiet, path, &t);
+    int code = bundle_read(&quiet, path, false, &t);
 
     return code == EXIT_DONE ? trail_finish(&quiet, &t) : code;
 }
@@ -127,7 +127,7 @@ static void the_golden_bundle_verifies(void **state)
     struct trail t = { .step_ups = NULL };
 
     (void)state;
-    assert_int_equal(bundle_read(&quiet, GOLDEN, &t), EXIT_DONE);
+    assert_int_equal(bundle_read(&quiet, GOLDEN, false, &t), EXIT_DONE);
     assert_string_equal(t.name, "acme");
     assert_int_equal(t.size, 50);
     assert_int_equal(trail_finish(&quiet, &t), EXIT_DONE);
@@ -164,7 +164,7 @@ static void a_missing_record_is_found(void **state)
     assert_int_equal(verdict(), EXIT_UNVERIFIED);
 }
 
-static void a_bundle_that_is_cut_off_is_none(void **state)
+static void a_bundle_that_is_cut_off_does_not_verify(void **state)
 {
     (void)state;
     load_golden();
@@ -172,14 +172,19 @@ static void a_bundle_that_is_cut_off_is_none(void **state)
 
     *last = '\0';
     store(text);
-    assert_int_equal(verdict(), EXIT_USAGE);
+    assert_int_equal(verdict(), EXIT_UNVERIFIED);
     last[0] = '{';
     last[20] = '\0';
     store(text);
-    assert_int_equal(verdict(), EXIT_USAGE);
+    assert_int_equal(verdict(), EXIT_UNVERIFIED);
     *strchr(text, '\n') = '\0';
     store(text);
-    assert_int_equal(verdict(), EXIT_USAGE);
+    assert_int_equal(verdict(), EXIT_UNVERIFIED);
+}
+
+static void what_has_no_header_is_no_bundle(void **state)
+{
+    (void)state;
     store("");
     assert_int_equal(verdict(), EXIT_USAGE);
     store("nonsense\n");
@@ -197,22 +202,22 @@ static void a_line_without_end_is_refused(void **state)
     memcpy(endless, text, n);
     memset(endless + n, 'a', sizeof(endless) - 1 - n);
     store(endless);
-    assert_int_equal(verdict(), EXIT_USAGE);
+    assert_int_equal(verdict(), EXIT_UNVERIFIED);
 }
 
 static void a_header_with_more_or_less_is_refused(void **state)
 {
     static const char *const headers[] = {
         "{}\n{}\n",
-        "{\"strongroom_export\":2,\"vault\":\"000102030405060708090a0b0c0d0e0f\","
-        "\"log\":\"101112131415161718191a1b1c1d1e1f\",\"name\":\"acme\","
-        "\"public_key\":\"dyyKRCt9sG4WbPvBzLy83m8+unak6Y7z/8UZUCI31u8=\",\"size\":0}\n{}\n",
         "{\"strongroom_export\":1,\"vault\":\"000102030405060708090a0b0c0d0e0f\","
         "\"log\":\"101112131415161718191a1b1c1d1e1f\",\"name\":\"acme\","
-        "\"public_key\":\"dyyKRCt9sG4WbPvBzLy83m8+unak6Y7z/8UZUCI31u=\",\"size\":0}\n{}\n",
-        "{\"strongroom_export\":1,\"vault\":\"0\",\"log\":\"101112131415161718191a1b1c1d1e1f\","
+        "\"public_key\":\"dyyKRCt9sG4WbPvBzLy83m8+unak6Y7z/8UZUCI31u8=\",\"size\":0,\"from\":0,\"to\":0}\n{}\n",
+        "{\"strongroom_export\":2,\"vault\":\"000102030405060708090a0b0c0d0e0f\","
+        "\"log\":\"101112131415161718191a1b1c1d1e1f\",\"name\":\"acme\","
+        "\"public_key\":\"dyyKRCt9sG4WbPvBzLy83m8+unak6Y7z/8UZUCI31u=\",\"size\":0,\"from\":0,\"to\":0}\n{}\n",
+        "{\"strongroom_export\":2,\"vault\":\"0\",\"log\":\"101112131415161718191a1b1c1d1e1f\","
         "\"name\":\"acme\",\"public_key\":\"dyyKRCt9sG4WbPvBzLy83m8+unak6Y7z/8UZUCI31u8=\","
-        "\"size\":0}\n{}\n",
+        "\"size\":0,\"from\":0,\"to\":0}\n{}\n",
     };
 
     (void)state;
@@ -232,10 +237,10 @@ static void another_history_than_the_remembered_one_is_a_fork(void **state)
     store(text);
     /* The true root at some earlier size, taken from the records themselves. */
     remembered = (struct seen){ 0 };
-    assert_int_equal(bundle_read(&quiet, path, &t), EXIT_DONE);
+    assert_int_equal(bundle_read(&quiet, path, false, &t), EXIT_DONE);
     remembered.known = true;
-    remembered.size = t.verify.tree.size;
-    ledger_root(&t.verify.tree, remembered.root);
+    remembered.size = t.tree->size;
+    ledger_root(t.tree, remembered.root);
     assert_int_equal(verdict(), EXIT_DONE);
     remembered.root[5] ^= 1;
     assert_int_equal(verdict(), EXIT_UNVERIFIED);
@@ -260,8 +265,12 @@ static void what_is_written_is_what_the_golden_bundle_has(void **state)
 
     (void)state;
     load_golden();
-    assert_int_equal(bundle_read(&quiet, GOLDEN, &t), EXIT_DONE);
+    assert_int_equal(bundle_read(&quiet, GOLDEN, false, &t), EXIT_DONE);
     snprintf(served, sizeof(served), "%s", strchr(text, '\n') + 1);
+    json_t *last = json_loads(strstr(served, "{\"checkpoint\""), 0, NULL);
+
+    snprintf(t.note, sizeof(t.note), "%s", reply_text(last, "checkpoint"));
+    json_decref(last);
     *strstr(served, "{\"checkpoint\"") = '\0';
     served_skip = 0;
     assert_int_equal(file_begin(&w, path, FILE_PUBLIC, NULL), OK);
@@ -285,7 +294,7 @@ static void a_page_with_other_than_the_promised_records_is_refused(void **state)
     struct trail t = { .step_ups = NULL };
 
     (void)state;
-    assert_int_equal(bundle_read(&quiet, GOLDEN, &t), EXIT_DONE);
+    assert_int_equal(bundle_read(&quiet, GOLDEN, false, &t), EXIT_DONE);
     served_skip = (size_t)(strchr(served, '\n') + 1 - served);
     assert_int_equal(trail_stream(&quiet, &t, pass, NULL), EXIT_UNVERIFIED);
     served_skip = 0;
@@ -342,7 +351,8 @@ int main(void)
         cmocka_unit_test(the_golden_bundle_verifies),
         cmocka_unit_test(one_changed_byte_anywhere_in_a_record_is_found),
         cmocka_unit_test(a_missing_record_is_found),
-        cmocka_unit_test(a_bundle_that_is_cut_off_is_none),
+        cmocka_unit_test(a_bundle_that_is_cut_off_does_not_verify),
+        cmocka_unit_test(what_has_no_header_is_no_bundle),
         cmocka_unit_test(a_line_without_end_is_refused),
         cmocka_unit_test(a_header_with_more_or_less_is_refused),
         cmocka_unit_test(another_history_than_the_remembered_one_is_a_fork),
