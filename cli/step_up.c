@@ -67,6 +67,10 @@ static const struct kind {
                                 { "gateway", "gateway_id", NULL, NULL },
                                 { "key", "pattern", NULL, NULL },
                                 { "max_ttl", "max_ttl_s", NULL, "0" } } },
+    [OPERATION_RETENTION_SET] = { RECORD_RETENTION_SET,
+                                  NULL,
+                                  { { "number", "days", NULL, NULL },
+                                    { "tenant", "tenant_id", NULL, NULL } } },
 };
 #define KIND_COUNT   (sizeof(kinds) / sizeof(kinds[0]))
 #define MEMBER_COUNT (sizeof(kinds[0].members) / sizeof(kinds[0].members[0]))

@@ -429,6 +429,7 @@ OPERATIONS = {
         ("hold.lift", "two", False, "engagement.lifted", None, [("tenant", "log"), ("engagement", "engagement_id")]),
         ("grant.add", "one", False, "grant.added", None,
          [("tenant", "log"), ("gateway", "gateway_id"), ("key", "pattern"), ("max_ttl", "max_ttl_s")]),
+        ("retention.set", "two", False, "retention.set", None, [("number", "days"), ("tenant", "tenant_id")]),
     ]
 }  # fmt: skip
 EFFECTS = {row["effect"] for row in OPERATIONS.values()}

@@ -541,6 +541,7 @@ static const struct {
     [ENTRY_APPROVE] = { entry_approve, RECORD_OPERATION_APPROVED },
     [ENTRY_OPERATION] = { entry_operation, 0 },
     [ENTRY_DATABASE_REKEYED] = { entry_database_rekeyed, RECORD_REKEY_DONE },
+    [ENTRY_RECORDS_DROP] = { entry_records_drop, RECORD_RECORDS_DROPPED },
 };
 
 status entry_perform(struct keeper *k, struct batch *b, struct err *e)
