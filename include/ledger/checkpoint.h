@@ -20,6 +20,13 @@
 
 MUST_CHECK status checkpoint_sign(const struct id *vault, const struct ledger_tree *t,
                                   struct span seed32, struct out *out, struct err *e);
+/* The same for a state that is known by size and root. */
+MUST_CHECK status checkpoint_sign_root(const struct id *vault, const struct id *log, uint64_t size,
+                                       const uint8_t root[static SHA256_SIZE], struct span seed32,
+                                       struct out *out, struct err *e);
+/* The three lines that are signed. */
+void checkpoint_text(const struct id *vault, const struct id *log, uint64_t size,
+                     const uint8_t root[static SHA256_SIZE], struct out *out);
 /* Verifies note against public32 and the expected vault and log. CORRUPT otherwise: "malformed
  * checkpoint", "checkpoint of another log" or "bad signature". */
 MUST_CHECK status checkpoint_verify(struct span note, const struct id *vault, const struct id *log,

@@ -18,6 +18,7 @@
 #include "base/status.h"
 #include "secret/secret.h"
 #include "store/access.h"
+#include "store/checkpoint.h"
 #include "store/key.h"
 #include "store/person.h"
 #include "store/record.h"

@@ -39,6 +39,7 @@ enum entry_kind {
     ENTRY_APPROVE = 13,         /* an operator's touch, for one operation; data: sealed secrets */
     ENTRY_OPERATION = 14,       /* carry out an operation that has its approvals */
     ENTRY_DATABASE_REKEYED = 15, /* the database is under its next key: forget the old one */
+    ENTRY_TREE_COMMITTED = 16,   /* the round of the vault tree that is complete */
     ENTRY_RECORDS_DROP = 18      /* a statement of what is not kept; data: struct wire_drop */
 };
 

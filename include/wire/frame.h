@@ -36,7 +36,9 @@ enum wire_op {
     WIRE_CELLS = 12,        /* list of live cells, by page */
     WIRE_CHECK_MACS = 13,   /* verify record MACs */
     WIRE_CHECKPOINT = 14,   /* signed notes over the current trees of logs */
-    WIRE_ENROL = 15         /* make the slot of a new hardware key; an operation may then add it */
+    WIRE_ENROL = 15,        /* make the slot of a new hardware key; an operation may then add it */
+    WIRE_ROUND = 16,        /* a slice of the vault tree's next round */
+    WIRE_COMMITMENT = 17    /* what the last round says of one log */
 };
 
 struct wire_header {
@@ -111,5 +113,9 @@ void wire_get_cell(struct in *i, struct wire_cell *m);
 /* CHECKPOINT: request u64 ack as in BATCH, u16 count, count * log id; reply count * span16 note.
  * NOT_FOUND for an unknown log, CONFLICT while a batch is not acknowledged. */
 #define CHECKPOINTS_AT_ONCE 32
+/* ROUND: request u64 ack; reply u8 1 if all logs are in: ENTRY_TREE_COMMITTED makes it the last
+ * round, and the next one begins with the next request. */
+/* COMMITMENT: request log id; reply u64 round, u32 index, blind 32, LIMIT_TREE_DEPTH siblings of 32
+ * from the leaf up, span16 note of the log as it was committed to. NOT_FOUND. */
 
 #endif

@@ -4,6 +4,7 @@
  * effects and records in one transaction, COMMIT, answers.
  */
 #include "alert.h"
+#include "nodes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -103,6 +104,8 @@ static status store_records_of(struct engine *en, struct in *body, uint16_t coun
                                      .line = r.line };
         memcpy(row.mac, r.mac, sizeof row.mac);
         st = store_record_add(en->store, &row, e);
+        if (st == OK)
+            st = nodes_keep(en, &r.log, r.seq, e);
         if (st == OK)
             st = alerts_heard(en, &row, e);
         engine_time_heard(en, r.time_us);

@@ -10,7 +10,7 @@
  */
 #include <string.h>
 
-#include "batch.h"
+#include "round.h"
 
 /* The logs may have grown by this much before the keyring is told again. */
 #define ANCHOR_EVERY 1024
@@ -335,6 +335,8 @@ static void settle(struct keeper *k, const struct writers *w)
     k->pending.length = w->copy.n;
     k->pending.folded = b->folded;
     k->pending.records = k->heads.records;
+    if (b->round)
+        round_settle(k);
     if (b->confirm)
         keeper_time_confirm(k);
     if (b->held)
@@ -372,6 +374,7 @@ status keeper_batch(struct keeper *k, struct in *body, struct out *reply, struct
     b->confirm = false;
     b->destroyed = false;
     b->system = false;
+    b->round = false;
     b->change = (struct slot_change){ 0 };
     b->folded = 0;
     b->due_us = 0;

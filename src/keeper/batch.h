@@ -31,6 +31,7 @@ struct batch {
     bool confirm;   /* accept the clock once the batch holds */
     bool destroyed; /* a data key died: anchor, so that its old cell cannot come back */
     bool system;    /* system keys changed: open them again */
+    bool round;     /* a round has its record */
     struct slot_change change;
     size_t folded;
     uint64_t due_us; /* earliest purge date that the batch sets, 0 if none */

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "batch.h"
+#include "round.h"
 
 #define HINT_TAIL     4
 #define HINT_MINIMUM  20 /* shorter keys would show too much of themselves */
@@ -541,6 +541,7 @@ static const struct {
     [ENTRY_APPROVE] = { entry_approve, RECORD_OPERATION_APPROVED },
     [ENTRY_OPERATION] = { entry_operation, 0 },
     [ENTRY_DATABASE_REKEYED] = { entry_database_rekeyed, RECORD_REKEY_DONE },
+    [ENTRY_TREE_COMMITTED] = { entry_tree_committed, RECORD_TREE_COMMITTED },
     [ENTRY_RECORDS_DROP] = { entry_records_drop, RECORD_RECORDS_DROPPED },
 };
 

@@ -71,6 +71,8 @@ struct keeper {
     bool heads_loaded;
     uint64_t heads_found; /* records that were loaded */
     struct moment moment;
+    struct round *round_next; /* under construction, or waiting for its record */
+    struct round *round_last; /* the one that branches are shown of */
     uint64_t found_changes; /* of the keyring, before the unlock made any */
     struct pending pending;
     uint64_t batch_number;    /* of the last batch */
@@ -157,8 +159,8 @@ typedef status keeper_operation(struct keeper *k, struct in *body, struct out *r
 /* report.c */
 keeper_operation keeper_hello, keeper_slots, keeper_system_keys, keeper_load_heads, keeper_cells,
     keeper_check_macs;
-/* checkpoint.c */
-keeper_operation keeper_checkpoint;
+/* checkpoint.c, round.c */
+keeper_operation keeper_checkpoint, keeper_round, keeper_commitment;
 /* session.c, unlock.c, init.c */
 keeper_operation keeper_session, keeper_unlock, keeper_unlock_failed, keeper_lock_now, keeper_init,
     keeper_enrol;

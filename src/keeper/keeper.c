@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "batch.h"
+#include "round.h"
 
 #define EXIT_FATAL 70
 
@@ -98,6 +98,7 @@ void keeper_free(struct keeper *k)
         session_clear(&k->sessions[i]);
     if (k->batch != NULL)
         secret_free(k->batch->plain);
+    rounds_forget(k);
     heads_free(&k->heads);
     journal_cleanup(&k->journal);
     keyring_cleanup(&k->ring);
@@ -145,6 +146,8 @@ static const struct {
     { WIRE_CELLS, IN_UNLOCKED, keeper_cells },
     { WIRE_CHECK_MACS, IN_UNLOCKED, keeper_check_macs },
     { WIRE_CHECKPOINT, IN_UNLOCKED, keeper_checkpoint },
+    { WIRE_ROUND, IN_UNLOCKED, keeper_round },
+    { WIRE_COMMITMENT, IN_UNLOCKED, keeper_commitment },
     { WIRE_ENROL, IN_UNLOCKED, keeper_enrol },
 };
 

@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "crypto/shamir.h"
-#include "internal.h"
+#include "round.h"
 #include "keyring/successor.h"
 
 /* How many secrets the client seals for a slot of this kind. */
@@ -266,6 +266,7 @@ void keeper_lock(struct keeper *k)
     approvals_forget(k);
     for (size_t i = 0; i < SESSIONS; i++)
         session_clear(&k->sessions[i]);
+    rounds_forget(k);
     heads_clear(&k->heads);
     k->heads_loaded = false;
     k->records_durable = k->heads_found = 0;

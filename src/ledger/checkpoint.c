@@ -34,11 +34,34 @@ static status signer_init(struct note_key *key, const struct id *vault, const st
     return note_key_set(key, SPAN(origin), NOTE_ED25519, public32, e);
 }
 
+void checkpoint_text(const struct id *vault, const struct id *log, uint64_t size,
+                     const uint8_t root[static SHA256_SIZE], struct out *out)
+{
+    char text[BASE64_SIZE(SHA256_SIZE)];
+
+    origin_put(out, vault, log);
+    out_u8(out, '\n');
+    text_number_put(out, size);
+    out_u8(out, '\n');
+    base64_format(span_of(root, SHA256_SIZE), text);
+    out_text(out, text);
+    out_u8(out, '\n');
+}
+
 status checkpoint_sign(const struct id *vault, const struct ledger_tree *t, struct span seed32,
                        struct out *out, struct err *e)
 {
-    struct note_key key;
     uint8_t root[SHA256_SIZE];
+
+    ledger_root(t, root);
+    return checkpoint_sign_root(vault, &t->log, t->size, root, seed32, out, e);
+}
+
+status checkpoint_sign_root(const struct id *vault, const struct id *log, uint64_t size,
+                            const uint8_t root[static SHA256_SIZE], struct span seed32,
+                            struct out *out, struct err *e)
+{
+    struct note_key key;
     uint8_t public32[32];
     uint8_t signature[ED25519_SIGNATURE_SIZE];
     uint8_t blob[SIGNATURE_SIZE];
@@ -51,19 +74,12 @@ status checkpoint_sign(const struct id *vault, const struct ledger_tree *t, stru
     if (seed32.n != KEY_SIZE)
         return fail(e, BAD_INPUT, "signing seed has a wrong size", seed32.n);
     ed25519_public(seed32, public32);
-    st = signer_init(&key, vault, &t->log, SPAN(public32), e);
+    st = signer_init(&key, vault, log, SPAN(public32), e);
     if (st != OK)
         return st;
-    ledger_root(t, root);
 
     out_init(&note, bytes, sizeof(bytes));
-    origin_put(&note, vault, &t->log);
-    out_u8(&note, '\n');
-    text_number_put(&note, t->size);
-    out_u8(&note, '\n');
-    base64_format(SPAN(root), text);
-    out_text(&note, text);
-    out_u8(&note, '\n');
+    checkpoint_text(vault, log, size, root, &note);
     ed25519_sign(seed32, span_of(note.p, note.n), signature);
 
     out_init(&o, blob, sizeof(blob));
@@ -71,7 +87,7 @@ status checkpoint_sign(const struct id *vault, const struct ledger_tree *t, stru
     out_raw(&o, SPAN(signature));
     base64_format(SPAN(blob), text);
     out_text(&note, "\n" NOTE_DASH);
-    origin_put(&note, vault, &t->log);
+    origin_put(&note, vault, log);
     out_u8(&note, ' ');
     out_text(&note, text);
     out_u8(&note, '\n');

@@ -155,6 +155,23 @@ const char *const statement_sql[STATEMENT_COUNT] = {
     [SQL_PERSON_LIST] = PERSON_COLUMNS "WHERE log = ?1 AND tag > ?2 ORDER BY tag",
     [SQL_PERSON_ERASE] = "DELETE FROM person WHERE log = ?1 AND tag = ?2",
 
+    [SQL_NOTE_SET] = "INSERT INTO checkpoint (log, size, time_us, note) VALUES (?1, ?2, ?3, ?4) "
+                     "ON CONFLICT (log) DO UPDATE SET size = excluded.size, "
+                     "time_us = excluded.time_us, note = excluded.note",
+    [SQL_NOTE_GET] = "SELECT size, time_us, note FROM checkpoint WHERE log = ?1",
+    [SQL_NODE_ADD] = "INSERT INTO node (log, level, number, hash) VALUES (?1, ?2, ?3, ?4) "
+                     "ON CONFLICT (log, level, number) DO NOTHING",
+    [SQL_NODE_LIST] = "SELECT number, hash FROM node WHERE log = ?1 AND level = ?2 AND "
+                      "number >= ?3 AND number < ?4 ORDER BY number",
+    [SQL_TREE_NOTE_ADD] = "INSERT INTO tree_note (size, note) VALUES (?1, ?2) "
+                          "ON CONFLICT (size) DO UPDATE SET note = excluded.note",
+    [SQL_TREE_NOTE_DROP] = "DELETE FROM tree_note WHERE size < ?1 AND "
+                           "NOT EXISTS (SELECT 1 FROM cosignature c WHERE c.size = tree_note.size)",
+    [SQL_TREE_NOTE_GET] = "SELECT note FROM tree_note WHERE size = ?1",
+    [SQL_COSIGNATURE_ADD] = "INSERT INTO cosignature (size, witness, line) VALUES (?1, ?2, ?3) "
+                            "ON CONFLICT (size, witness) DO UPDATE SET line = excluded.line",
+    [SQL_COSIGNATURE_DROP] = "DELETE FROM cosignature WHERE size < ?1",
+    [SQL_COSIGNATURE_LIST] = "SELECT size, witness, line FROM cosignature ORDER BY size, witness",
     /* The types that src/engine/alert_rules.c has rows for, and alerts themselves. */
     [SQL_RECORD_ALERTS] = RECORD_COLUMNS
     "WHERE id > coalesce((SELECT id FROM record ORDER BY id DESC LIMIT 1), 0) - ?1 "

@@ -222,7 +222,7 @@ static void malformed_frames_are_answered_and_nothing_else(void **state)
     rig_begin(r, 99);
     assert_int_equal(rig_call(r), BAD_INPUT);
     assert_string_equal(r->reason, "unknown operation");
-    for (unsigned op = WIRE_HELLO; op <= WIRE_CHECKPOINT; op++) {
+    for (unsigned op = WIRE_HELLO; op <= WIRE_COMMITMENT; op++) {
         struct out *o = rig_begin(r, op);
         out_text(o, "this is no request of any kind");
         status st = rig_call(r);

@@ -278,6 +278,7 @@ static void no_statement_looks_through_a_whole_table_to_find_a_row(void **state)
         bool all = which == SQL_HEAD_LIST || which == SQL_GRANT_LIST ||
                    which == SQL_ASSIGNMENT_LIST || which == SQL_ENGAGEMENT_ENDED ||
                    which == SQL_VERSION_REVOKED ||
+                   which == SQL_COSIGNATURE_LIST ||
                    which == SQL_RECORD_ALERTS; /* the newest row, then a range */
 
         check_plan(r, (enum statement)which, all ? needs_no_sort : finds_by_index);

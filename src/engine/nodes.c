@@ -1,0 +1,125 @@
+/*
+ * Subtrees of a log: those of levels 8, 16 and 24 are rows, written once with the record that
+ * completes them; everything else is computed from the level of rows below, or from up to 256
+ * records. A row that is not there, as of a log from before there were any, is computed too.
+ */
+#include "nodes.h"
+
+/* Children of one level, in order, as a tree of their own: its root is the parent. */
+struct gather {
+    struct ledger_tree tree;
+    uint64_t next; /* number of the child that is expected */
+    status st;
+    struct err *e;
+};
+
+static bool add(struct gather *g, const uint8_t hash[static SHA256_SIZE])
+{
+    g->st = ledger_append(&g->tree, hash, 0, g->e);
+    g->next++;
+    return g->st == OK;
+}
+
+static bool add_record(void *context, const struct store_record *r)
+{
+    struct gather *g = context;
+    uint8_t leaf[SHA256_SIZE];
+
+    if (r->seq != g->next)
+        return false;
+    ledger_leaf(r->line, leaf);
+    return add(g, leaf);
+}
+
+static bool add_node(void *context, uint64_t number, const uint8_t hash[static 32])
+{
+    struct gather *g = context;
+
+    return number == g->next && add(g, hash);
+}
+
+static status from_records(const struct nodes *n, struct gather *g, uint64_t end, struct err *e)
+{
+    status st = store_records(n->en->store, &n->log, g->next, (size_t)(end - g->next), add_record, g,
+                              e);
+
+    if (st == OK)
+        st = g->st;
+    if (st == OK && g->next != end)
+        st = fail(e, CORRUPT, "a record of the log is missing", g->next);
+    return st;
+}
+
+/* What is no row is computed from the level below the rows. */
+static status from_rows(struct nodes *n, struct gather *g, unsigned level, uint64_t end,
+                        struct err *e)
+{
+    status st = OK;
+
+    while (st == OK && g->next < end) {
+        uint8_t hash[SHA256_SIZE];
+        uint64_t before = g->next;
+
+        st = store_nodes(n->en->store, &n->log, level, g->next, end - g->next, add_node, g, e);
+        if (st == OK)
+            st = g->st;
+        if (st != OK || g->next == end || g->next > before)
+            continue;
+        struct gather below = { .next = g->next << NODE_STEP, .e = e };
+        uint64_t below_end = (g->next + 1) << NODE_STEP;
+        st = level == NODE_STEP ? from_records(n, &below, below_end, e)
+                                : from_rows(n, &below, level - NODE_STEP, below_end, e);
+        if (st != OK)
+            continue;
+        ledger_root(&below.tree, hash);
+        add(g, hash);
+        st = g->st;
+    }
+    return st;
+}
+
+status nodes_of(void *context, unsigned level, uint64_t number, uint8_t ret_hash[static SHA256_SIZE],
+                struct err *e)
+{
+    struct nodes *n = context;
+    unsigned base = level / NODE_STEP * NODE_STEP;
+    status st;
+
+    if (level >= LIMIT_TREE_LEVELS)
+        return fail(e, BUG, "no log has such a subtree", level);
+    base = base > NODE_TOP ? NODE_TOP : base;
+    struct gather g = { .next = number << (level - base), .e = e };
+    uint64_t end = (number + 1) << (level - base);
+    st = base == 0 ? from_records(n, &g, end, e) : from_rows(n, &g, base, end, e);
+    if (st == OK)
+        ledger_root(&g.tree, ret_hash);
+    return st;
+}
+
+status nodes_keep(struct engine *en, const struct id *log, uint64_t seq, struct err *e)
+{
+    struct nodes n = { .en = en, .log = *log };
+    status st = OK;
+
+    for (unsigned level = NODE_STEP; st == OK && level <= NODE_TOP; level += NODE_STEP) {
+        struct err gap = { 0 };
+        uint8_t hash[SHA256_SIZE];
+        struct gather g = { .e = &gap };
+        uint64_t number = seq >> level;
+
+        if ((seq + 1) & (((uint64_t)1 << level) - 1))
+            break;
+        g.next = number << NODE_STEP;
+        if (level == NODE_STEP)
+            st = from_records(&n, &g, g.next + (1 << NODE_STEP), &gap);
+        else
+            st = from_rows(&n, &g, level - NODE_STEP, g.next + (1 << NODE_STEP), &gap);
+        if (st == CORRUPT) /* whoever asks for a proof is told */
+            return OK;
+        if (st != OK)
+            return err_note(e, st, gap.where, gap.why, gap.detail);
+        ledger_root(&g.tree, hash);
+        st = store_node_add(en->store, log, level, number, hash, e);
+    }
+    return st;
+}
