@@ -153,7 +153,7 @@ static int check_macs(struct cli *c, struct trail *t)
     char path[128];
 
     snprintf(path, sizeof(path), "/v1/logs/%s/check", t->name);
-    for (uint64_t from = 0; from < t->size; from += TRAIL_PAGE) {
+    for (uint64_t from = t->first; from < t->size; from += TRAIL_PAGE) {
         AUTO(json_t) *reply = NULL;
         uint64_t to = t->size - from < TRAIL_PAGE ? t->size : from + TRAIL_PAGE;
         uint64_t checked = 0;
@@ -302,6 +302,8 @@ static int write_bundle(struct cli *c, struct trail *t, struct file_writer *w)
     struct export_context context = { .trail = t, .writer = w };
     int code = bundle_write_header(w, t);
 
+    if (code == EXIT_DONE)
+        code = bundle_write_left(w, t);
     if (code == EXIT_DONE)
         code = trail_stream(c, t, take_for_export, &context);
     return code == EXIT_DONE ? bundle_write_checkpoint(w, t) : code;

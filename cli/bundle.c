@@ -51,7 +51,20 @@ int bundle_write_header(struct file_writer *w, const struct trail *t)
     return write_json(w, json_pack("{s:i, s:s, s:s, s:s, s:s, s:I, s:I, s:I}", "strongroom_export",
                                    VERSION, "vault", vault, "log", log, "name", t->name,
                                    "public_key", key, "size", (json_int_t)t->size, "from",
-                                   (json_int_t)0, "to", (json_int_t)t->size));
+                                   (json_int_t)t->first, "to", (json_int_t)t->size));
+}
+
+int bundle_write_left(struct file_writer *w, const struct trail *t)
+{
+    int code = EXIT_DONE;
+
+    for (size_t i = 0; code == EXIT_DONE && i < t->left.count; i++) {
+        char hash[2 * SHA256_SIZE + 1];
+
+        hex_format(SPAN(t->left.hash[i]), hash);
+        code = write_json(w, json_pack("{s:s}", "left", hash));
+    }
+    return code;
 }
 
 int bundle_write_checkpoint(struct file_writer *w, const struct trail *t)

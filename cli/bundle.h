@@ -8,6 +8,7 @@
 struct cli;
 
 int bundle_write_header(struct file_writer *w, const struct trail *t);
+int bundle_write_left(struct file_writer *w, const struct trail *t); /* before the records */
 int bundle_write_line(struct file_writer *w, struct span line);
 int bundle_write_checkpoint(struct file_writer *w, const struct trail *t);
 

@@ -56,6 +56,11 @@ static const struct command commands[] = {
     { "tenant", "list", tenant_list, "", 0, 0, "list tenants" },
     { "tenant", "show", tenant_show, "NAME", 0, 0, "show one tenant" },
 
+    { "retention", "set", retention_set, "TENANT DAYS", 0, STEP_UP | BIT(OPT_YES),
+      "let a tenant's records go after so many days, or 'keep' them" },
+    { "retention", "show", retention_show, "TENANT", 0, 0,
+      "for how long a tenant's records are kept" },
+
     { "engagement", "start", engagement_start, "TENANT/NAME", 0, 0, "start an engagement" },
     { "engagement", "end", engagement_end, "TENANT/NAME", 0, BIT(OPT_YES),
       "end it: no leases from now on, keys destroyed in 7 days" },

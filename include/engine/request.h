@@ -71,7 +71,7 @@ enum verb {
 const char *verb_name(enum verb verb);
 
 /* Reactions that HTTP tells apart and status does not. */
-enum problem { PROBLEM_BY_STATUS, PROBLEM_WRONG_REGION, PROBLEM_STORAGE };
+enum problem { PROBLEM_BY_STATUS, PROBLEM_WRONG_REGION, PROBLEM_STORAGE, PROBLEM_GONE };
 
 #define REQUEST_PARAMS 2
 #define REQUEST_PARAM  72 /* a name, or a lease token */

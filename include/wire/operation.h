@@ -39,7 +39,7 @@ enum operation_people {
 };
 
 #define OPERATION_TEXT_MAX 512
-#define OPERATION_KEY_MAX  64  /* bytes of a key's name or pattern */
+#define OPERATION_KEY_MAX  64 /* bytes of a key's name or pattern */
 #define RETENTION_MIN      30 /* days */
 #define RETENTION_MAX      36500
 #define APPROVAL_S         600 /* an operation waits that long for all its approvals */

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "retention.h"
 #include "store/rekey.h"
 
 /* The keys that the server needs while the vault is open. */
@@ -243,6 +244,8 @@ struct unanswered {
     } logs[LIMIT_BATCH_ENTRIES * 2];
     size_t count;
     char removed[STORE_NAME]; /* an operator whose certificates were not revoked yet */
+    status st;                /* of what follows from the records */
+    struct err e;
 };
 
 static void note_removed(struct unanswered *u, const struct wire_record *r)
@@ -260,7 +263,8 @@ static void note_unanswered(const struct wire_record *r, void *context)
     uint64_t stored = 0;
 
     note_removed(u, r);
-
+    if (u->st == OK)
+        u->st = retention_recover(u->en, r, &u->e);
     for (size_t i = 0; i < u->count; i++) {
         if (id_same(&u->logs[i].log, &r->log)) {
             u->logs[i].last = r->seq;
@@ -316,6 +320,9 @@ static status recover(struct engine *en, struct unanswered *unanswered, struct e
         st = store_begin(en->store, e);
     if (st == OK)
         st = batch_store(en, &body, &listener, &number, e);
+    if (st == OK && unanswered->st != OK)
+        st = err_note(e, unanswered->st, unanswered->e.where, unanswered->e.why,
+                      unanswered->e.detail);
     if (st == OK && unanswered->removed[0] != '\0')
         st = certificates_revoke_operator(en, unanswered->removed, &revoked, e);
     if (st == OK)

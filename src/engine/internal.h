@@ -69,6 +69,7 @@ struct engine {
     bool grace_over;  /* a version that was replaced without grace */
     bool revoke_more; /* versions of a revoked key, more than its batch could take */
     bool erased;      /* a name that the WAL still holds */
+    bool dropping;    /* there may be records that were stated to be dropped */
     struct session sessions[SESSIONS]; /* the newest replace the oldest */
     size_t session_next;
     struct operations *operations;

@@ -82,11 +82,17 @@ COMPLETE(tenant_created)
 APPLY(tenant_show)
 {
     struct store_tenant t;
+    struct store_retention kept;
     status st = store_tenant(en->store, rq->param[0], &t, e);
 
     if (st == OK)
-        rq->reply = tenant_json(&t);
-    return st;
+        st = store_retention(en->store, &t.id, &kept, e);
+    if (st != OK)
+        return st;
+    rq->reply = tenant_json(&t);
+    json_object_set_new(rq->reply, "retention_days", /* null: for ever */
+                        kept.days == 0 ? json_null() : json_integer((json_int_t)kept.days));
+    return OK;
 }
 
 static const char *state_name(uint8_t state)

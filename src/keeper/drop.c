@@ -68,8 +68,7 @@ static status read_allowed(const struct keeper *k, const struct id *tenant,
     if (head.type != RECORD_RETENTION_SET || head.outcome != OUTCOME_OK ||
         !record_field(m->allowed, "tenant_id", &hex) ||
         !hex_parse((const char *)hex.p, hex.n, whose.b, sizeof(whose.b)) ||
-        !id_same(&whose, tenant) ||
-        !read_number(m->allowed, "days", RETENTION_MAX, ret_days) ||
+        !id_same(&whose, tenant) || !read_number(m->allowed, "days", RETENTION_MAX, ret_days) ||
         !record_field(m->allowed, "operation", ret_by) || *ret_days < RETENTION_MIN)
         return fail(e, DENIED, "the tenant's records are to be kept", 0);
     return OK;

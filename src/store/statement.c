@@ -155,6 +155,22 @@ const char *const statement_sql[STATEMENT_COUNT] = {
     [SQL_PERSON_LIST] = PERSON_COLUMNS "WHERE log = ?1 AND tag > ?2 ORDER BY tag",
     [SQL_PERSON_ERASE] = "DELETE FROM person WHERE log = ?1 AND tag = ?2",
 
+    [SQL_RETENTION_SET] = "INSERT INTO retention (tenant, days, seq) VALUES (?1, ?2, ?3) "
+                          "ON CONFLICT (tenant) DO UPDATE SET days = excluded.days, "
+                          "seq = excluded.seq",
+    [SQL_RETENTION_GET] = "SELECT tenant, days, seq FROM retention WHERE tenant = ?1",
+    [SQL_RETENTION_LIST] =
+        "SELECT tenant, days, seq FROM retention WHERE tenant > ?1 AND days > 0 ORDER BY tenant",
+    [SQL_BEGINNING_SET] = "INSERT INTO beginning (log, first) VALUES (?1, ?2) "
+                          "ON CONFLICT (log) DO UPDATE SET first = excluded.first "
+                          "WHERE excluded.first > first",
+    [SQL_BEGINNING_GET] = "SELECT first FROM beginning WHERE log = ?1",
+    [SQL_BEGINNING_LIST] = "SELECT log FROM beginning WHERE log > ?1 ORDER BY log",
+    [SQL_RECORD_OLDEST] = "SELECT seq FROM record WHERE log = ?1 ORDER BY seq LIMIT 1",
+    /* Only what the log does not begin with any more, whatever the number says. */
+    [SQL_RECORD_DELETE] = "DELETE FROM record WHERE log = ?1 AND seq < ?2 AND seq < "
+                          "coalesce((SELECT first FROM beginning WHERE log = ?1), 0)",
+
     [SQL_NOTE_SET] = "INSERT INTO checkpoint (log, size, time_us, note) VALUES (?1, ?2, ?3, ?4) "
                      "ON CONFLICT (log) DO UPDATE SET size = excluded.size, "
                      "time_us = excluded.time_us, note = excluded.note",
