@@ -12,7 +12,7 @@
 #include "profile.h"
 #include "step_up.h"
 
-#define TRAIL_NOTE 8192 /* a checkpoint with as many witnesses as it may have */
+#define TRAIL_NOTE PROFILE_NOTE
 #define TRAIL_NAME 64
 #define TRAIL_PAGE 500
 
@@ -20,7 +20,9 @@ struct trail {
     struct id vault;
     struct id log;
     char name[TRAIL_NAME];
-    uint64_t size;            /* as the source says */
+    uint64_t size; /* as the source says */
+    uint64_t from; /* the records that are asked for: all, unless the caller says otherwise */
+    uint64_t to;
     uint64_t first;           /* where the vault's log begins: what was before was dropped */
     struct ledger_proof left; /* of what was dropped */
     bool stated;              /* a record says that it was */

@@ -7,7 +7,8 @@
 #include "wire/frame.h"
 #include "wire/operation.h"
 
-/* HEADS: request u8 last (1: this is the last page), u16 count, count * span16 head (see
+/* HEADS: request u8 last (1: this is the last page; 2: it is, and keyring or heads are known to be
+ * old ones: the keeper then holds them as rolled back), u16 count, count * span16 head (see
  * ledger/tree.h), with the last page span16 seal (empty if there never was one). The reply is
  * empty. The vault's log must be among them unless its size is 0. CORRUPT if together they hold
  * fewer records than HELLO's anchor_size, or are not of one moment. CONFLICT while heads are older
@@ -40,6 +41,7 @@ enum entry_kind {
     ENTRY_OPERATION = 14,        /* carry out an operation that has its approvals */
     ENTRY_DATABASE_REKEYED = 15, /* the database is under its next key: forget the old one */
     ENTRY_TREE_COMMITTED = 16,   /* the round of the vault tree that is complete */
+    ENTRY_ROLLBACK_TOLD = 17,    /* a tenant's log says what was accepted since the unlock */
     ENTRY_RECORDS_DROP = 18      /* a statement of what is not kept; data: struct wire_drop */
 };
 

@@ -79,6 +79,11 @@ struct wire_hello {
     uint32_t rekey_done;       /* cells that the one of the root has copied */
     uint32_t rekey_total;      /* 0: it has not begun */
     uint32_t hygiene;          /* enum hygiene_fact bits that hold in the keeper */
+    uint8_t rolled_back;       /* database or keyring is an older one: only accepting goes on */
+    uint64_t found_records;    /* in all logs, when the heads were loaded */
+    uint64_t found_anchored;   /* anchor_size then */
+    uint64_t found_size;       /* of the vault's log then */
+    uint8_t found_root[32];
 };
 void wire_put_hello(struct out *o, const struct wire_hello *m);
 void wire_get_hello(struct in *i, struct wire_hello *m);

@@ -92,6 +92,8 @@ APPLY(log_records)
 
     if (st == OK)
         st = store_log_size(en->store, &log, &rq->log_size, e);
+    if (st == OK && rq->filter != NULL)
+        return log_search(en, rq, &log, e);
     if (st == OK)
         st = retention_kept(en, rq, &log, rq->from, e);
     if (st == OK)

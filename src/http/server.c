@@ -55,12 +55,12 @@ static void copy_query(struct exchange *x)
     const char *from = MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, "from");
     const char *limit = MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, "limit");
     const char *wait = MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, "wait");
-    bool bad = false;
+    bool bad = rq->verb == VERB_LOG_RECORDS && !query_filter(x);
 
     if (after != NULL && strlen(after) < sizeof rq->after)
         memcpy(rq->after, after, strlen(after) + 1);
     else
-        bad = after != NULL;
+        bad |= after != NULL;
     if (from != NULL)
         bad |= !number_parse(from, 0, INT64_MAX, &rq->from);
     if (limit != NULL)

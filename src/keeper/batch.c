@@ -37,8 +37,7 @@ static void acknowledge(struct keeper *k)
     if (k->pending.folded > 0)
         keeper_insist(journal_drop(k->journal, k->pending.folded, &e), &e);
     k->records_durable = k->pending.records;
-    if (k->pending.folded > 0 ||
-        k->records_durable >= moment_anchored(k) + ANCHOR_EVERY)
+    if (k->pending.folded > 0 || k->records_durable >= moment_anchored(k) + ANCHOR_EVERY)
         keeper_anchor(k);
 }
 
@@ -177,8 +176,7 @@ static void put_result(struct writers *w, const struct wire_result *result)
     wire_put_result(&w->copy, &copy);
 }
 
-static void put_head(struct keeper *k, struct writers *w, struct log_head *head,
-                     struct err *e)
+static void put_head(struct keeper *k, struct writers *w, struct log_head *head, struct err *e)
 {
     uint8_t bytes[LEDGER_HEAD_MAX];
     struct out o;
@@ -375,6 +373,7 @@ status keeper_batch(struct keeper *k, struct in *body, struct out *reply, struct
     b->destroyed = false;
     b->system = false;
     b->round = false;
+    b->accepts = false;
     b->change = (struct slot_change){ 0 };
     b->folded = 0;
     b->due_us = 0;
@@ -385,6 +384,8 @@ status keeper_batch(struct keeper *k, struct in *body, struct out *reply, struct
     if (st != OK) {
         heads_undo(&k->heads);
         keyring_abort(k->ring);
+        if (b->accepts)
+            k->accepted = (struct accepted){ 0 };
         return st;
     }
     settle(k, &w);

@@ -47,6 +47,20 @@ struct moment {
     bool begun;   /* by this life of the heads; else run is the one they were loaded from */
 };
 
+/* The vault's log when the heads were loaded. */
+struct found {
+    uint64_t anchored; /* records in all logs, as the keyring had it */
+    uint64_t size;
+    uint8_t root[32];
+};
+
+/* What tenants' logs are to be told of. */
+struct accepted {
+    bool exists;
+    uint8_t operation[32];
+    uint64_t records, anchored;
+};
+
 struct keeper {
     struct keeper_settings settings;
     char *dir;
@@ -70,6 +84,9 @@ struct keeper {
     struct heads heads;
     bool heads_loaded;
     uint64_t heads_found; /* records that were loaded */
+    struct found found;
+    bool rolled_back;         /* they are old, or the keyring is: until that is accepted */
+    struct accepted accepted; /* since the unlock */
     struct moment moment;
     struct round *round_next; /* under construction, or waiting for its record */
     struct round *round_last; /* the one that branches are shown of */
@@ -99,8 +116,9 @@ uint64_t moment_anchor(const struct keeper *k);
 void moment_begin(struct keeper *k);
 /* Seals the heads as they will be once the batch holds. */
 MUST_CHECK status moment_seal(const struct keeper *k, struct out *out, struct err *e);
-/* CORRUPT if the loaded heads are not of one moment, or of one before the anchor. */
-MUST_CHECK status moment_load(struct keeper *k, struct span seal, struct err *e);
+/* CORRUPT if the loaded heads are not of one moment, or of one before the anchor unless old ones are
+ * expected. */
+MUST_CHECK status moment_load(struct keeper *k, struct span seal, bool old, struct err *e);
 
 /* time.c */
 void keeper_time_start(struct keeper *k);

@@ -5,13 +5,15 @@ import json
 import os
 import re
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import threading
 
 import pytest
 from harness import BIN, CONFLICT, DENIED, HERE, LOCKED, OK, UNVERIFIED, USAGE, await_that, free_port, openssl, unique
-from receivers import Webhook
+from receivers import Deaf, Webhook
 from terminal import die_with_parent
 
 SECRET = "whsec_" + "c3Ryb25ncm9vbSBzdHJvbmdyb29tIHN0cm9uZ3Jvb20="
@@ -169,6 +171,16 @@ def test_every_record_reaches_syslog_whoever_is_killed_amid_the_load(vault, cust
     receiver.kill()
 
 
+def test_what_a_receiver_took_but_did_not_read_is_not_confirmed(vault, customer, auditor, sink, tmp_path):
+    receiver = Deaf(sink / "crt", sink / "key")
+    done = vault.cli("audit", "stream", "--once", "--to", f"syslog+tls://127.0.0.1:{receiver.port}", "--sink-ca",
+                     sink / "crt", "--cursor", tmp_path / "cursor", "--log", customer.name, profile=auditor,
+                     expect=None)
+    receiver.close()
+    assert done.code != OK and "did not take everything" in done.err
+    assert not (tmp_path / "cursor").exists()
+
+
 def test_a_receiver_with_another_certificate_gets_nothing(vault, auditor, sink, tmp_path):
     receiver = Syslog(sink, tmp_path / "messages")
     options = ("--cursor", tmp_path / "cursor", "--once", "--sink-ca", vault.ca)
@@ -297,3 +309,59 @@ def test_a_locked_vault_is_waited_for_and_said_once(own, tmp_path):
     own.lock()
     own.cli("audit", "stream", "--once", "--to", f"file://{path}", "--cursor", stream.cursor, profile=auditor,
             expect=LOCKED)
+
+
+def sockets(vault):
+    """That the server has open."""
+    where = f"/proc/{vault.pid('server')}/fd"
+    found = 0
+    for name in os.listdir(where):
+        with contextlib.suppress(OSError):
+            found += os.readlink(f"{where}/{name}").startswith("socket:")
+    return found
+
+
+def ask_for_the_next(vault, who, path):
+    """A connection that has sent its request."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(vault.ca)
+    context.load_cert_chain(who.certificate, who.key)
+    plain = socket.create_connection(("127.0.0.1", vault.port))
+    connection = context.wrap_socket(plain, server_hostname="127.0.0.1")
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: vault\r\n\r\n".encode())
+    return connection
+
+
+@pytest.mark.sanitize
+def test_readers_that_wait_are_answered_and_those_that_hang_up_leave_nothing_behind(own):
+    customer = own.customer()
+    own.drop_connections()
+    before = sockets(own)
+    after = own.call("GET", "/v1/records?after=0&limit=500").headers["strongroom-next"]
+    size = len(own.records(customer.name))
+    paths = [f"/v1/records?after={after}&wait=60", f"/v1/logs/{customer.name}/records?from={size}&wait=60"]
+    readers = [ask_for_the_next(own, own.operator, paths[i % 2]) for i in range(40)]
+    for reader in readers[:20]:
+        reader.close()
+    customer.leased()
+    for reader in readers[20:]:
+        answer = reader.recv(65536)
+        while b"lease.issued" not in answer:
+            more = reader.recv(65536)
+            assert more, answer
+            answer += more
+        assert answer.startswith(b"HTTP/1.1 200")
+        reader.close()
+    own.drop_connections()
+    await_that("all is let go", lambda: sockets(own) <= before)
+    waiting = ask_for_the_next(own, own.operator, f"/v1/records?after={10**6}&wait=1")
+    assert b" 409 " in waiting.recv(65536)
+    waiting.close()
+
+
+def test_a_vault_that_is_locked_answers_those_who_wait(own):
+    after = own.call("GET", "/v1/records?after=0&limit=500").headers["strongroom-next"]
+    reader = ask_for_the_next(own, own.operator, f"/v1/records?after={after}&wait=60")
+    own.lock()
+    assert b" 503 " in reader.recv(65536)
+    reader.close()
