@@ -26,8 +26,7 @@ status trail_find(struct engine *en, struct request *rq, struct id *ret_log, str
     return st;
 }
 
-static status checkpoint_of(struct engine *en, const struct id *log, json_t **ret_note,
-                            struct err *e)
+status trail_checkpoint(struct engine *en, const struct id *log, json_t **ret_note, struct err *e)
 {
     struct out *out = wire_client_begin(en->client, WIRE_CHECKPOINT);
     struct span note;
@@ -58,7 +57,7 @@ APPLY(log_show)
     if (st == OK)
         st = store_log_size(en->store, &log, &size, e);
     if (st == OK)
-        st = checkpoint_of(en, &log, &note, e);
+        st = trail_checkpoint(en, &log, &note, e);
     if (st != OK)
         return st;
     base64_format(SPAN(en->ledger_public), public_key);

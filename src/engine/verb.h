@@ -141,6 +141,8 @@ APPLY(log_range);
 /* commitment.c */
 APPLY(log_commitment);
 APPLY(log_cosign);
+/* roster.c */
+APPLY(log_operators);
 /* feed.c */
 APPLY(record_feed);
 
