@@ -29,7 +29,7 @@ int bundle_write_line(struct file_writer *w, struct span line)
     return code == EXIT_DONE ? append(w, span_text("\n")) : code;
 }
 
-static int write_json(struct file_writer *w, json_t *taken)
+int bundle_write_json(struct file_writer *w, json_t *taken)
 {
     AUTO(json_t) *object = taken;
     AUTO(wiped) *text = (struct wiped *)json_dumps(object, JSON_COMPACT);
@@ -48,15 +48,15 @@ int bundle_write_header(struct file_writer *w, const struct trail *t)
     hex_format(SPAN(t->vault.b), vault);
     hex_format(SPAN(t->log.b), log);
     base64_format(SPAN(t->public_key), key);
-    return write_json(w, json_pack("{s:i, s:s, s:s, s:s, s:s, s:I, s:I, s:I}", "strongroom_export",
-                                   VERSION, "vault", vault, "log", log, "name", t->name,
-                                   "public_key", key, "size", (json_int_t)t->size, "from",
-                                   (json_int_t)0, "to", (json_int_t)t->size));
+    return bundle_write_json(
+        w, json_pack("{s:i, s:s, s:s, s:s, s:s, s:I, s:I, s:I}", "strongroom_export", VERSION,
+                     "vault", vault, "log", log, "name", t->name, "public_key", key, "size",
+                     (json_int_t)t->size, "from", (json_int_t)t->from, "to", (json_int_t)t->to));
 }
 
 int bundle_write_checkpoint(struct file_writer *w, const struct trail *t)
 {
-    return write_json(w, json_pack("{s:s}", "checkpoint", t->note));
+    return bundle_write_json(w, json_pack("{s:s}", "checkpoint", t->note));
 }
 
 static int report_bundle(const char *path, const char *what)
@@ -103,6 +103,8 @@ static const uint8_t *begin(void *context, const struct bundle_header *header)
     t->vault = header->vault;
     t->log = header->log;
     t->size = header->size;
+    t->from = header->from;
+    t->to = header->to;
     memcpy(t->public_key, header->public32, sizeof(t->public_key));
     snprintf(t->name, sizeof(t->name), "%s", header->name);
     t->tree = &r->bundle.verify.tree;

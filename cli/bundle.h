@@ -8,6 +8,8 @@
 struct cli;
 
 int bundle_write_header(struct file_writer *w, const struct trail *t);
+/* One line of an object, which is taken. */
+int bundle_write_json(struct file_writer *w, json_t *taken);
 int bundle_write_line(struct file_writer *w, struct span line);
 int bundle_write_checkpoint(struct file_writer *w, const struct trail *t);
 

@@ -23,6 +23,7 @@ int operation_list(struct cli *c);
 int operation_approve(struct cli *c);
 int operation_withdraw(struct cli *c);
 int rekey_root(struct cli *c);
+int rollback_accept(struct cli *c);
 int rekey_tenant(struct cli *c);
 int rekey_database(struct cli *c);
 
@@ -66,7 +67,9 @@ int lease_list(struct cli *c);
 int audit_show(struct cli *c);
 int audit_verify(struct cli *c);
 int audit_export(struct cli *c);
+int audit_prove(struct cli *c);
 int audit_stream(struct cli *c);
+int audit_witness(struct cli *c);
 
 int profile_create(struct cli *c);
 int profile_show(struct cli *c);

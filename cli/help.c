@@ -141,8 +141,8 @@ static void print_value_cases(void)
     for (int i = 0; i < OPTION_COUNT; i++) {
         const struct option_row *row = option_row((enum option_id)i);
 
-        if (row->argument == NULL ||
-            (strcmp(row->argument, files[0]) != 0 && strcmp(row->argument, files[1]) != 0))
+        if (row->argument == NULL || (strcmp(row->argument, files[0]) != 0 &&
+                                      strcmp(row->argument, files[1]) != 0 && i != OPT_KEY))
             continue;
         print("%s--%s", first ? "" : "|", row->name);
         first = false;

@@ -326,7 +326,7 @@ static CURLcode set_request(CURL *curl, enum method method, const char *url, con
 static int exchange(struct cli *c, enum method method, const char *path, const char *text)
 {
     struct https *h = &c->https;
-    char url[1024];
+    char url[2048];
     long http_status = 0;
     int code = prepare(c);
 

@@ -9,6 +9,7 @@
 #include "cli.h"
 #include "commands.h"
 #include "delivery.h"
+#include "remember.h"
 #include "reply.h"
 #include "table.h"
 
@@ -69,6 +70,8 @@ int lease_get(struct cli *c)
     if (body == NULL)
         return report(EXIT_USAGE, "--purpose must be UTF-8 text");
     code = add_ttl(c, body);
+    if (code == EXIT_DONE) /* a vault that was set back gives nothing out */
+        code = remember_check(c, "tree");
     if (code == EXIT_DONE)
         code = option_given(&c->options, OPT_SEALED) ? ask_sealed(c, body, &reply)
                                                      : ask(c, body, &reply);

@@ -18,6 +18,11 @@
 /* What an operation that takes a touch may be told. */
 #define STEP_UP (BIT(OPT_PIN_STDIN) | BIT(OPT_RECOVERY) | BIT(OPT_SLOT) | BIT(OPT_NO_WAIT))
 
+/* Which records are shown. */
+#define SHOWN                                                                             \
+    (BIT(OPT_SINCE) | BIT(OPT_UNTIL) | BIT(OPT_ACTOR) | BIT(OPT_KEY) | BIT(OPT_GATEWAY) | \
+     BIT(OPT_OUTCOME) | BIT(OPT_TYPE) | BIT(OPT_LEASE))
+
 static int help_run(struct cli *c);
 static int completion_run(struct cli *c);
 static int version_run(struct cli *c);
@@ -49,6 +54,8 @@ static const struct command commands[] = {
     { "rekey", "tenant", rekey_tenant, "NAME", 0, STEP_UP, "rotate a tenant's key" },
     { "rekey", "database", rekey_database, "", 0, STEP_UP, "rotate the database key" },
     { "rekey", NULL, rekey_root, "", 0, STEP_UP, "rotate the root key, while leases flow" },
+    { "rollback", "accept", rollback_accept, "", 0, STEP_UP | BIT(OPT_YES),
+      "go on from an older database or keyring that was put back" },
     { "clock", "confirm", clock_confirm, "", 0, BIT(OPT_YES),
       "accept the vault's clock after a jump" },
 
@@ -106,17 +113,24 @@ static const struct command commands[] = {
     { "lease", "release", lease_release, "LEASE", 0, 0, "give a lease back" },
     { "lease", "list", lease_list, "", 0, 0, "list live leases" },
 
-    { "audit", "show", audit_show, "LOG", 0, BIT(OPT_FROM) | BIT(OPT_LIMIT),
+    { "audit", "show", audit_show, "LOG", 0,
+      SHOWN | BIT(OPT_FROM) | BIT(OPT_LIMIT) | BIT(OPT_FOLLOW),
       "show records of a tenant's trail, or of 'vault'" },
     { "audit", "verify", audit_verify, "[LOG]", 0,
-      BIT(OPT_BUNDLE) | BIT(OPT_PUBLIC_KEY) | BIT(OPT_STEP_UPS) | BIT(OPT_VAULT_BUNDLE),
+      BIT(OPT_BUNDLE) | BIT(OPT_FORK_PROOF) | BIT(OPT_FROM) | BIT(OPT_TO) | BIT(OPT_PUBLIC_KEY) |
+          BIT(OPT_STEP_UPS) | BIT(OPT_VAULT_BUNDLE),
       "verify a trail of the vault, or an exported one" },
-    { "audit", "export", audit_export, "LOG", BIT(OPT_OUT), 0,
+    { "audit", "export", audit_export, "LOG", BIT(OPT_OUT), BIT(OPT_FROM) | BIT(OPT_TO),
       "write a trail that anyone can verify" },
+    { "audit", "prove", audit_prove, "LEASE", 0, BIT(OPT_LOG) | BIT(OPT_OUT),
+      "prove to others that a lease is in the trail" },
     { "audit", "stream", audit_stream, "", BIT(OPT_TO) | BIT(OPT_CURSOR),
       BIT(OPT_LOG) | BIT(OPT_ONCE) | BIT(OPT_SECRET_FILE) | BIT(OPT_SINK_CA) |
           BIT(OPT_SINK_CERTIFICATE),
       "carry records to a file, a syslog server or a webhook as they happen" },
+    { "audit", "witness", audit_witness, "", BIT(OPT_WITNESS) | BIT(OPT_WITNESS_KEY),
+      BIT(OPT_CURSOR) | BIT(OPT_ONCE) | BIT(OPT_SINK_CA),
+      "have a witness cosign the vault tree's checkpoints" },
 
     { "profile", "create", profile_create, "",
       BIT(OPT_CERTIFICATE) | BIT(OPT_KEY) | BIT(OPT_CA) | BIT(OPT_URL), 0,

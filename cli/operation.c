@@ -214,7 +214,7 @@ static int wait_for_rotation(struct cli *c)
 
 static bool rotates(uint8_t code)
 {
-    return code <= OPERATION_REKEY_DATABASE;
+    return code >= OPERATION_OPERATOR_ADD && code <= OPERATION_REKEY_DATABASE;
 }
 
 /* --- the whole ------------------------------------------------------------------------------- */

@@ -1,7 +1,8 @@
 /*
  * Must:
  *  1. A pinned value is never replaced by another: only a person may do that, with an editor.
- *  2. A checkpoint is never replaced by a smaller one.
+ *  2. A checkpoint is never replaced by a smaller one; all are forgotten when operators have
+ *     accepted a rollback.
  *  3. Two commands at once lose nothing of each other: changes are made under a lock, on top of
  *     what is on disk.
  */
@@ -189,6 +190,10 @@ void profile_seen(const struct profile *p, const struct id *log, struct seen *re
     if (!json_is_integer(size) || json_integer_value(size) < 0 || root == NULL ||
         !hex_parse(root, strlen(root), ret_seen->root, sizeof(ret_seen->root)))
         return;
+    const char *note = json_string_value(json_object_get(one, "note"));
+
+    if (note != NULL)
+        snprintf(ret_seen->note, sizeof(ret_seen->note), "%s", note);
     ret_seen->size = (uint64_t)json_integer_value(size);
     ret_seen->known = true;
 }
@@ -201,7 +206,7 @@ static int see_locked(struct cli *c, const struct id *log, const struct seen *se
     json_t *checkpoints = json_object_get(c->profile.root, "checkpoints");
 
     profile_seen(&c->profile, log, &held);
-    if (held.known && held.size >= seen->size)
+    if (held.known && (held.size > seen->size || (held.size == seen->size && held.note[0] != '\0')))
         return EXIT_DONE;
     hex_format(SPAN(log->b), name);
     hex_format(SPAN(seen->root), root);
@@ -210,9 +215,9 @@ static int see_locked(struct cli *c, const struct id *log, const struct seen *se
         if (json_object_set_new(c->profile.root, "checkpoints", checkpoints) != 0)
             return report(EXIT_OTHER, "no memory");
     }
-    if (json_object_set_new(
-            checkpoints, name,
-            json_pack("{s:I, s:s}", "size", (json_int_t)seen->size, "root", root)) != 0)
+    if (json_object_set_new(checkpoints, name,
+                            json_pack("{s:I, s:s, s:s}", "size", (json_int_t)seen->size, "root",
+                                      root, "note", seen->note)) != 0)
         return report(EXIT_OTHER, "no memory");
     return write_root(c);
 }
@@ -224,6 +229,20 @@ int profile_see(struct cli *c, const struct id *log, const struct seen *seen)
 
     if (code == EXIT_DONE)
         code = see_locked(c, log, seen);
+    if (lock >= 0)
+        close(lock);
+    return code;
+}
+
+int profile_forget_seen(struct cli *c)
+{
+    int lock = -1;
+    int code = begin_change(c, &lock);
+
+    if (code == EXIT_DONE)
+        (void)json_object_del(c->profile.root, "checkpoints");
+    if (code == EXIT_DONE)
+        code = write_root(c);
     if (lock >= 0)
         close(lock);
     return code;

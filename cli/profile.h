@@ -42,14 +42,19 @@ int profile_write_new(struct cli *c, json_t *root);
  * process pinned just now. */
 int profile_pin(struct cli *c, const char *name, struct span value);
 
+#define PROFILE_NOTE 8192 /* a checkpoint with as many witnesses as it may have */
+
 /* The largest checkpoint seen of a log. */
 struct seen {
     bool known;
     uint64_t size;
     uint8_t root[32];
+    char note[PROFILE_NOTE]; /* as it was signed; "" if an earlier version remembered it */
 };
 void profile_seen(const struct profile *p, const struct id *log, struct seen *ret_seen);
 /* Remembers it unless a larger one is there. */
 int profile_see(struct cli *c, const struct id *log, const struct seen *seen);
+/* After a rollback that was accepted: what is there now begins a new history of sightings. */
+int profile_forget_seen(struct cli *c);
 
 #endif

@@ -67,6 +67,12 @@ static const struct kind {
                                 { "gateway", "gateway_id", NULL, NULL },
                                 { "key", "pattern", NULL, NULL },
                                 { "max_ttl", "max_ttl_s", NULL, "0" } } },
+    [OPERATION_ROLLBACK_ACCEPT] = { RECORD_ROLLBACK_ACCEPTED,
+                                    NULL,
+                                    { { "size", "size", NULL, NULL },
+                                      { "root", "root", NULL, NULL },
+                                      { "known_size", "known_size", NULL, NULL },
+                                      { "known_root", "known_root", NULL, NULL } } },
 };
 #define KIND_COUNT   (sizeof(kinds) / sizeof(kinds[0]))
 #define MEMBER_COUNT (sizeof(kinds[0].members) / sizeof(kinds[0].members[0]))
@@ -429,6 +435,9 @@ static const char *take_effect(struct step_ups *s, const struct record_head *hea
     if (json_object_get(record, "operation") == NULL) {
         if (head->type == RECORD_GRANT_ADDED)
             s->plain_grants++;
+        /* A tenant's log is told of what was approved in the vault's. */
+        if (head->type == RECORD_ROLLBACK_ACCEPTED && !id_is_zero(&head->log))
+            return NULL;
         return head->type == RECORD_GRANT_ADDED || roster_birth(&s->roster, head)
                    ? NULL
                    : "effect names no operation";

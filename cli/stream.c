@@ -16,15 +16,13 @@
 #include "base/log.h"
 #include "cli.h"
 #include "commands.h"
+#include "patience.h"
 
 #define WAIT_S       50 /* below the patience of the HTTP client */
 #define CONFIRM_S    2  /* how long a sink is left without a confirmation when nothing comes, */
 #define CONFIRM_US   (5 * SECOND_US) /* and at most */
-#define PAUSE_MIN_US (SECOND_US / 4)
 #define PAUSE_MAX_US (300 * SECOND_US)
 #define VAULT_MAX_US (10 * SECOND_US)
-
-static volatile sig_atomic_t stopping, reopen;
 
 struct stream {
     struct cli *c;
@@ -32,29 +30,10 @@ struct stream {
     struct cursor cursor; /* confirmed and saved */
     struct cursor sent;
     uint64_t sent_since_us; /* monotonic; 0: everything is confirmed */
-    uint64_t pause_us;      /* of a failure that goes on */
+    struct patience vault, receiver;
     bool once;
-    int vault_state; /* exit code of the last answer */
     bool sink_down;
 };
-
-static void on_signal(int number)
-{
-    if (number == SIGHUP)
-        reopen++;
-    else
-        stopping = 1;
-}
-
-static void take_signals(void)
-{
-    struct sigaction action = { .sa_handler = on_signal };
-
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGHUP, &action, NULL);
-    signal(SIGPIPE, SIG_IGN);
-}
 
 /* --- settings --------------------------------------------------------------------------------- */
 
@@ -81,7 +60,7 @@ static int open_sink(struct stream *st)
     *s = (struct sink){ .fd = -1,
                         .ca = cli_option(st->c, OPT_SINK_CA),
                         .certificate = cli_option(st->c, OPT_SINK_CERTIFICATE),
-                        .reopen = &reopen };
+                        .reopen = &patience_reopen };
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         if (strncmp(to, kinds[i]->scheme, strlen(kinds[i]->scheme)) == 0)
             s->kind = kinds[i];
@@ -107,29 +86,6 @@ static int open_cursor(struct stream *st)
 }
 
 /* --- the vault -------------------------------------------------------------------------------- */
-
-/* In steps, so that a signal is noticed. */
-static void pause_for(uint64_t us)
-{
-    uint64_t until = clock_monotonic_us() + us;
-    struct timespec step = { .tv_nsec = 50 * 1000 * 1000 };
-
-    while (!stopping && clock_monotonic_us() < until)
-        nanosleep(&step, NULL);
-}
-
-/* Twice as long as before, with some chance in it: those that failed together do not come back
- * together. */
-static void back_off(struct stream *st, uint64_t max_us)
-{
-    uint64_t chance = 0;
-
-    st->pause_us = st->pause_us == 0 ? PAUSE_MIN_US : st->pause_us * 2;
-    if (st->pause_us > max_us)
-        st->pause_us = max_us;
-    random_bytes((struct mspan){ (uint8_t *)&chance, sizeof(chance) });
-    pause_for(st->pause_us / 2 + chance % (st->pause_us / 2));
-}
 
 static bool one_log(const struct stream *st)
 {
@@ -210,26 +166,6 @@ static int check_history(struct stream *st)
     return EXIT_DONE;
 }
 
-/* Whether the vault's answer is one to wait about; what is going on is said once. */
-static bool may_pass(struct stream *st, int code)
-{
-    bool passes =
-        code == EXIT_LOCKED || code == EXIT_UNREACHABLE || code == EXIT_BOUND || code == EXIT_OTHER;
-
-    if (code == st->vault_state || stopping)
-        return passes;
-    st->vault_state = code;
-    if (code == EXIT_DONE)
-        log_info("the vault answers again");
-    else if (code == EXIT_LOCKED)
-        log_warn("the vault is locked or stopping: waiting");
-    else if (code == EXIT_UNREACHABLE)
-        log_warn("the vault cannot be reached: waiting");
-    else if (passes)
-        log_number(LOG_WARN_, "the vault cannot answer now: waiting", "exit", code);
-    return passes;
-}
-
 /* Calls get until the vault's answer is final; a failure that does not pass is reported. */
 static int patiently(struct stream *st, int (*get)(struct stream *st, void *context), void *context)
 {
@@ -241,15 +177,15 @@ static int patiently(struct stream *st, int (*get)(struct stream *st, void *cont
         report_catch(text, sizeof(text));
         code = get(st, context);
         report_catch(NULL, 0);
-        bool passes = may_pass(st, code) && !st->once;
+        bool passes = patience_vault(&st->vault, code) && !st->once;
 
         if (code == EXIT_DONE)
-            st->pause_us = 0;
-        if (stopping)
+            st->vault.pause_us = 0;
+        if (patience_stop)
             return EXIT_DONE;
         if (code == EXIT_DONE || !passes)
             break;
-        back_off(st, VAULT_MAX_US);
+        patience_back_off(&st->vault, VAULT_MAX_US);
     }
     return code == EXIT_DONE ? code : report((enum exit_code)code, "%s", text);
 }
@@ -281,7 +217,7 @@ static void sink_up(struct stream *st)
     if (st->sink_down)
         log_info("the receiver takes records again");
     st->sink_down = false;
-    st->pause_us = 0;
+    st->receiver.pause_us = 0;
 }
 
 /* What is not confirmed is sent again. */
@@ -295,7 +231,7 @@ static int sink_failed(struct stream *st, const struct err *e)
     st->sent_since_us = 0;
     if (st->once)
         return report_err(cli_option(st->c, OPT_TO), e);
-    back_off(st, PAUSE_MAX_US);
+    patience_back_off(&st->receiver, PAUSE_MAX_US);
     return EXIT_DONE;
 }
 
@@ -324,7 +260,7 @@ static int deliver(struct stream *st, const struct page *page)
     while (st->sink.kind->send(&st->sink, page->lines, &e) != OK) {
         int code = sink_failed(st, &e);
 
-        if (code != EXIT_DONE || stopping || !st->sink.kind->each_page)
+        if (code != EXIT_DONE || patience_stop || !st->sink.kind->each_page)
             return code;
         e = (struct err){ 0 };
     }
@@ -341,7 +277,7 @@ static int step(struct stream *st, bool *ret_more)
     struct page page = { 0 };
     int code = patiently(st, get_page, &page);
 
-    if (code != EXIT_DONE || stopping)
+    if (code != EXIT_DONE || patience_stop)
         return code;
     if (page.lines.n > 0)
         return deliver(st, &page);
@@ -357,7 +293,7 @@ static int run(struct stream *st)
 
     if (code == EXIT_DONE)
         log_number(LOG_INFO_, "records are delivered", "from", st->cursor.next);
-    while (code == EXIT_DONE && more && !stopping)
+    while (code == EXIT_DONE && more && !patience_stop)
         code = step(st, &more);
     if (code == EXIT_DONE)
         code = confirm(st);
@@ -370,9 +306,8 @@ int audit_stream(struct cli *c)
     struct stream st = { .c = c, .once = option_given(&c->options, OPT_ONCE) };
     int code;
 
-    log_start("stream", LOG_INFO_);
-    take_signals();
-    c->https.stop = &stopping;
+    patience_start("stream");
+    c->https.stop = &patience_stop;
     code = open_sink(&st);
     if (code == EXIT_DONE)
         code = open_cursor(&st);

@@ -7,7 +7,6 @@
 #define CLI_STREAM_H
 
 #include <signal.h>
-#include <time.h>
 
 #include "base/bytes.h"
 #include "base/status.h"
@@ -53,7 +52,7 @@ static inline status sink_put_text(struct sink *s, const char *text, struct err 
 {
     return sink_put(s, span_text(text), e);
 }
-/* TLS of both sinks that have it: verified, of at least version 1.2, certificate if there is one. */
+/* TLS of whoever has it: verified, at least version 1.2, with our certificate if there is one. */
 MUST_CHECK status sink_tls(const struct sink *s, void *curl, struct err *e);
 /* Takes the first line off lines, without its newline; false at the end. */
 bool take_line(struct span *lines, struct span *ret_line);

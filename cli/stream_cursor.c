@@ -1,4 +1,4 @@
-/* {"cursor":1,"log":"*","next":"1234","last":"<hex64>"}: replaced as a whole, never written into. */
+/* {"cursor":1,"log":"*","next":"1234","last":"<hex64>"}: replaced as a whole, not written into. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>

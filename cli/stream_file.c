@@ -41,7 +41,7 @@ static status mend(int fd, struct err *e)
     }
     if (at == size || ((at == 0 || byte == '\n') && ftruncate(fd, at) == 0))
         return OK;
-    /* Of a file that may only grow, or is of somebody else, the rest stays, as a line of its own. */
+    /* Of a file that may only grow, or of somebody else, the rest stays, as a line of its own. */
     return write(fd, "\n", 1) == 1 ? OK : fail(e, IO, "cannot mend the end of the file", errno);
 }
 

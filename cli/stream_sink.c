@@ -10,7 +10,7 @@ status sink_put(struct sink *s, struct span bytes, struct err *e)
 {
     if (bytes.n > s->capacity - s->used) {
         size_t capacity = (s->used + bytes.n) * 2;
-        char *wider = realloc(s->buffer, capacity); /* records are no secret */
+        char *wider = realloc(s->buffer, capacity); /* public */
 
         if (wider == NULL)
             return fail(e, NO_MEMORY, "no memory for a page of records", 0);

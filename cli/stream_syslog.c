@@ -1,8 +1,8 @@
 /*
  * RFC 5424 messages with octet counting over TLS (RFC 5425). The protocol has no acknowledgement:
- * what went into a connection may be lost with it. So a connection is ended now and then, and how it
- * ends tells: after our end of the stream the receiver's system answers with an end of its own only
- * if its program has taken everything, and with a reset if something was left.
+ * what went into a connection may be lost with it. So a connection is ended now and then, and how
+ * it ends tells: after our end of the stream the receiver's system answers with an end of its own
+ * only if its program has taken everything, and with a reset if something was left.
  */
 #include <curl/curl.h>
 #include <errno.h>

@@ -66,6 +66,28 @@ static void print_row(const char *text, size_t width, bool last)
         print("%-*s  ", (int)width, text);
 }
 
+void table_print_titles(const struct column *columns, size_t count, const size_t *width)
+{
+    for (size_t k = 0; k < count; k++)
+        print_row(columns[k].title, width[k], k + 1 == count);
+}
+
+void table_print_rows(const json_t *items, const struct column *columns, size_t count,
+                      const size_t *width)
+{
+    char cell[CELL_MAX];
+    size_t i = 0;
+    const json_t *item = NULL;
+
+    json_array_foreach(items, i, item)
+    {
+        for (size_t k = 0; k < count; k++) {
+            format_cell(item, &columns[k], cell);
+            print_row(cell, width[k], k + 1 == count);
+        }
+    }
+}
+
 void table_print(const json_t *items, const struct column *columns, size_t count,
                  const char *nothing)
 {
@@ -88,15 +110,8 @@ void table_print(const json_t *items, const struct column *columns, size_t count
                 width[k] = strlen(cell);
         }
     }
-    for (size_t k = 0; k < count; k++)
-        print_row(columns[k].title, width[k], k + 1 == count);
-    json_array_foreach(items, i, item)
-    {
-        for (size_t k = 0; k < count; k++) {
-            format_cell(item, &columns[k], cell);
-            print_row(cell, width[k], k + 1 == count);
-        }
-    }
+    table_print_titles(columns, count, width);
+    table_print_rows(items, columns, count, width);
 }
 
 void table_print_one(const json_t *item, const struct column *columns, size_t count)

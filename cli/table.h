@@ -23,6 +23,10 @@ struct column {
 /* One line an element, or the text of nothing. */
 void table_print(const json_t *items, const struct column *columns, size_t count,
                  const char *nothing);
+/* The same in two parts, for lines that come one by one. The widths are the least. */
+void table_print_titles(const struct column *columns, size_t count, const size_t *width);
+void table_print_rows(const json_t *items, const struct column *columns, size_t count,
+                      const size_t *width);
 /* One line a member that is there. */
 void table_print_one(const json_t *item, const struct column *columns, size_t count);
 /* The reply itself, indented, through a buffer that is wiped. */

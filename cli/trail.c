@@ -8,9 +8,9 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli.h"
+#include "progress.h"
 #include "reply.h"
 #include "table.h"
 
@@ -58,6 +58,7 @@ int trail_open(struct cli *c, const char *name, struct trail *t)
         return reply_report("log");
     snprintf(t->name, sizeof(t->name), "%s", name);
     snprintf(t->note, sizeof(t->note), "%s", note);
+    t->to = t->size;
     code = pin_or_compare(c, "vault", SPAN(t->vault.b), "identifier");
     if (code == EXIT_DONE)
         code = pin_or_compare(c, "ledger_key", SPAN(t->public_key), "ledger key");
@@ -129,6 +130,11 @@ static int report_good(const struct cli *c, const struct trail *t)
         if (t->step_ups != NULL)
             (void)json_object_set_new(summary, "step_ups", step_ups_summary(t->step_ups));
         table_print_json(summary);
+    } else if (t->from > 0 || t->to < t->size) {
+        print("%s: %llu records verified, %llu to %llu of %llu: chained, gapless, %sin the signed "
+              "checkpoint\n",
+              t->name, count, (unsigned long long)t->from, (unsigned long long)t->to - 1,
+              (unsigned long long)t->size, t->macs ? "MACs good, " : "");
     } else {
         print("%s: %llu records verified: chained, gapless, %scheckpoint signed\n", t->name, count,
               t->macs ? "MACs good, " : "");
@@ -162,13 +168,6 @@ int trail_finish(const struct cli *c, struct trail *t)
     return code == EXIT_DONE ? report_good(c, t) : code;
 }
 
-static void show_progress(const struct trail *t, uint64_t done)
-{
-    if (isatty(STDERR_FILENO) && t->size > TRAIL_PAGE)
-        fprintf(stderr, "\r%s: %llu of %llu records%s", t->name, (unsigned long long)done,
-                (unsigned long long)t->size, done == t->size ? "\n" : "");
-}
-
 /* A page must hold exactly the records it was asked for. */
 static int take_page(struct span page, uint64_t want, trail_fn take, void *context)
 {
@@ -191,11 +190,13 @@ static int take_page(struct span page, uint64_t want, trail_fn take, void *conte
 
 int trail_stream(struct cli *c, const struct trail *t, trail_fn take, void *context)
 {
+    struct progress progress;
     char path[192];
     int code = EXIT_DONE;
 
-    for (uint64_t from = 0; from < t->size && code == EXIT_DONE;) {
-        uint64_t want = t->size - from < TRAIL_PAGE ? t->size - from : TRAIL_PAGE;
+    progress_begin(&progress, t->name, t->to - t->from, TRAIL_PAGE + 1);
+    for (uint64_t from = t->from; from < t->to && code == EXIT_DONE;) {
+        uint64_t want = t->to - from < TRAIL_PAGE ? t->to - from : TRAIL_PAGE;
         struct span page;
 
         snprintf(path, sizeof(path), "/v1/logs/%s/records?from=%llu&limit=%llu", t->name,
@@ -205,7 +206,8 @@ int trail_stream(struct cli *c, const struct trail *t, trail_fn take, void *cont
             code = take_page(page, want, take, context);
         from += want;
         if (code == EXIT_DONE)
-            show_progress(t, from);
+            progress_show(&progress, from - t->from);
     }
+    progress_end(&progress);
     return code;
 }

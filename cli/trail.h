@@ -11,7 +11,7 @@
 #include "profile.h"
 #include "step_up.h"
 
-#define TRAIL_NOTE 8192 /* a checkpoint with as many witnesses as it may have */
+#define TRAIL_NOTE PROFILE_NOTE
 #define TRAIL_NAME 64
 #define TRAIL_PAGE 500
 
@@ -20,6 +20,8 @@ struct trail {
     struct id log;
     char name[TRAIL_NAME];
     uint64_t size; /* as the source says */
+    uint64_t from; /* the records that are asked for: all, unless the caller says otherwise */
+    uint64_t to;
     uint8_t public_key[32];
     char note[TRAIL_NOTE];
     struct ledger_verify verify;    /* of a vault's records; a bundle has its own verifier */

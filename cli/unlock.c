@@ -8,6 +8,7 @@
 #include "cli.h"
 #include "commands.h"
 #include "prompt.h"
+#include "remember.h"
 #include "reply.h"
 #include "slots.h"
 #include "table.h"
@@ -51,6 +52,8 @@ static int wait_for_others(struct cli *c, uint64_t have)
             return code;
         if (state != NULL && strcmp(state, "unlocked") == 0)
             return EXIT_DONE;
+        if (state != NULL && strcmp(state, "rolled-back") == 0)
+            return report(EXIT_LOCKED, "the vault was rolled back: see 'strongroom status'");
         if (quorum == NULL || !reply_number(quorum, "have", 255, &now) ||
             !reply_number(quorum, "need", 255, &need))
             return reply_report("quorum");
@@ -65,11 +68,34 @@ static int wait_for_others(struct cli *c, uint64_t have)
     }
 }
 
+/* What was opened must be what was seen before, further on. If it is not, it is closed again: a
+ * vault of last week leases keys that were revoked since. */
+static int check_memory(struct cli *c)
+{
+    AUTO(json_t) *reply = NULL;
+
+    if (cli_option(c, OPT_SOCKET) != NULL) /* the socket shows no logs */
+        return EXIT_DONE;
+    int code = remember_check(c, "tree");
+
+    if (code == EXIT_DONE)
+        code = remember_check(c, "vault");
+    if (code == EXIT_UNVERIFIED &&
+        https_call(c, METHOD_POST, "/v1/lock", json_object(), &reply) == EXIT_DONE)
+        say("The vault is locked again.");
+    else if (code != EXIT_DONE)
+        say("The vault is UNLOCKED, but could not be compared with what was seen before.");
+    return code;
+}
+
 static int tell_unlocked(struct cli *c, const json_t *reply)
 {
     AUTO(json_t) *now = NULL;
     uint64_t used = 0;
+    int code = check_memory(c);
 
+    if (code != EXIT_DONE)
+        return code;
     if (cli_json(c))
         table_print_json(reply);
     else
@@ -211,11 +237,17 @@ int clock_confirm(struct cli *c)
 }
 
 static const struct column status_columns[] = {
-    { "state", "state", COLUMN_TEXT },           { "reason", "reason", COLUMN_TEXT },
-    { "region", "region", COLUMN_TEXT },         { "vault", "vault", COLUMN_TEXT },
-    { "epoch", "epoch", COLUMN_TEXT },           { "leases", "leases", COLUMN_TEXT },
-    { "next purge", "next_purge", COLUMN_TIME }, { "clock held", "clock_held", COLUMN_TEXT },
-    { "journal", "journal", COLUMN_TEXT },       { "time", "time", COLUMN_TIME },
+    { "state", "state", COLUMN_TEXT },
+    { "reason", "reason", COLUMN_TEXT },
+    { "region", "region", COLUMN_TEXT },
+    { "vault", "vault", COLUMN_TEXT },
+    { "epoch", "epoch", COLUMN_TEXT },
+    { "leases", "leases", COLUMN_TEXT },
+    { "next purge", "next_purge", COLUMN_TIME },
+    { "clock held", "clock_held", COLUMN_TEXT },
+    { "journal", "journal", COLUMN_TEXT },
+    { "alerts (24 h)", "alerts", COLUMN_TEXT },
+    { "time", "time", COLUMN_TIME },
     { "version", "version", COLUMN_TEXT },
 };
 
@@ -255,6 +287,9 @@ int status_run(struct cli *c)
     else
         table_print_one(reply, COLUMNS(status_columns));
     tell_progress(reply, state);
+    if (strcmp(state, "rolled-back") == 0)
+        say("Nothing is served. Lock the vault and put back what belongs there; if that is lost, "
+            "'strongroom rollback accept' goes on with what there is.");
     if (json_is_true(json_object_get(reply, "clock_held")))
         say("The clock jumped ahead and purges wait: 'strongroom clock confirm'.");
     if (option_given(&c->options, OPT_EXIT_CODE) && strcmp(state, "unlocked") != 0)

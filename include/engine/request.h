@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/status.h"
+#include "engine/filter.h"
 #include "identity/identity.h"
 #include "secret/secret.h"
 
@@ -92,6 +93,7 @@ struct request {
     uint64_t limit;                            /* ?limit=, 0: default */
     uint64_t to, size, seq;                    /* of proofs; REQUEST_ABSENT */
     uint64_t wait_s;                           /* ?wait=: how long it may wait for a record */
+    struct record_filter *filter;              /* owned; of records, NULL: all */
     json_t *body;                              /* owned; NULL or an object */
     void (*done)(struct request *rq);
     void *context;
@@ -106,7 +108,7 @@ struct request {
     char *lines;          /* owned: an NDJSON body instead of reply */
     size_t lines_length;
     uint64_t log_size; /* with lines */
-    uint64_t page_end; /* of the feed, with lines: ?after= of the next page */
+    uint64_t page_end; /* with lines of a filter or a feed: where the next page begins */
 
     /* the engine's own */
     struct request *next;

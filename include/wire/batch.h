@@ -7,7 +7,8 @@
 #include "wire/frame.h"
 #include "wire/operation.h"
 
-/* HEADS: request u8 last (1: this is the last page), u16 count, count * span16 head (see
+/* HEADS: request u8 last (1: this is the last page; 2: it is, and keyring or heads are known to be
+ * old ones: the keeper then holds them as rolled back), u16 count, count * span16 head (see
  * ledger/tree.h), with the last page span16 seal (empty if there never was one). The reply is
  * empty. The vault's log must be among them unless its size is 0. CORRUPT if together they hold
  * fewer records than HELLO's anchor_size, or are not of one moment. CONFLICT while heads are older
@@ -17,8 +18,8 @@
 /*
  * BATCH. Request: u64 ack (number of the last batch whose records are durable; 0 if none), u16
  * count, entries. Reply: u64 batch number, u16 count of results, results, u16 count of heads,
- * span16 heads of the logs touched, span16 seal of all heads (empty if there is no record). The keyring changes of all entries are durable before the
- * reply. RECOVER: request empty; the reply of the unacknowledged batch without data and lease
+ * span16 heads of the logs touched, span16 seal of all heads (empty if there is no record).
+ * The keyring changes of all entries are durable before the reply. RECOVER: request empty; the reply of the unacknowledged batch without data and lease
  * tokens, or one without results.
  */
 #define DUE_HELD (UINT64_MAX / 4) /* an engagement's due date while its purge is on hold */
@@ -39,7 +40,8 @@ enum entry_kind {
     ENTRY_APPROVE = 13,          /* an operator's touch, for one operation; data: sealed secrets */
     ENTRY_OPERATION = 14,        /* carry out an operation that has its approvals */
     ENTRY_DATABASE_REKEYED = 15, /* the database is under its next key: forget the old one */
-    ENTRY_TREE_COMMITTED = 16    /* the round of the vault tree that is complete */
+    ENTRY_TREE_COMMITTED = 16,   /* the round of the vault tree that is complete */
+    ENTRY_ROLLBACK_TOLD = 17     /* a tenant's log says what was accepted since the unlock */
 };
 
 /* One shape for all kinds; unused members are zero. Sent are only those that the kind uses. */

@@ -79,6 +79,11 @@ struct wire_hello {
     uint32_t rekey_done;       /* cells that the one of the root has copied */
     uint32_t rekey_total;      /* 0: it has not begun */
     uint32_t hygiene;          /* enum hygiene_fact bits that hold in the keeper */
+    uint8_t rolled_back;       /* database or keyring is an older one: only accepting goes on */
+    uint64_t found_records;    /* in all logs, when the heads were loaded */
+    uint64_t found_anchored;   /* anchor_size then */
+    uint64_t found_size;       /* of the vault's log then */
+    uint8_t found_root[32];
 };
 void wire_put_hello(struct out *o, const struct wire_hello *m);
 void wire_get_hello(struct in *i, struct wire_hello *m);
@@ -115,7 +120,7 @@ void wire_get_cell(struct in *i, struct wire_cell *m);
 #define CHECKPOINTS_AT_ONCE 32
 /* ROUND: request u64 ack; reply u8 1 if all logs are in: ENTRY_TREE_COMMITTED makes it the last
  * round, and the next one begins with the next request. */
-/* COMMITMENT: request log id; reply u64 round, u32 index, blind 32, COMMITMENT_LEVELS siblings of 32
- * from the leaf up, span16 note of the log as it was committed to. NOT_FOUND. */
+/* COMMITMENT: request log id; reply u64 round, u32 index, blind 32, COMMITMENT_LEVELS siblings of
+ * 32 from the leaf up, span16 note of the log as it was committed to. NOT_FOUND. */
 
 #endif

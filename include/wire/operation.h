@@ -27,7 +27,9 @@ enum operation_code {
     OPERATION_PURGE_NOW = 8, /* tenant, engagement: ended; its keys die at once */
     OPERATION_HOLD_SET = 9,  /* tenant, engagement: ended; its purge waits */
     OPERATION_HOLD_LIFT = 10,
-    OPERATION_GRANT_ADD = 11 /* tenant, gateway, key, max_ttl */
+    OPERATION_GRANT_ADD = 11, /* tenant, gateway, key, max_ttl */
+    OPERATION_ROLLBACK_ACCEPT =
+        12 /* size, root, known_size, known_root: heads of the vault's log */
 };
 
 /* Who must approve. */
@@ -55,6 +57,10 @@ struct wire_operation {
     struct id gateway;
     struct span key; /* key name or pattern */
     uint32_t max_ttl_s;
+    uint64_t size; /* what was found: records of the vault's log, and the root of its tree */
+    uint8_t root[32];
+    uint64_t known_size; /* what the proposer remembers; zeros: nothing */
+    uint8_t known_root[32];
 };
 
 /* "operator.add"; NULL for an unknown code. */

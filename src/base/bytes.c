@@ -49,30 +49,28 @@ void hex_format(struct span in, char *out)
     out[2 * in.n] = '\0';
 }
 
-/* 0 to 15, or -1. Written out because isxdigit depends on the locale. */
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
+/* One more than the digit's value; 0 for what is none. A table, because trails have many digits. */
+static const uint8_t hex_digits[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+    ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+};
 
 bool hex_parse(const char *text, size_t text_length, uint8_t *out, size_t n)
 {
+    const uint8_t *digit = (const uint8_t *)text;
+
     /* Halving instead of doubling n: the product could wrap. */
     if (text_length % 2 != 0 || text_length / 2 != n)
         return false;
     /* Two passes, so that a text which is wrong at its end leaves nothing behind. */
     for (size_t i = 0; i < text_length; i++) {
-        if (hex_digit(text[i]) < 0)
+        if (hex_digits[digit[i]] == 0)
             return false;
     }
     for (size_t i = 0; i < n; i++)
-        out[i] = (uint8_t)(hex_digit(text[2 * i]) * 16 + hex_digit(text[2 * i + 1]));
+        out[i] =
+            (uint8_t)((hex_digits[digit[2 * i]] - 1) << 4 | (hex_digits[digit[2 * i + 1]] - 1));
     return true;
 }
 

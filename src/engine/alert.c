@@ -52,6 +52,7 @@ struct alerts {
     struct table subjects;
     size_t pending;
     bool ready; /* the memory is built */
+    bool full;  /* something was not even counted */
     struct alert_rules *rules;
     struct {
         uint64_t number; /* of the hour since 1970 */
@@ -109,13 +110,19 @@ static struct span about_of(struct span fields)
     return span_of(fields.p, end == NULL ? 0 : (size_t)(end - fields.p));
 }
 
+static struct subject *subject_find(const struct alerts *a, const struct id *log, struct span about,
+                                    uint8_t name[static 32])
+{
+    sha256_two(SPAN(log->b), about, name);
+    return table_find(&a->subjects, name);
+}
+
+/* NULL: there is no room. */
 static struct subject *subject_for(struct alerts *a, const struct id *log, struct span about)
 {
     uint8_t name[32];
-    struct subject *s;
+    struct subject *s = subject_find(a, log, about, name);
 
-    sha256_two(SPAN(log->b), about, name);
-    s = table_find(&a->subjects, name);
     if (s != NULL)
         return s;
     if (a->subjects.count >= SUBJECTS_MAX || (s = calloc(1, sizeof *s)) == NULL)
@@ -165,29 +172,36 @@ static struct subject *group_for(struct alerts *a, enum alert_rule rule, const s
     return g;
 }
 
+/* Too many of a rule in a log, or in all: how many it were is told later. */
+static void count_only(struct alerts *a, struct subject *group)
+{
+    if (group != NULL)
+        group->repeated++;
+    else if (!a->full)
+        log_info("alerts are about more than there is room for");
+    a->full |= group == NULL;
+}
+
 void alert_raise(struct alerts *a, enum alert_rule rule, const struct id *log, uint64_t time_us,
                  const struct fields *f, const struct store_first_use *first)
 {
     struct span fields = fields_view(f);
     struct span about = about_of(fields);
     struct subject *group, *s;
+    uint8_t name[32];
 
     if (f->out.overflow || fields.n > sizeof s->fields)
         return;
-    group = group_for(a, rule, log, time_us);
-    s = group == NULL ? NULL : subject_for(a, log, about);
-    if (s == NULL) {
-        log_info("an alert found no room");
-        return;
-    }
-    if (s->pending || (s->told_us != 0 && time_us < s->told_us + HOUR_US)) {
+    s = subject_find(a, log, about, name);
+    if (s != NULL && (s->pending || (s->told_us != 0 && time_us < s->told_us + HOUR_US))) {
         s->repeated++;
         return;
     }
-    if (group->raised >= ALERTS_PER_LOG) {
-        if (group->told_us == 0)
-            group->told_us = group->since_us;
-        group->repeated++;
+    group = group_for(a, rule, log, time_us);
+    if (group != NULL && s == NULL && group->raised < ALERTS_PER_LOG)
+        s = subject_for(a, log, about);
+    if (group == NULL || s == NULL || group->raised >= ALERTS_PER_LOG) {
+        count_only(a, group);
         return;
     }
     group->raised++;
@@ -345,27 +359,37 @@ status alerts_write(struct engine *en, struct err *e)
 
 /* --- time passes ----------------------------------------------------------------------------- */
 
-status alerts_sweep(struct engine *en, struct err *e)
+/* Makes subjects pending whose hour is over, and forgets those of which nothing is left to tell, as
+ * many as a removal takes; false: there are more. */
+static bool sweep_some(struct alerts *a, uint64_t now)
 {
-    struct alerts *a = en->alerts;
-    uint64_t now = engine_now_us(en);
     struct subject *over[SWEPT_AT_ONCE], *s;
     size_t cursor = 0, count = 0;
 
-    (void)e;
-    while ((s = table_next(&a->subjects, &cursor)) != NULL) {
+    while (count < SWEPT_AT_ONCE && (s = table_next(&a->subjects, &cursor)) != NULL) {
         uint64_t last = s->told_us > s->since_us ? s->told_us : s->since_us;
 
         if (s->pending || now < last + HOUR_US)
             continue;
         if (s->repeated > 0)
             make_pending(a, s);
-        else if (count < SWEPT_AT_ONCE)
+        else
             over[count++] = s;
     }
     for (size_t i = 0; i < count; i++)
         free(table_remove(&a->subjects, over[i]->name));
-    alert_rules_sweep(a->rules, now);
+    return count < SWEPT_AT_ONCE;
+}
+
+status alerts_sweep(struct engine *en, struct err *e)
+{
+    uint64_t now = engine_now_us(en);
+
+    (void)e;
+    while (!sweep_some(en->alerts, now))
+        continue;
+    en->alerts->full = false;
+    alert_rules_sweep(en->alerts->rules, now);
     return OK;
 }
 

@@ -10,15 +10,15 @@
 #include "base/clock.h"
 #include "base/table.h"
 
-#define MINUTE_US    (60 * SECOND_US)
-#define AGGREGATE_US (75 * SECOND_US) /* a count of refusals is about the minute before it */
-#define PAIRS_MAX    65536            /* beyond: the store is asked */
-#define ACTORS_MAX   4096             /* as many as refusal.c tells apart */
-#define RATES_MAX    131072           /* keys leased since the start; beyond: not watched */
-#define MEAN_HOURS   24               /* the mean forgets about as fast as this */
-#define SWEPT        256
-#define HOLDERS_MAX  32
-#define UNTOLD_PAGE  64
+#define MINUTE_US     (60 * SECOND_US)
+#define AGGREGATE_US  (75 * SECOND_US) /* a count of refusals is about the minute before it */
+#define PAIRS_MAX     65536            /* beyond: the store is asked */
+#define ACTORS_MAX    4096             /* as many as refusal.c tells apart */
+#define RATES_MAX     131072           /* keys leased since the start; beyond: not watched */
+#define MEAN_HOURS    24               /* the mean forgets about as fast as this */
+#define SWEPT_AT_ONCE 256
+#define HOLDERS_MAX   32
+#define UNTOLD_PAGE   64
 
 struct pair {
     uint8_t name[40]; /* something random of both, key, gateway */
@@ -579,15 +579,22 @@ status alert_rules_heard(struct engine *en, struct alerts *a, struct alert_rules
 }
 
 /* Actors that are quiet again. */
-void alert_rules_sweep(struct alert_rules *rules, uint64_t now_us)
+static bool sweep_some(struct table *actors, uint64_t now_us)
 {
-    struct actor *over[SWEPT], *who;
+    struct actor *over[SWEPT_AT_ONCE], *who;
     size_t cursor = 0, count = 0;
 
-    while (count < SWEPT && (who = table_next(&rules->actors, &cursor)) != NULL) {
+    while (count < SWEPT_AT_ONCE && (who = table_next(actors, &cursor)) != NULL) {
         if (now_us > who->since_us + MINUTE_US + AGGREGATE_US)
             over[count++] = who;
     }
     for (size_t i = 0; i < count; i++)
-        free(table_remove(&rules->actors, over[i]->name));
+        free(table_remove(actors, over[i]->name));
+    return count < SWEPT_AT_ONCE;
+}
+
+void alert_rules_sweep(struct alert_rules *rules, uint64_t now_us)
+{
+    while (!sweep_some(&rules->actors, now_us))
+        continue;
 }

@@ -93,6 +93,9 @@ static status check_vault(struct engine *en, bool created, struct err *e)
     return st == OK ? store_commit(en->store, e) : st;
 }
 
+/* What the keeper says of heads from before its anchor. */
+#define OLD_DATABASE "the database is older than the keyring"
+
 /* --- how old the keyring is ------------------------------------------------------------------ */
 
 /* Of two copies of one keyring, the older has less of these. */
@@ -125,33 +128,38 @@ static status known_age(struct engine *en, struct age *ret, struct err *e)
 
 /* One that was put back is refused before the database follows it, for that would give up, silently
  * and for good, every key that the copy lacks. */
-static status check_age(struct engine *en, struct err *e)
+static status check_age(struct engine *en, bool *ret_older, struct err *e)
 {
     struct age now = { en->hello.epoch, en->hello.changes };
     struct age known;
     status st = known_age(en, &known, e);
 
-    if (st == OK && is_older(&now, &known))
-        return fail(e, CORRUPT, "the keyring is older than the database", 0);
+    *ret_older = st == OK && is_older(&now, &known);
     return st;
+}
+
+status keyring_set_age(struct engine *en, struct err *e)
+{
+    struct out o;
+    uint8_t bytes[12];
+
+    out_init(&o, bytes, sizeof bytes);
+    out_u32(&o, en->hello.epoch);
+    out_u64(&o, en->hello.changes);
+    return store_fact_set(en->store, "keyring", span_of(o.p, o.n), e);
 }
 
 status keyring_note_age(struct engine *en, struct err *e)
 {
     struct age now = { en->hello.epoch, en->hello.changes };
     struct age known;
-    struct out o;
-    uint8_t bytes[12];
     status st = known_age(en, &known, e);
 
     if (st != OK || !is_older(&known, &now))
         return st;
-    out_init(&o, bytes, sizeof bytes);
-    out_u32(&o, now.epoch);
-    out_u64(&o, now.changes);
     st = store_begin(en->store, e);
     if (st == OK)
-        st = store_fact_set(en->store, "keyring", span_of(o.p, o.n), e);
+        st = keyring_set_age(en, e);
     return st == OK ? store_commit(en->store, e) : st;
 }
 
@@ -176,7 +184,7 @@ static void head_page_begin(struct head_page *page)
     page->count = 0;
 }
 
-static void head_page_send(struct head_page *page, bool last)
+static void head_page_send(struct head_page *page, uint8_t last)
 {
     struct in body;
 
@@ -196,7 +204,7 @@ static bool head_page_add(void *context, const struct id *log, uint64_t size, st
     page->count++;
     if (page->out->n < LIMIT_FRAME - 4096)
         return true;
-    head_page_send(page, false);
+    head_page_send(page, 0);
     if (page->st == OK)
         head_page_begin(page);
     return page->st == OK;
@@ -215,13 +223,12 @@ static status heads_seal_put(struct engine *en, struct out *out, struct err *e)
     return OK;
 }
 
-static status load_heads(struct engine *en, struct err *e)
+/* old: the keeper is to hold them as those of a vault that was rolled back. */
+static status send_heads(struct engine *en, bool old, struct err *e)
 {
     struct head_page page = { .en = en, .e = e };
     status st;
 
-    if (en->hello.heads_loaded)
-        return OK;
     head_page_begin(&page);
     st = store_heads(en->store, head_page_add, &page, e);
     if (st == OK)
@@ -230,8 +237,27 @@ static status load_heads(struct engine *en, struct err *e)
         st = heads_seal_put(en, page.out, e);
     if (st != OK)
         return st;
-    head_page_send(&page, true);
+    head_page_send(&page, old ? 2 : 1);
     return page.st;
+}
+
+/* What was put back shows here: by the database's idea of the keyring, or by the keeper's anchor. */
+static status load_heads(struct engine *en, bool *ret_old, struct err *e)
+{
+    struct err why = { 0 };
+    status st = check_age(en, &en->rolled_keyring, e);
+
+    *ret_old = en->hello.rolled_back != 0;
+    if (st != OK || en->hello.heads_loaded)
+        return st;
+    if (!en->rolled_keyring) {
+        st = send_heads(en, false, &why);
+        if (st != CORRUPT || strcmp(why.why, OLD_DATABASE) != 0)
+            return st == OK ? OK : err_note(e, st, why.where, why.why, why.detail);
+    }
+    *ret_old = true;
+    log_warn("the vault was rolled back: see strongroom status");
+    return send_heads(en, true, e);
 }
 
 /* Records that a dead server neither stored nor answered, by log. What it had stored it may have
@@ -244,6 +270,7 @@ struct unanswered {
     } logs[LIMIT_BATCH_ENTRIES * 2];
     size_t count;
     char removed[STORE_NAME]; /* an operator whose certificates were not revoked yet */
+    bool accepted;            /* a rollback */
 };
 
 static void note_removed(struct unanswered *u, const struct wire_record *r)
@@ -261,7 +288,8 @@ static void note_unanswered(const struct wire_record *r, void *context)
     uint64_t stored = 0;
 
     note_removed(u, r);
-
+    if (r->type == RECORD_ROLLBACK_ACCEPTED && id_is_zero(&r->log))
+        u->accepted = true;
     for (size_t i = 0; i < u->count; i++) {
         if (id_same(&u->logs[i].log, &r->log)) {
             u->logs[i].last = r->seq;
@@ -321,6 +349,8 @@ static status recover(struct engine *en, struct unanswered *unanswered, struct e
         st = batch_store(en, &body, &listener, &number, e);
     if (st == OK && unanswered->removed[0] != '\0')
         st = certificates_revoke_operator(en, unanswered->removed, &revoked, e);
+    if (st == OK && unanswered->accepted)
+        st = rollback_accepted(en, e);
     if (st == OK)
         st = store_commit(en->store, e);
     if (st != OK)
@@ -361,34 +391,15 @@ static status attach_database(struct engine *en, bool created, bool *ret_next, s
     return st == OK ? check_vault(en, created, e) : st;
 }
 
-status engine_attach(struct engine *en, bool created, struct err *e)
+status engine_serve(struct engine *en, bool created, struct err *e)
 {
-    struct unanswered unanswered = { .en = en };
     struct cells cells = { 0 };
-    bool rekeyed = false;
-    status st = attach_database(en, created, &rekeyed, e);
+    status st = cells_list(en, &cells, e);
 
     if (st == OK)
-        st = alerts_new(&en->alerts, e);
-    if (st == OK)
-        st = check_age(en, e);
-    /* Before the heads: those of the recovered batch belong to them. */
-    if (st == OK)
-        st = recover(en, &unanswered, e);
-    if (st == OK)
-        st = load_heads(en, e);
-    if (st == OK)
-        st = engine_hello(en, e);
-    if (st == OK)
-        st = keyring_note_age(en, e);
-    if (st == OK)
-        st = record_unanswered(en, &unanswered, e);
-    if (st == OK && rekeyed)
-        st = database_rekeyed(en, e);
-    if (st == OK)
-        st = cells_list(en, &cells, e);
-    if (st == OK)
         st = reconcile(en, &cells, e);
+    if (st == OK)
+        st = rollback_finish(en, e);
     if (st == OK)
         st = schedule_fold(en, e);
     if (st == OK)
@@ -411,6 +422,34 @@ status engine_attach(struct engine *en, bool created, struct err *e)
     return OK;
 }
 
+status engine_attach(struct engine *en, bool created, struct err *e)
+{
+    struct unanswered unanswered = { .en = en };
+    bool rekeyed = false, old = false;
+    status st = attach_database(en, created, &rekeyed, e);
+
+    if (st == OK)
+        st = alerts_new(&en->alerts, e);
+    /* Before the heads: those of the recovered batch belong to them. */
+    if (st == OK)
+        st = recover(en, &unanswered, e);
+    if (st == OK)
+        st = load_heads(en, &old, e);
+    if (st == OK)
+        st = engine_hello(en, e);
+    if (st == OK && old) {
+        en->state = VAULT_ROLLED_BACK;
+        return OK;
+    }
+    if (st == OK)
+        st = keyring_note_age(en, e);
+    if (st == OK)
+        st = record_unanswered(en, &unanswered, e);
+    if (st == OK && rekeyed)
+        st = database_rekeyed(en, e);
+    return st == OK ? engine_serve(en, created, e) : st;
+}
+
 void engine_detach(struct engine *en)
 {
     en->database.phase = DATABASE_REST;
@@ -425,6 +464,6 @@ void engine_detach(struct engine *en)
     en->leases = NULL;
     en->alerts = NULL;
     en->ca = NULL;
-    if (en->state == VAULT_UNLOCKED)
+    if (en->state == VAULT_UNLOCKED || en->state == VAULT_ROLLED_BACK)
         en->state = VAULT_LOCKED;
 }

@@ -36,6 +36,14 @@ static bool is_broken(struct engine *en, struct facts *f)
     return true;
 }
 
+static bool is_rolled_back(struct engine *en, struct facts *f)
+{
+    if (en->state != VAULT_ROLLED_BACK)
+        return false;
+    detail(f, rollback_why(en));
+    return true;
+}
+
 static bool allows_missing(struct engine *en, struct facts *f)
 {
     const struct hygiene_row *row;
@@ -213,6 +221,10 @@ static const struct check {
 } checks[] = {
     { "vault-state", ANY, "fail", is_broken, "The vault is not broken.", "The vault is broken",
       "Mend what the reason names, then restart strongroomd." },
+    { "rollback", ANY, "fail", is_rolled_back, "Database and keyring belong together.",
+      "Keyring or database was put back to an older state",
+      "Lock, and put back the one that belongs there; or, if it is lost, 'strongroom rollback "
+      "accept' gives up what is newer." },
     { "allow-missing", ANY, "warn", allows_missing, "No protection is allowed to be missing.",
       "The daemon starts without protections that allow_missing names",
       "Take them out of allow_missing once 'strongroomd --check' does not miss them." },

@@ -201,7 +201,8 @@ static void *run(void *context)
 
     while (take(en, busy, &queue)) {
         while (queue != NULL) {
-            if ((verb_row(queue->verb)->flags & FLAG_DIRECT) != 0 || en->state != VAULT_UNLOCKED) {
+            if ((verb_row(queue->verb)->flags & FLAG_DIRECT) != 0 ||
+                (en->state != VAULT_UNLOCKED && en->state != VAULT_ROLLED_BACK)) {
                 struct request *rq = queue;
 
                 queue = rq->next;
@@ -348,6 +349,7 @@ void request_free(struct request *rq)
     json_decref(rq->reply);
     secret_free(rq->value);
     free(rq->lines);
+    free(rq->filter);
     free(rq->plan);
     free(rq);
 }

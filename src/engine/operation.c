@@ -142,6 +142,8 @@ APPLY(operation_propose)
     o->op.code = operation_parse(name);
     if (o->op.code == 0)
         return fail(e, BAD_INPUT, "there is no such operation", 0);
+    if (en->state == VAULT_ROLLED_BACK && o->op.code != OPERATION_ROLLBACK_ACCEPT)
+        return verb_rolled_back(en, e);
     kind = operation_kind(o->op.code);
     if (!operation_members(kind, rq->body))
         return fail(e, BAD_INPUT, "the body has a member that this operation does not know", 0);
@@ -395,6 +397,9 @@ APPLY(operation_approve)
     run_entry(en, rq, &entry, &listener);
     if (rq->outcome == OK && answer.o->have >= answer.o->need)
         finish(en, answer.o, rq);
+    if (rq->outcome == OK && answer.o->state == OPERATION_DONE &&
+        answer.o->op.code == OPERATION_ROLLBACK_ACCEPT)
+        rq->outcome = rollback_resume(en, rq, &rq->err);
     if (rq->outcome == OK)
         rq->reply = operation_json(answer.o);
     return rq->outcome;

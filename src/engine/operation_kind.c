@@ -154,6 +154,19 @@ static status still_grant(struct engine *en, const struct operation *o, struct e
                     : err_note(e, st, absent.where, absent.why, absent.detail);
 }
 
+/* The head that is there is the keeper's word; the other one the proposer's. */
+static status read_rollback(struct engine *en, struct request *rq, struct operation *o,
+                            struct err *e)
+{
+    status st = body_number(rq, "known_size", 0, 0, (uint64_t)1 << 53, &o->op.known_size, e);
+
+    if (st == OK && json_object_get(rq->body, "known_root") != NULL)
+        st = body_hex_exact(rq, "known_root", o->op.known_root, sizeof o->op.known_root, e);
+    o->op.size = en->hello.found_size;
+    memcpy(o->op.root, en->hello.found_root, sizeof o->op.root);
+    return st;
+}
+
 /* --- what follows ---------------------------------------------------------------------------- */
 
 /* Whoever is no operator any more has no operator's certificate either. One who loses a slot of
@@ -217,6 +230,14 @@ static status store_granted(struct engine *en, struct operation *o,
     return grant_keep(en, &g, e);
 }
 
+static status store_accepted(struct engine *en, struct operation *o,
+                             const struct wire_result *result, struct err *e)
+{
+    (void)o;
+    (void)result;
+    return rollback_accepted(en, e);
+}
+
 /* --- the table ------------------------------------------------------------------------------- */
 
 static const struct operation_kind kinds[] = {
@@ -231,6 +252,7 @@ static const struct operation_kind kinds[] = {
     [OPERATION_HOLD_SET] = { "tenant engagement", read_engagement, NULL, store_held },
     [OPERATION_HOLD_LIFT] = { "tenant engagement", read_engagement, NULL, store_lifted },
     [OPERATION_GRANT_ADD] = { "gateway key max_ttl_s", read_grant, still_grant, store_granted },
+    [OPERATION_ROLLBACK_ACCEPT] = { "known_size known_root", read_rollback, NULL, store_accepted },
 };
 
 const struct operation_kind *operation_kind(uint8_t code)

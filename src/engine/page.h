@@ -21,4 +21,7 @@ status page_finish(struct engine *en, struct request *rq, struct page *page, con
                    struct err *e);
 status page_abandon(struct page *page, status st); /* gives st back */
 
+/* search.c: the page of rq's filter */
+status log_search(struct engine *en, struct request *rq, const struct id *log, struct err *e);
+
 #endif

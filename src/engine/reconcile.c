@@ -138,6 +138,19 @@ static uint64_t newest_us(const struct cells *cells)
     return newest;
 }
 
+/* Of a database that was put back, and accepted as it is: nobody can use them any more. */
+static status end_all_orphans(struct engine *en, const struct cells *cells, struct err *e)
+{
+    status st = OK;
+
+    for (size_t i = 0; st == OK && i < cells->count; i++) {
+        if (!cells->stored[i])
+            st = cells->list[i].type == WIRE_CELL_DATA_KEY ? destroy_orphan(en, &cells->list[i], e)
+                                                           : end_orphan(en, &cells->list[i], e);
+    }
+    return st;
+}
+
 /* What the keyring has and the database does not. Only the last batch can have left something
  * behind, and all that a batch makes has its one time, the newest there is: anything older means
  * that this is not the keyring's database, and then nothing may be destroyed. */
@@ -146,8 +159,11 @@ static status end_orphans(struct engine *en, const struct cells *cells, struct e
     const struct wire_cell *orphans[LIMIT_BATCH_ENTRIES];
     uint64_t newest = newest_us(cells);
     size_t count = 0;
-    status st = OK;
+    bool accepted = false;
+    status st = rollback_under_way(en, &accepted, e);
 
+    if (st != OK || accepted)
+        return st == OK ? end_all_orphans(en, cells, e) : st;
     for (size_t i = 0; i < cells->count; i++) {
         const struct wire_cell *cell = &cells->list[i];
 

@@ -8,7 +8,7 @@ const struct id trail_tree = { { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
                                  0xff, 0xff, 0xff, 0xff, 0xff } };
 
 /* The vault tree says nothing of anybody, so everybody may see it, and gateways nothing else. */
-status trail_find(struct engine *en, struct request *rq, struct id *ret_log, struct err *e)
+status log_find(struct engine *en, struct request *rq, struct id *ret_log, struct err *e)
 {
     status st;
 
@@ -53,7 +53,7 @@ APPLY(log_show)
     struct id log;
     uint64_t size;
     json_t *note;
-    status st = trail_find(en, rq, &log, e);
+    status st = log_find(en, rq, &log, e);
 
     if (st == OK)
         st = store_log_size(en->store, &log, &size, e);
@@ -72,10 +72,12 @@ APPLY(log_records)
 {
     struct page page = { 0 };
     struct id log;
-    status st = trail_find(en, rq, &log, e);
+    status st = log_find(en, rq, &log, e);
 
     if (st == OK)
         st = store_log_size(en->store, &log, &rq->log_size, e);
+    if (st == OK && rq->filter != NULL)
+        return log_search(en, rq, &log, e);
     if (st == OK)
         st = store_records(en->store, &log, rq->from, page_limit(rq), page_add, &page, e);
     return st == OK ? page_finish(en, rq, &page, &log, e) : page_abandon(&page, st);
@@ -137,7 +139,7 @@ APPLY(log_check)
     struct id log;
     uint64_t from = 0, to = 0, size = 0, at;
     int64_t bad = -1;
-    status st = trail_find(en, rq, &log, e);
+    status st = log_find(en, rq, &log, e);
 
     if (st == OK)
         st = store_log_size(en->store, &log, &size, e);

@@ -6,8 +6,6 @@
 #include "ledger/proof.h"
 
 extern const struct id trail_tree; /* the log of the vault tree */
-/* The log that the path names, as far as this peer may see it. */
-status trail_find(struct engine *en, struct request *rq, struct id *ret_log, struct err *e);
 
 /* commitment.c */
 #define COSIGNATURES_MAX 15 /* a note may have 16 lines, and one is ours */

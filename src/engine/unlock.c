@@ -58,6 +58,8 @@ static status unlocked(struct engine *en, struct request *rq, struct err *e)
 
     if (st == OK)
         st = engine_attach(en, false, &trouble);
+    if (st == OK && en->state == VAULT_ROLLED_BACK)
+        return verb_rolled_back(en, e);
     if (st == OK)
         return OK;
     log_err(LOG_ERROR_, "the unlocked vault could not be attached", &trouble);

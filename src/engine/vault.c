@@ -15,6 +15,7 @@ const char *vault_state_name(enum vault_state state)
     case VAULT_EMPTY: return "empty";
     case VAULT_LOCKED: return "locked";
     case VAULT_UNLOCKED: return "unlocked";
+    case VAULT_ROLLED_BACK: return "rolled-back";
     case VAULT_BROKEN: break;
     }
     return "broken";
@@ -49,6 +50,10 @@ APPLY(vault_status)
         return OK;
     if (en->state == VAULT_BROKEN)
         json_object_set_new(rq->reply, "reason", json_string(en->broken_why));
+    if (en->state == VAULT_ROLLED_BACK)
+        json_object_set_new(rq->reply, "reason", json_string(rollback_why(en)));
+    if (en->state == VAULT_ROLLED_BACK || en->state == VAULT_UNLOCKED)
+        json_object_set_new(rq->reply, "found", rollback_json(en));
     json_object_set_new(rq->reply, "vault",
                         id_is_zero(&en->vault) ? json_null() : json_id(&en->vault));
     json_object_set_new(rq->reply, "epoch", json_integer(en->hello.epoch));

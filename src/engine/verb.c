@@ -28,6 +28,7 @@
 #define EMPTY   VAULT_EMPTY
 #define LOCKED_ VAULT_LOCKED
 #define OPEN    VAULT_UNLOCKED
+#define AWAKE   (VAULT_UNLOCKED | VAULT_ROLLED_BACK)
 #define ANY     VAULT_ANY
 
 static const struct verb_row rows[VERB_COUNT] = {
@@ -36,16 +37,16 @@ static const struct verb_row rows[VERB_COUNT] = {
     [VERB_INIT_SESSION] = { "vault.init-session", L, EMPTY, DIRECT, "", vault_init_session, NULL },
     [VERB_INIT] = { "vault.init", L, EMPTY, DIRECT,
                     "session quorum cards operators recovery_key csr", vault_init, NULL },
-    [VERB_SLOTS] = { "vault.slots", O | L, LOCKED_ | OPEN, DIRECT, "", vault_slots, NULL },
+    [VERB_SLOTS] = { "vault.slots", O | L, LOCKED_ | AWAKE, DIRECT, "", vault_slots, NULL },
     [VERB_UNLOCK_SESSION] = { "vault.unlock-session", O | L, LOCKED_, DIRECT, "slot",
                               vault_unlock_session, NULL },
     [VERB_UNLOCK] = { "vault.unlock", O | L, LOCKED_, DIRECT,
                       "session slot auth_data signature sealed_secret", vault_unlock, NULL },
-    [VERB_LOCK] = { "vault.lock", O | L, LOCKED_ | OPEN | VAULT_BROKEN, DIRECT, "", vault_lock,
+    [VERB_LOCK] = { "vault.lock", O | L, LOCKED_ | AWAKE | VAULT_BROKEN, DIRECT, "", vault_lock,
                     NULL },
     [VERB_CLOCK_CONFIRM] = { "clock.confirm", O, OPEN, CHANGE, "", vault_clock_confirm,
                              vault_clock_confirmed },
-    [VERB_PUBLIC_KEYS] = { "vault.public-keys", O | A | T | G, OPEN, READ, "", vault_public_keys,
+    [VERB_PUBLIC_KEYS] = { "vault.public-keys", O | A | T | G, AWAKE, READ, "", vault_public_keys,
                            NULL },
     [VERB_DOCTOR] = { "vault.doctor", O | L, ANY, DIRECT, "", vault_doctor, NULL },
 
@@ -55,19 +56,19 @@ static const struct verb_row rows[VERB_COUNT] = {
                               "session operator credential_id public_key aaguid auth_data "
                               "signature sealed_secret",
                               operator_enrol, NULL },
-    [VERB_OPERATION_PROPOSE] = { "operation.propose", O | A | L, OPEN, CHANGE,
+    [VERB_OPERATION_PROPOSE] = { "operation.propose", O | A | L, AWAKE, CHANGE,
                                  "operation operator slot public_key number recovery_key tenant "
-                                 "engagement gateway key max_ttl_s",
+                                 "engagement gateway key max_ttl_s known_size known_root",
                                  operation_propose, operation_proposed },
-    [VERB_OPERATION_LIST] = { "operation.list", O | A | U | L, OPEN, READ | WHOLE, "",
+    [VERB_OPERATION_LIST] = { "operation.list", O | A | U | L, AWAKE, READ | WHOLE, "",
                               operation_list, NULL },
-    [VERB_OPERATION_SHOW] = { "operation.show", O | A | U | L, OPEN, READ | WHOLE, "",
+    [VERB_OPERATION_SHOW] = { "operation.show", O | A | U | L, AWAKE, READ | WHOLE, "",
                               operation_show, NULL },
-    [VERB_OPERATION_WITHDRAW] = { "operation.withdraw", O | A | L, OPEN, CHANGE, "",
+    [VERB_OPERATION_WITHDRAW] = { "operation.withdraw", O | A | L, AWAKE, CHANGE, "",
                                   operation_withdraw, operation_withdrawn },
-    [VERB_OPERATION_SESSION] = { "operation.session", O | L, OPEN, DIRECT, "slot",
+    [VERB_OPERATION_SESSION] = { "operation.session", O | L, AWAKE, DIRECT, "slot",
                                  operation_session, NULL },
-    [VERB_OPERATION_APPROVE] = { "operation.approve", O | L, OPEN, DIRECT,
+    [VERB_OPERATION_APPROVE] = { "operation.approve", O | L, AWAKE, DIRECT,
                                  "session slot auth_data signature sealed_secret",
                                  operation_approve, NULL },
 
@@ -119,7 +120,7 @@ static const struct verb_row rows[VERB_COUNT] = {
     [VERB_LEASE_LIST] = { "lease.list", O | A | T, OPEN, READ, "", lease_list, NULL },
 
     [VERB_LOG_SHOW] = { "log.show", O | A | T | G | U, OPEN, DIRECT, "", log_show, NULL },
-    [VERB_LOG_RECORDS] = { "log.records", O | A | T | G | U, OPEN, READ, "", log_records, NULL },
+    [VERB_LOG_RECORDS] = { "log.records", O | A | T | G | U, AWAKE, READ, "", log_records, NULL },
     [VERB_LOG_CHECK] = { "log.check", O | A | T | U, OPEN, DIRECT, "from to", log_check, NULL },
     [VERB_LOG_CONSISTENCY] = { "log.consistency", O | A | T | G | U, OPEN, READ, "",
                                log_consistency, NULL },
@@ -127,7 +128,8 @@ static const struct verb_row rows[VERB_COUNT] = {
     [VERB_LOG_RANGE] = { "log.range", O | A | T | U, OPEN, READ, "", log_range, NULL },
     [VERB_LOG_COMMITMENT] = { "log.commitment", O | A | T | U, OPEN, DIRECT, "", log_commitment,
                               NULL },
-    [VERB_LOG_COSIGN] = { "log.cosign", O | U, OPEN, DIRECT, "size cosignature", log_cosign, NULL },
+    [VERB_LOG_COSIGN] = { "log.cosign", O | U, OPEN, DIRECT | WHOLE, "size cosignature", log_cosign,
+                          NULL },
     [VERB_RECORD_FEED] = { "record.feed", O | A | T | U, OPEN, READ, "", record_feed, NULL },
 };
 
@@ -166,8 +168,27 @@ static status resolve(struct engine *en, struct request *rq, struct err *e)
     return OK;
 }
 
-static status permit_state(const struct engine *en, const struct verb_row *row, struct err *e)
+status verb_rolled_back(const struct engine *en, struct err *e)
 {
+    if (en->rolled_keyring)
+        return fail(e, LOCKED,
+                    "the keyring is older than the database: put the right one back, or see "
+                    "strongroom rollback accept",
+                    0);
+    return fail(e, LOCKED,
+                "the database is older than the keyring: put the right one back, or see "
+                "strongroom rollback accept",
+                0);
+}
+
+/* Nobody's certificate can be looked up in a vault that was rolled back: whoever is no operator
+ * waits. */
+static status permit_state(const struct engine *en, const struct request *rq,
+                           const struct verb_row *row, struct err *e)
+{
+    if (en->state == VAULT_ROLLED_BACK && rq->verb != VERB_STATUS && rq->peer.role != ROLE_LOCAL &&
+        rq->peer.role != ROLE_OPERATOR)
+        return verb_rolled_back(en, e);
     if ((row->states & en->state) != 0)
         return OK;
     switch (en->state) {
@@ -177,6 +198,7 @@ static status permit_state(const struct engine *en, const struct verb_row *row, 
             return fail(e, CONFLICT, "the vault exists already", 0);
         return fail(e, LOCKED, "the vault is locked: an operator must unlock it", 0);
     case VAULT_UNLOCKED: return fail(e, CONFLICT, "the vault is unlocked already", 0);
+    case VAULT_ROLLED_BACK: return verb_rolled_back(en, e);
     case VAULT_BROKEN: break;
     }
     return fail(e, LOCKED, "the vault is broken: see strongroom status", 0);
@@ -249,7 +271,7 @@ status verb_permit(struct engine *en, struct request *rq, struct err *e)
         return fail(e, DENIED, "this role may not do that", 0);
     if (rq->limited && (row->flags & FLAG_WHOLE) != 0)
         return fail(e, DENIED, "this auditor sees only the tenants that are assigned", 0);
-    st = permit_state(en, row, e);
+    st = permit_state(en, rq, row, e);
     if (st == OK)
         st = permit_body(rq, row, e);
     if (st == OK && (row->flags & FLAG_TENANT) != 0)

@@ -28,10 +28,15 @@ enum verb_flag {
 const struct verb_row *verb_row(enum verb verb);
 /* Role, state, tenant and body members. */
 status verb_permit(struct engine *en, struct request *rq, struct err *e);
+/* LOCKED: what was put back, and what to do. */
+status verb_rolled_back(const struct engine *en, struct err *e);
 /* Is name one of the words in members? */
 bool member_listed(const char *members, const char *name);
 /* The tenant that the path names, into rq->log: NOT_FOUND if it is none of this peer's business. */
 status verb_tenant(struct engine *en, struct request *rq, struct err *e);
+
+/* The log that the path names, as far as this peer may see it. */
+status log_find(struct engine *en, struct request *rq, struct id *ret_log, struct err *e);
 
 /* The handlers, by file. */
 #define APPLY(name) status name(struct engine *en, struct request *rq, struct err *e)

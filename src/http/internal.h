@@ -62,6 +62,9 @@ void credentials_clear(struct credentials *c);
 /* body.c: the uploaded bytes as a JSON object into rq->body; refusals into rq->err. */
 void body_parse(struct exchange *x);
 
+/* query.c: the filter for records, if there is one, into rq->filter. false: malformed. */
+bool query_filter(struct exchange *x);
+
 /* reply.c */
 enum MHD_Result reply_send(struct exchange *x);
 

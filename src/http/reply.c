@@ -202,6 +202,8 @@ enum MHD_Result reply_send(struct exchange *x)
         add_number(response,
                    x->rq->verb == VERB_RECORD_FEED ? "Strongroom-Next" : "Strongroom-Log-Size",
                    x->rq->verb == VERB_RECORD_FEED ? x->rq->page_end : x->rq->log_size);
+    if (type[12] == 'x' && x->rq->filter != NULL)
+        add_number(response, "Strongroom-Next", x->rq->page_end);
     result = MHD_queue_response(x->connection, http, response);
     MHD_destroy_response(response);
     return result;

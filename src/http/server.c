@@ -57,7 +57,7 @@ static void copy_query(struct exchange *x)
     const char *wait = MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, "wait");
     static const char *const names[] = { "to", "size", "seq" };
     uint64_t *const values[] = { &rq->to, &rq->size, &rq->seq };
-    bool bad = false;
+    bool bad = rq->verb == VERB_LOG_RECORDS && !query_filter(x);
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const char *value =
@@ -69,7 +69,7 @@ static void copy_query(struct exchange *x)
     if (after != NULL && strlen(after) < sizeof rq->after)
         memcpy(rq->after, after, strlen(after) + 1);
     else
-        bad = after != NULL;
+        bad |= after != NULL;
     if (from != NULL)
         bad |= !number_parse(from, 0, INT64_MAX, &rq->from);
     if (limit != NULL)

@@ -373,6 +373,7 @@ status keeper_batch(struct keeper *k, struct in *body, struct out *reply, struct
     b->destroyed = false;
     b->system = false;
     b->round = false;
+    b->accepts = false;
     b->change = (struct slot_change){ 0 };
     b->folded = 0;
     b->due_us = 0;
@@ -383,6 +384,8 @@ status keeper_batch(struct keeper *k, struct in *body, struct out *reply, struct
     if (st != OK) {
         heads_undo(&k->heads);
         keyring_abort(k->ring);
+        if (b->accepts)
+            k->accepted = (struct accepted){ 0 };
         return st;
     }
     settle(k, &w);

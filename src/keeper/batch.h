@@ -32,6 +32,7 @@ struct batch {
     bool destroyed; /* a data key died: anchor, so that its old cell cannot come back */
     bool system;    /* system keys changed: open them again */
     bool round;     /* a round has its record */
+    bool accepts;   /* a rollback: what is there is believed from now on */
     struct slot_change change;
     size_t folded;
     uint64_t due_us; /* earliest purge date that the batch sets, 0 if none */
@@ -78,6 +79,10 @@ static inline bool change_begun(const struct slot_change *c)
 }
 MUST_CHECK status entry_approve(struct keeper *k, struct batch *b, struct err *e);
 void approvals_note(struct keeper *k, const uint8_t operation[static 32], uint8_t x);
+/* rollback.c */
+bool rollback_allows(const struct wire_entry *m); /* in a vault that was rolled back */
+MUST_CHECK status rollback_accept(struct keeper *k, struct batch *b, struct err *e);
+MUST_CHECK status entry_rollback_told(struct keeper *k, struct batch *b, struct err *e);
 /* operation.c */
 MUST_CHECK status entry_operation(struct keeper *k, struct batch *b, struct err *e);
 MUST_CHECK status entry_database_rekeyed(struct keeper *k, struct batch *b, struct err *e);

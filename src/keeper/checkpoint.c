@@ -1,5 +1,5 @@
-/* Signed checkpoints: only of what is durable, and only when the keyring's anchor covers it, so that
- * no later life of this vault goes on from less than it has signed. */
+/* Signed checkpoints: only of what is durable, and only when the keyring's anchor covers it, so
+ * that no later life of this vault goes on from less than it has signed. */
 #include "ledger/checkpoint.h"
 
 #include "internal.h"
@@ -41,6 +41,8 @@ status keeper_checkpoint(struct keeper *k, struct in *body, struct out *reply, s
         return fail(e, BAD_INPUT, "malformed request", 0);
     if (!k->heads_loaded)
         return fail(e, CONFLICT, "load the heads first", 0);
+    if (k->rolled_back)
+        return fail(e, CONFLICT, "the vault was rolled back: it signs nothing", 0);
     status st = keeper_take_ack(k, ack, e);
     for (uint16_t i = 0; st == OK && i < count; i++) {
         struct id log = in_id(&logs);

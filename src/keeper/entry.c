@@ -197,9 +197,8 @@ static status do_engagement_end(struct keeper *k, struct batch *b, struct err *e
     const struct wire_entry *m = b->entry;
     struct cell cell;
 
-    status st = check_tenant(k, m, e);
-    if (st == OK)
-        st = entry_engagement(k, &m->tenant, &m->engagement, &cell, e);
+    /* The tenant itself may be unknown: to a database that was put back. */
+    status st = entry_engagement(k, &m->tenant, &m->engagement, &cell, e);
     if (st != OK)
         return st;
     if (cell.due_us != 0) {
@@ -213,6 +212,8 @@ static status do_engagement_end(struct keeper *k, struct batch *b, struct err *e
     b->result.due_us = cell.due_us;
     batch_due(b, cell.due_us);
     struct made *made = entry_make(b, &m->tenant, RECORD_ENGAGEMENT_ENDED);
+    if (heads_find(&k->heads, &m->tenant) == NULL)
+        fields_id(&made->fields, "tenant_id", &m->tenant);
     fields_id(&made->fields, "engagement_id", &m->engagement);
     fields_time(&made->fields, "due", cell.due_us);
     return OK;
@@ -542,6 +543,7 @@ static const struct {
     [ENTRY_OPERATION] = { entry_operation, 0 },
     [ENTRY_DATABASE_REKEYED] = { entry_database_rekeyed, RECORD_REKEY_DONE },
     [ENTRY_TREE_COMMITTED] = { entry_tree_committed, RECORD_TREE_COMMITTED },
+    [ENTRY_ROLLBACK_TOLD] = { entry_rollback_told, RECORD_ROLLBACK_ACCEPTED },
 };
 
 status entry_perform(struct keeper *k, struct batch *b, struct err *e)
@@ -550,6 +552,8 @@ status entry_perform(struct keeper *k, struct batch *b, struct err *e)
 
     if (kind >= sizeof(kinds) / sizeof(kinds[0]) || kinds[kind].perform == NULL)
         return fail(e, BAD_INPUT, "unknown kind of entry", kind);
+    if (k->rolled_back && !rollback_allows(b->entry))
+        return fail(e, CONFLICT, "the vault was rolled back: that has to be accepted first", 0);
     return kinds[kind].perform(k, b, e);
 }
 

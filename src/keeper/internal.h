@@ -10,6 +10,7 @@
 #include "keyring/journal.h"
 #include "keys.h"
 #include "ledger/record.h"
+#include "moment.h"
 #include "operators.h"
 #include "wire/message.h"
 
@@ -41,12 +42,6 @@ struct pending {
     uint64_t records; /* in all logs, with this batch */
 };
 
-/* moment.c: of which run the current heads are. */
-struct moment {
-    uint32_t run; /* 0: from before there were runs */
-    bool begun;   /* by this life of the heads; else run is the one they were loaded from */
-};
-
 struct keeper {
     struct keeper_settings settings;
     char *dir;
@@ -70,6 +65,9 @@ struct keeper {
     struct heads heads;
     bool heads_loaded;
     uint64_t heads_found; /* records that were loaded */
+    struct found found;
+    bool rolled_back;         /* they are old, or the keyring is: until that is accepted */
+    struct accepted accepted; /* since the unlock */
     struct moment moment;
     struct round *round_next; /* under construction, or waiting for its record */
     struct round *round_last; /* the one that branches are shown of */
@@ -90,17 +88,6 @@ void keeper_insist(status st, const struct err *e);
 
 /* Writes what is alive, and how many records are known to be durable, into the keyring. batch.c */
 void keeper_anchor(struct keeper *k);
-
-/* moment.c: why a trail that was signed never goes back */
-uint64_t moment_anchored(const struct keeper *k); /* records that the keyring's anchor covers */
-/* The anchor that covers all records known to be durable. */
-uint64_t moment_anchor(const struct keeper *k);
-/* To be called before the first record of a life leaves: its run is in the keyring. */
-void moment_begin(struct keeper *k);
-/* Seals the heads as they will be once the batch holds. */
-MUST_CHECK status moment_seal(const struct keeper *k, struct out *out, struct err *e);
-/* CORRUPT if the loaded heads are not of one moment, or of one before the anchor. */
-MUST_CHECK status moment_load(struct keeper *k, struct span seal, struct err *e);
 
 /* time.c */
 void keeper_time_start(struct keeper *k);

@@ -5,8 +5,8 @@
  * number is one more than any before, since the keyring is told of it before its first record
  * leaves. The seal says that heads belong together, at one moment of one run; the anchor says of
  * which run, and of how many records, the least moment is that is still believed. A checkpoint is
- * signed only if the anchor covers what is signed: whatever is put back afterwards, the keeper never
- * goes on from a state that it has signed more than.
+ * signed only if the anchor covers what is signed: whatever is put back afterwards, the keeper
+ * never goes on from a state that it has signed more than.
  *
  *   anchor = run 18 bits | back 6 bits | records 40 bits
  *
@@ -17,12 +17,15 @@
  */
 #include <string.h>
 
-#include "internal.h"
+#include "batch.h"
 
 #define RECORDS_BITS 40
 #define BACK_BITS    6
 #define BACK_MAX     ((1U << BACK_BITS) - 1)
 #define RUN_MAX      ((1U << (64 - RECORDS_BITS - BACK_BITS)) - 1)
+/* Beside the number of the run it came from: what a rolled back vault appends. It is no run of the
+ * anchor's, so nothing goes on from there but an acceptance. */
+#define RUN_ASIDE (1U << 31)
 
 static uint64_t anchor_make(uint32_t run, uint32_t back, uint64_t records)
 {
@@ -46,7 +49,7 @@ uint64_t moment_anchored(const struct keeper *k)
 
 uint64_t moment_anchor(const struct keeper *k)
 {
-    if (k->records_durable > moment_anchored(k))
+    if (!k->rolled_back && k->records_durable > moment_anchored(k))
         return anchor_make(k->moment.run, 0, k->records_durable);
     return keyring_info(k->ring)->anchor_size;
 }
@@ -55,7 +58,29 @@ uint64_t moment_anchor(const struct keeper *k)
 
 static uint32_t next_run(const struct keeper *k)
 {
-    return k->moment.begun ? k->moment.run : anchor_run(k) + 1;
+    uint32_t run = anchor_run(k);
+
+    if (k->rolled_back && !k->batch->accepts)
+        return k->moment.run | RUN_ASIDE;
+    if (k->moment.begun)
+        return k->moment.run;
+    if (k->rolled_back && (k->moment.run & ~RUN_ASIDE) > run) /* the keyring is the older one */
+        run = k->moment.run & ~RUN_ASIDE;
+    return run + 1;
+}
+
+/* From here on what is there is the truth: nothing before the acceptance is believed any more. */
+static void moment_accept(struct keeper *k)
+{
+    struct heads_sum s = heads_sum(&k->heads);
+    struct err e = { 0 };
+    uint32_t run = next_run(k);
+
+    if (run > RUN_MAX)
+        keeper_insist(fail(&e, LIMIT, "too many unlocks", run), &e);
+    keeper_insist(keyring_anchor(k->ring, anchor_make(run, 0, s.records), &e), &e);
+    k->moment = (struct moment){ .run = run, .begun = true };
+    k->rolled_back = false;
 }
 
 void moment_begin(struct keeper *k)
@@ -64,7 +89,9 @@ void moment_begin(struct keeper *k)
     uint32_t run = next_run(k);
     uint32_t back = run - k->moment.run;
 
-    if (k->moment.begun)
+    if (k->rolled_back && k->batch->accepts)
+        moment_accept(k);
+    if (k->rolled_back || k->moment.begun)
         return;
     if (run > RUN_MAX || back > BACK_MAX)
         keeper_insist(fail(&e, LIMIT, "too many unlocks", run), &e);
@@ -119,21 +146,24 @@ static status seal_check(const struct keeper *k, struct span seal, uint32_t *ret
     return st;
 }
 
-status moment_load(struct keeper *k, struct span seal, struct err *e)
+status moment_load(struct keeper *k, struct span seal, bool old, struct err *e)
 {
     uint64_t records = k->heads.records;
     uint64_t anchored = moment_anchored(k);
     uint32_t back = anchor_back(k);
     uint32_t run = 0;
 
-    if (records < anchored)
+    if (records < anchored && !old)
         return fail(e, CORRUPT, "the database is older than the keyring", 0);
+    if (old &&
+        seal.n == 0) /* a backup has one: without it old heads of any moments could be mixed */
+        return fail(e, CORRUPT, "the heads are not of one moment", 0);
     status st = seal_check(k, seal, &run, e);
     if (st != OK)
         return st;
     bool same = run == anchor_run(k);
     bool before = back > 0 && run == anchor_run(k) - back && records == anchored;
-    if (!same && !before)
+    if (!same && !before && !old)
         return fail(e, CORRUPT, "the database is older than the keyring", 0);
     k->moment = (struct moment){ .run = run };
     return OK;

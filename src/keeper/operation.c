@@ -388,6 +388,7 @@ static status (*const handlers[])(struct keeper *k, struct batch *b, struct err 
     [OPERATION_HOLD_SET] = do_hold_set,
     [OPERATION_HOLD_LIFT] = do_hold_lift,
     [OPERATION_GRANT_ADD] = do_grant_add,
+    [OPERATION_ROLLBACK_ACCEPT] = rollback_accept,
 };
 
 status entry_operation(struct keeper *k, struct batch *b, struct err *e)
@@ -412,6 +413,8 @@ status entry_operation(struct keeper *k, struct batch *b, struct err *e)
     }
     memcpy(b->change.operation, operation, sizeof(operation));
     b->change.consumes = true;
+    if (b->accepts)
+        memcpy(k->accepted.operation, operation, sizeof(operation));
     fields_hex(&b->made[0].fields, "operation", SPAN(operation));
     return OK;
 }

@@ -474,7 +474,7 @@ void rekey_look_for_tenants(struct keeper *k)
 
 bool rekey_ready(const struct keeper *k)
 {
-    return k->state == KEEPER_UNLOCKED && k->heads_loaded && k->rekey_ready;
+    return k->state == KEEPER_UNLOCKED && k->heads_loaded && !k->rolled_back && k->rekey_ready;
 }
 
 bool keeper_work(struct keeper *k)

@@ -60,6 +60,11 @@ status keeper_hello(struct keeper *k, struct in *body, struct out *reply, struct
         hello.journal_count = (uint32_t)journal_count(k->journal);
     if (k->broken != NULL)
         hello.broken_reason = span_text(k->broken);
+    hello.rolled_back = k->rolled_back;
+    hello.found_records = k->heads_found;
+    hello.found_anchored = k->found.anchored;
+    hello.found_size = k->found.size;
+    memcpy(hello.found_root, k->found.root, sizeof(hello.found_root));
     wire_put_hello(reply, &hello);
     return OK;
 }
@@ -146,7 +151,7 @@ static status load_page(struct keeper *k, struct in *heads, size_t count, struct
 }
 
 /* The last page is in. A store that was put back to an older state shows here. */
-static status load_end(struct keeper *k, struct span seal, struct err *e)
+static status load_end(struct keeper *k, struct span seal, bool old, struct err *e)
 {
     const struct keyring_info *info = keyring_info(k->ring);
     struct ledger_tree tree;
@@ -157,13 +162,17 @@ static status load_end(struct keeper *k, struct span seal, struct err *e)
         if (st != OK)
             return st;
     }
-    status st = moment_load(k, seal, e);
+    status st = moment_load(k, seal, old, e);
     if (st == OK)
         st = keeper_pending_check(k, e);
     if (st != OK)
         return st;
     k->records_durable = k->heads_found = k->heads.records;
     k->heads_loaded = true;
+    k->rolled_back = old;
+    k->found.anchored = moment_anchored(k);
+    k->found.size = heads_find(&k->heads, &vault_log_id)->tree.size;
+    ledger_root(&heads_find(&k->heads, &vault_log_id)->tree, k->found.root);
     return OK;
 }
 
@@ -176,14 +185,14 @@ status keeper_load_heads(struct keeper *k, struct in *body, struct out *reply, s
     (void)reply;
     for (size_t i = 0; i < count && !body->bad; i++)
         in_span16(body);
-    struct span seal = last == 1 ? in_span16(body) : span_of(NULL, 0);
-    if (!in_end(body) || last > 1)
+    struct span seal = last >= 1 ? in_span16(body) : span_of(NULL, 0);
+    if (!in_end(body) || last > 2)
         return fail(e, BAD_INPUT, "malformed request", 0);
     if (k->heads_loaded)
         return fail(e, CONFLICT, "the heads are loaded already", 0);
     status st = load_page(k, &heads, count, e);
-    if (st == OK && last == 1)
-        st = load_end(k, seal, e);
+    if (st == OK && last >= 1)
+        st = load_end(k, seal, last == 2, e);
     if (st != OK)
         heads_clear(&k->heads); /* begin again with the first page */
     return st;

@@ -271,6 +271,9 @@ void keeper_lock(struct keeper *k)
     k->heads_loaded = false;
     k->records_durable = k->heads_found = 0;
     k->moment = (struct moment){ 0 };
+    k->found = (struct found){ 0 };
+    k->rolled_back = false;
+    k->accepted = (struct accepted){ 0 };
     keeper_time_write(k);
 }
 

@@ -5,6 +5,8 @@
  */
 #include "fragment.h"
 
+#include <string.h>
+
 #include "text.h"
 
 #define NAME_LENGTH_MAX 32
@@ -16,7 +18,8 @@ static bool take(struct in *i, char c)
 {
     if (i->n == 0 || i->p[0] != (uint8_t)c)
         return false;
-    in_u8(i);
+    i->p++;
+    i->n--;
     return true;
 }
 
@@ -68,6 +71,51 @@ static bool take_escape(struct in *i)
     return take_word(i, "\\u") && take_code_unit(i, &unit) && unit >= 0xdc00 && unit <= 0xdfff;
 }
 
+#define EACH(byte) ((uint64_t)(byte)*0x0101010101010101)
+
+/* Eight bytes at once: whether one of them, all below 0x80, is less than byte. */
+static uint64_t any_below(uint64_t eight, uint8_t byte)
+{
+    return (eight - EACH(byte)) & ~eight & EACH(0x80);
+}
+
+/* Whether eight bytes are characters that need no look: ASCII from the space on, but for quotes and
+ * backslashes. May say no wrongly. */
+static bool all_plain(const uint8_t *p)
+{
+    uint64_t eight = 0;
+
+    memcpy(&eight, p, sizeof(eight));
+    return ((eight & EACH(0x80)) | any_below(eight, 0x20) | any_below(eight ^ EACH('"'), 1) |
+            any_below(eight ^ EACH('\\'), 1)) == 0;
+}
+
+/* The length of the run of such characters that a string goes on with. Most bytes of most records
+ * are passed over here. */
+static size_t plain_run(const uint8_t *p, size_t n)
+{
+    size_t i = 0;
+
+    while (n - i >= 8 && all_plain(p + i))
+        i += 8;
+    while (i < n && p[i] >= 0x20 && p[i] < 0x80 && p[i] != '"' && p[i] != '\\')
+        i++;
+    return i;
+}
+
+/* One character that is no plain one, or an escape. */
+static bool take_special(struct in *i)
+{
+    size_t length = text_character(span_of(i->p, i->n));
+
+    if (length == 0 || i->p[0] < 0x20)
+        return false;
+    if (take(i, '\\'))
+        return take_escape(i);
+    in_raw(i, length);
+    return true;
+}
+
 static bool take_string(struct in *i, struct span *ret_inside)
 {
     const uint8_t *start = NULL;
@@ -75,17 +123,17 @@ static bool take_string(struct in *i, struct span *ret_inside)
     if (!take(i, '"'))
         return false;
     start = i->p;
-    while (i->n > 0 && i->p[0] != '"') {
-        size_t length = text_character(span_of(i->p, i->n));
+    for (;;) {
+        size_t run = plain_run(i->p, i->n);
 
-        if (length == 0 || i->p[0] < 0x20)
+        i->p += run;
+        i->n -= run;
+        if (i->n == 0)
             return false;
-        if (take(i, '\\')) {
-            if (!take_escape(i))
-                return false;
-        } else {
-            in_raw(i, length);
-        }
+        if (i->p[0] == '"')
+            break;
+        if (!take_special(i))
+            return false;
     }
     *ret_inside = span_of(start, (size_t)(i->p - start));
     return take(i, '"');
@@ -141,9 +189,27 @@ bool fragment_next(struct in *rest, struct fragment_field *ret_field)
     return true;
 }
 
-bool fragment_check(struct span fragment)
+/* Where a name stands in its fragment. Small, because there may be many. */
+struct place {
+    uint16_t at;
+    uint16_t n;
+};
+
+/* Whether name is another one than those before it in the fragment. */
+static bool is_new(const uint8_t *fragment, const struct place *places, size_t count,
+                   struct span name)
 {
-    struct span names[FIELDS_MAX];
+    for (size_t k = 0; k < count; k++) {
+        if (places[k].n == name.n && span_same(span_of(fragment + places[k].at, name.n), name))
+            return false;
+    }
+    return true;
+}
+
+bool fragment_check(struct span fragment, const char *taken, struct fragment_field *first,
+                    size_t want)
+{
+    struct place places[FIELDS_MAX];
     struct fragment_field field;
     struct in rest = in_of(fragment);
     size_t count = 0;
@@ -151,16 +217,16 @@ bool fragment_check(struct span fragment)
     /* The size bound is what bounds the table, so it is tested and not assumed. */
     if (fragment.n > LIMIT_RECORD)
         return false;
-    while (rest.n > 0) {
-        if (!fragment_next(&rest, &field))
+    for (; rest.n > 0; count++) {
+        if (!fragment_next(&rest, &field) || !is_new(fragment.p, places, count, field.name) ||
+            (taken != NULL && span_same(field.name, span_text(taken))))
             return false;
-        for (size_t k = 0; k < count; k++) {
-            if (span_same(names[k], field.name))
-                return false;
-        }
-        names[count++] = field.name;
+        places[count].at = (uint16_t)(field.name.p - fragment.p);
+        places[count].n = (uint16_t)field.name.n;
+        if (count < want)
+            first[count] = field;
     }
-    return true;
+    return count >= want;
 }
 
 bool fragment_object(struct span line, const struct fragment_member *members, size_t count,

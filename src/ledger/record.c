@@ -56,7 +56,7 @@ status record_fields_check(struct span fields, struct err *e)
 
     if (fields.n > LIMIT_FIELDS)
         return fail(e, LIMIT, "record fields too long", fields.n);
-    if (!fragment_check(fields))
+    if (!fragment_check(fields, NULL, NULL, 0))
         return fail(e, BAD_INPUT, "record fields are malformed or repeat a name", 0);
     while (fragment_next(&rest, &field)) {
         if (is_keeper_name(field.name))
@@ -107,23 +107,20 @@ static bool find(struct span inside, const char *name, struct span *ret_value)
     return false;
 }
 
-/* One flat object without a repeated name; "v" stands before the fragment that is checked. */
-static bool line_check(struct span line, struct span *ret_inside)
+/* One flat object without a repeated name, "v" included, which stands before the fragment that is
+ * checked; the first of its fields are the head. */
+static bool line_check(struct span line, struct fragment_field head[HEAD_COUNT])
 {
     struct span inside;
-    struct span version;
 
-    if (!line_inside(line, &inside) || !fragment_check(inside) || find(inside, "v", &version))
-        return false;
-    *ret_inside = inside;
-    return true;
+    return line_inside(line, &inside) && fragment_check(inside, "v", head, HEAD_COUNT);
 }
 
 status record_compose(const struct record_head *head, struct span keeper_fields,
                       struct span engine_fields, struct out *out, struct err *e)
 {
+    struct fragment_field parsed[HEAD_COUNT];
     size_t start = out->n;
-    struct span inside;
 
     if (record_type_name(head->type) == NULL || (unsigned)head->outcome >= OUTCOME_COUNT)
         return fail(e, BAD_INPUT, "no such record type or outcome", head->type);
@@ -137,7 +134,7 @@ status record_compose(const struct record_head *head, struct span keeper_fields,
         return fail(e, LIMIT, "record too long", 0);
     /* Looked at as a whole once more: a line that does not parse would spoil the log for ever,
      * and only here is it seen that the two fragments do not share a name. */
-    if (!line_check(span_of(out->p + start, out->n - start), &inside))
+    if (!line_check(span_of(out->p + start, out->n - start), parsed))
         return fail(e, BUG, "record would not parse", head->type);
     return OK;
 }
@@ -155,40 +152,31 @@ static bool outcome_parse(struct span name, enum outcome *ret_outcome)
 
 /* The values of the head fields; whether they were written as compose writes them is not
  * tested here but by writing them again. */
-static bool head_read(const struct span value[HEAD_COUNT], struct record_head *ret_head)
+static bool head_read(const struct fragment_field field[HEAD_COUNT], struct record_head *ret_head)
 {
-    const char *log = (const char *)value[HEAD_LOG].p;
-    const char *prev = (const char *)value[HEAD_PREV].p;
-    const char *time = (const char *)value[HEAD_TIME].p;
+    const char *log = (const char *)field[HEAD_LOG].value.p;
+    const char *prev = (const char *)field[HEAD_PREV].value.p;
+    const char *time = (const char *)field[HEAD_TIME].value.p;
 
-    ret_head->type = record_type_parse(value[HEAD_TYPE]);
+    ret_head->type = record_type_parse(field[HEAD_TYPE].value);
     return ret_head->type != 0 &&
-           hex_parse(log, value[HEAD_LOG].n, ret_head->log.b, sizeof(ret_head->log.b)) &&
-           text_number_parse(value[HEAD_SEQ], SEQ_MAX, &ret_head->seq) &&
-           hex_parse(prev, value[HEAD_PREV].n, ret_head->prev, sizeof(ret_head->prev)) &&
-           time_parse(time, value[HEAD_TIME].n, &ret_head->time_us) &&
-           outcome_parse(value[HEAD_OUTCOME], &ret_head->outcome);
+           hex_parse(log, field[HEAD_LOG].value.n, ret_head->log.b, sizeof(ret_head->log.b)) &&
+           text_number_parse(field[HEAD_SEQ].value, SEQ_MAX, &ret_head->seq) &&
+           hex_parse(prev, field[HEAD_PREV].value.n, ret_head->prev, sizeof(ret_head->prev)) &&
+           time_parse(time, field[HEAD_TIME].value.n, &ret_head->time_us) &&
+           outcome_parse(field[HEAD_OUTCOME].value, &ret_head->outcome);
 }
 
 status record_parse(struct span line, struct record_head *ret_head, struct err *e)
 {
-    struct span value[HEAD_COUNT];
-    struct fragment_field field;
+    struct fragment_field field[HEAD_COUNT];
     struct record_head head;
     uint8_t again[HEAD_MAX];
     struct out o;
-    struct span inside;
-    struct in rest;
 
-    if (!line_check(line, &inside))
+    if (!line_check(line, field))
         return fail(e, CORRUPT, "record is malformed", 0);
-    rest = in_of(inside);
-    for (size_t i = 0; i < HEAD_COUNT; i++) {
-        if (!fragment_next(&rest, &field))
-            return fail(e, CORRUPT, "record head is incomplete", 0);
-        value[i] = field.value;
-    }
-    if (!head_read(value, &head))
+    if (!head_read(field, &head))
         return fail(e, CORRUPT, "record head is malformed", 0);
     /* Names, order, letter case, quotes: all of it by one comparison. */
     out_init(&o, again, sizeof(again));

@@ -103,7 +103,9 @@ bool record_type_keeper_only(uint16_t type)
 uint16_t record_type_parse(struct span name)
 {
     for (size_t i = 0; i < ROW_COUNT; i++) {
-        if (span_same(name, span_text(rows[i].name)))
+        const char *known = rows[i].name;
+
+        if (known[0] == (char)(name.n > 0 ? name.p[0] : 0) && span_same(name, span_text(known)))
             return rows[i].type;
     }
     return 0;

@@ -79,11 +79,13 @@ bool text_number_parse(struct span text, uint64_t max, uint64_t *ret_value)
 
 void text_hex_put(struct out *o, struct span in)
 {
-    char digits[3]; /* one byte and the NUL */
+    char digits[2 * 32 + 1]; /* of a hash, and the NUL */
 
-    for (size_t i = 0; i < in.n; i++) {
-        hex_format(span_of(in.p + i, 1), digits);
-        out_text(o, digits);
+    for (size_t i = 0; i < in.n; i += 32) {
+        size_t n = in.n - i < 32 ? in.n - i : 32;
+
+        hex_format(span_of(in.p + i, n), digits);
+        out_raw(o, span_of(digits, 2 * n));
     }
 }
 

@@ -128,6 +128,37 @@ status store_records(struct store *s, const struct id *log, uint64_t from_seq, s
     return each_record(&q, each, context, e);
 }
 
+status store_records_before(struct store *s, const struct id *log, uint64_t before_seq,
+                            size_t limit, store_record_fn each, void *context, struct err *e)
+{
+    AUTO(query) q = { 0 };
+    status st = query_begin(s, SQL_RECORD_LIST_BACK, &q, e);
+
+    if (st != OK)
+        return st;
+    query_put_id(&q, log);
+    query_put_number(&q, before_seq < INT64_MAX ? before_seq : INT64_MAX);
+    query_put_number(&q, limit < INT64_MAX ? limit : INT64_MAX);
+    return each_record(&q, each, context, e);
+}
+
+status store_operator_records(struct store *s, uint64_t from_seq, store_record_fn each,
+                              void *context, struct err *e)
+{
+    AUTO(query) q = { 0 };
+    struct id vault = { { 0 } };
+    status st = OK;
+
+    if (from_seq > INT64_MAX)
+        return OK;
+    st = query_begin(s, SQL_RECORD_OPERATORS, &q, e);
+    if (st != OK)
+        return st;
+    query_put_id(&q, &vault);
+    query_put_number(&q, from_seq);
+    return each_record(&q, each, context, e);
+}
+
 status store_lease_records(struct store *s, uint64_t since_us, store_record_fn each, void *context,
                            struct err *e)
 {

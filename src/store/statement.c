@@ -135,8 +135,12 @@ const char *const statement_sql[STATEMENT_COUNT] = {
                        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (log, seq) DO NOTHING",
     [SQL_RECORD_GET] = RECORD_COLUMNS "WHERE log = ?1 AND seq = ?2",
     [SQL_RECORD_LIST] = RECORD_COLUMNS "WHERE log = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3",
+    [SQL_RECORD_LIST_BACK] =
+        RECORD_COLUMNS "WHERE log = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3",
     [SQL_RECORD_FEED] = "SELECT log, seq, time_us, type, outcome, mac, line, id FROM record "
                         "WHERE id > ?1 ORDER BY id LIMIT ?2",
+    [SQL_RECORD_OPERATORS] =
+        RECORD_COLUMNS "WHERE log = ?1 AND seq >= ?2 AND type IN (10, 13, 14) ORDER BY seq",
     [SQL_RECORD_LEASES] =
         RECORD_COLUMNS "WHERE type BETWEEN 300 AND 302 AND time_us >= ?1 ORDER BY time_us, id",
 

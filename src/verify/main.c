@@ -37,12 +37,13 @@ static const char help[] =
     "Usage: strongroom-verify FILE [OPTION]...\n"
     "Verifies a trail that 'strongroom audit export' wrote, or the proof of one record.\n"
     "\n"
-    "  --public-key KEY  the vault's ledger key, in base64 or hexadecimal, from a source you trust\n"
+    "  --public-key KEY  the vault's ledger key, base64 or hexadecimal, from a source you trust\n"
     "  --witness VKEY    a witness that must have signed (name+id+key); may be repeated\n"
     "  --from N, --to N  be content with records N to N - 1 of the trail\n"
     "  --json            say it in JSON\n"
     "\n"
-    "Exit status: 0 it verifies, 1 it does not (the first bad record is named), 2 unusable input.\n";
+    "Exit status: 0 it verifies, 1 it does not (the first bad record is named), 2 unusable "
+    "input.\n";
 
 /* What was asked for, and the file. */
 struct job {

@@ -39,6 +39,7 @@ static const uint16_t members[] = {
     [ENTRY_OPERATION] = KNOWN | HAS_OPERATION,
     [ENTRY_DATABASE_REKEYED] = KNOWN,
     [ENTRY_TREE_COMMITTED] = KNOWN,
+    [ENTRY_ROLLBACK_TOLD] = KNOWN | HAS_TENANT,
 };
 
 /* 0 for a kind that does not exist. */

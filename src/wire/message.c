@@ -73,6 +73,11 @@ void wire_put_hello(struct out *o, const struct wire_hello *m)
     out_u32(o, m->rekey_done);
     out_u32(o, m->rekey_total);
     out_u32(o, m->hygiene);
+    out_u8(o, m->rolled_back);
+    out_u64(o, m->found_records);
+    out_u64(o, m->found_anchored);
+    out_u64(o, m->found_size);
+    out_raw(o, SPAN(m->found_root));
 }
 
 void wire_get_hello(struct in *i, struct wire_hello *m)
@@ -101,8 +106,13 @@ void wire_get_hello(struct in *i, struct wire_hello *m)
     m->rekey_done = in_u32(i);
     m->rekey_total = in_u32(i);
     m->hygiene = in_u32(i);
+    m->rolled_back = in_u8(i);
+    m->found_records = in_u64(i);
+    m->found_anchored = in_u64(i);
+    m->found_size = in_u64(i);
+    in_copy(i, m->found_root, sizeof(m->found_root));
     if (m->state > KEEPER_BROKEN || m->heads_loaded > 1 || m->batch_pending > 1 ||
-        m->clock_held > 1 || m->lock_due > 1)
+        m->clock_held > 1 || m->lock_due > 1 || m->rolled_back > 1)
         i->bad = true;
 }
 

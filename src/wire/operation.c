@@ -18,7 +18,8 @@ enum {
     HAS_ENGAGEMENT = 1 << 6,
     HAS_GATEWAY = 1 << 7,
     HAS_KEY = 1 << 8, /* with max_ttl */
-    RECOVERS = 1 << 9
+    RECOVERS = 1 << 9,
+    HAS_HEADS = 1 << 10
 };
 
 static const struct {
@@ -41,6 +42,7 @@ static const struct {
     [OPERATION_HOLD_SET] = { "hold.set", HAS_TENANT | HAS_ENGAGEMENT, PEOPLE_TWO },
     [OPERATION_HOLD_LIFT] = { "hold.lift", HAS_TENANT | HAS_ENGAGEMENT, PEOPLE_TWO },
     [OPERATION_GRANT_ADD] = { "grant.add", HAS_TENANT | HAS_GATEWAY | HAS_KEY, PEOPLE_ONE },
+    [OPERATION_ROLLBACK_ACCEPT] = { "rollback.accept", HAS_HEADS, PEOPLE_QUORUM },
 };
 #define ROW_COUNT (sizeof(rows) / sizeof(rows[0]))
 
@@ -113,6 +115,12 @@ void wire_put_operation(struct out *o, const struct wire_operation *m)
         out_span16(o, m->key);
         out_u32(o, m->max_ttl_s);
     }
+    if (h & HAS_HEADS) {
+        out_u64(o, m->size);
+        out_raw(o, SPAN(m->root));
+        out_u64(o, m->known_size);
+        out_raw(o, SPAN(m->known_root));
+    }
 }
 
 /* A name without NUL, as text for name_valid. */
@@ -165,6 +173,12 @@ void wire_get_operation(struct in *i, struct wire_operation *m)
         m->key = wire_get_bounded(i, OPERATION_KEY_MAX);
         m->max_ttl_s = in_u32(i);
     }
+    if (h & HAS_HEADS) {
+        m->size = in_u64(i);
+        in_copy(i, m->root, sizeof(m->root));
+        m->known_size = in_u64(i);
+        in_copy(i, m->known_root, sizeof(m->known_root));
+    }
     if (((h & HAS_OPERATOR) && !is_name(m->operator_name)) || ((h & HAS_KEY) && !is_key(m->key)))
         i->bad = true;
 }
@@ -187,9 +201,9 @@ static void put_hex(struct out *o, const char *name, struct span value)
     out_text(o, text);
 }
 
-static void put_number(struct out *o, const char *name, uint32_t value)
+static void put_number(struct out *o, const char *name, uint64_t value)
 {
-    char digits[10];
+    char digits[20];
     size_t n = sizeof(digits);
 
     do {
@@ -235,6 +249,12 @@ void operation_text(const struct wire_operation *m, struct out *o)
         put_name(o, "key");
         out_raw(o, m->key);
         put_number(o, "max_ttl", m->max_ttl_s);
+    }
+    if (h & HAS_HEADS) {
+        put_number(o, "size", m->size);
+        put_hex(o, "root", SPAN(m->root));
+        put_number(o, "known_size", m->known_size);
+        put_hex(o, "known_root", SPAN(m->known_root));
     }
 }
 

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import http.server
 import os
+import select
 import socket
 import ssl
 import sys
@@ -43,6 +44,30 @@ def syslog(port, certificate, key, path):
                     keep_messages(connection, out)
             except OSError:
                 pass
+
+
+class Deaf:
+    """Takes a connection, reads nothing of what comes, and ends when the other side does."""
+
+    def __init__(self, certificate, key):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        context = tls_server(certificate, key)
+
+        def serve():
+            plain, _ = self.listener.accept()
+            connection = context.wrap_socket(plain, server_side=True)
+            ended = select.poll()
+            ended.register(connection, select.POLLRDHUP)
+            ended.poll(60000)
+            connection.close()  # with what is unread: the other side hears that
+
+        self.thread = threading.Thread(target=serve, daemon=True)
+        self.thread.start()
+
+    def close(self):
+        self.thread.join()
+        self.listener.close()
 
 
 class Webhook:

@@ -96,9 +96,19 @@ class Story:
         """Position of the which-th record of a type."""
         return [seq for seq, (other, _) in enumerate(self.records) if other == kind][which]
 
-    def bundle(self, path, **header):
+    def composed(self):
         log = ledger_make.Log(ledger_make.VAULT, self.log)
         for seq, (kind, fields) in enumerate(self.records):
             log.add(kind, self.start_us + seq * self.step_us, keeper=ledger_make.fragment(**fields))
-        path.write_bytes(ledger_make.bundle(log, **{"name": "acme" if self.log == TENANT else "vault", **header}))
+        return log
+
+    def bundle(self, path, operators=None, **header):
+        """operators: a story of the vault's log whose records of operators the bundle has, too."""
+        data = ledger_make.bundle(self.composed(), **{"name": "acme" if self.log == TENANT else "vault", **header})
+        if operators is not None:
+            kinds = ("vault.created", "operator.enrolled", "operator.removed", "quorum.changed", "rekey.done")
+            chosen = [seq for seq, (kind, _) in enumerate(operators.records) if kind in kinds]
+            lines = data.splitlines()
+            data = b"\n".join(lines[:-1] + ledger_make.operator_lines(operators.composed(), chosen) + lines[-1:]) + b"\n"
+        path.write_bytes(data)
         return path

@@ -114,6 +114,20 @@ def test_a_trail_whose_operations_were_all_approved_verifies(judge):
     assert judge(tenant_story(), vault_story()) is None
 
 
+def test_the_records_of_operators_in_a_bundle_say_whose_keys_they_are(tmp_path):
+    def said(story, vault):
+        bundle = story.bundle(tmp_path / "trail.jsonl", vault)
+        words = [sys.executable, VERIFY_AUDIT, bundle, "--step-ups"]
+        return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False).stdout
+
+    assert "signed by the operators' enrolled keys" in said(tenant_story(), vault_story())
+    first = tenant_story().find("operation.approved")
+    stranger = changed(tenant_story(), first, operator="mallory")
+    assert said(stranger, vault_story()) == f"BAD record {first}: slot has another operator or key\n"
+    # Whether the command takes such a bundle at all: it verifies them as part of it.
+    assert by_command(tmp_path, tenant_story().bundle(tmp_path / "trail.jsonl", vault_story())) is None
+
+
 def test_the_summary_says_what_was_approved_by_whom_and_what_rests_on_the_keepers_word(tmp_path):
     bundle = vault_story().bundle(tmp_path / "vault.jsonl")
     said = json.loads(command(tmp_path, "--json", "audit", "verify", "--bundle", bundle, "--step-ups").stdout)["step_ups"]

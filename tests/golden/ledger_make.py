@@ -268,6 +268,130 @@ def bundle(log, note=None, **header):
     return b"\n".join(lines) + b"\n"
 
 
+# --- a bundle with everything that one can have ------------------------------------------------------
+
+WITNESS = "witness.example/w1"
+WITNESS_SEED = bytes([0x57]) * 32
+WITNESS_TIME = 1795255233
+
+
+def compact(**members):
+    return json.dumps(members, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def perfect(leaves, start, end):
+    """Roots of the largest perfect subtrees that [start, end) consists of, from left to right."""
+    while start < end:
+        width = 1
+        while start % (2 * width) == 0 and start + 2 * width <= end:
+            width *= 2
+        yield levels_root(leaves[start : start + width])
+        start += width
+
+
+def path(leaves, seq):
+    """PATH(seq, leaves) of RFC 6962 section 2.1.1."""
+    if len(leaves) == 1:
+        return []
+    half = 1
+    while half * 2 < len(leaves):
+        half *= 2
+    if seq < half:
+        return path(leaves[:half], seq) + [levels_root(leaves[half:])]
+    return path(leaves[half:], seq - half) + [levels_root(leaves[:half])]
+
+
+def joined(hashes):
+    return b"".join(hashes).hex()
+
+
+def vkey():
+    blob = b"\x04" + public_key(WITNESS_SEED)
+    key_id = sha(WITNESS.encode() + b"\n" + blob)[:4].hex()
+    return f"{WITNESS}+{key_id}+{base64.b64encode(blob).decode()}"
+
+
+def cosigned(note):
+    body = note.split("\n\n")[0] + "\n"
+    blob = b"\x04" + public_key(WITNESS_SEED)
+    signature = Ed25519PrivateKey.from_private_bytes(WITNESS_SEED).sign(f"cosignature/v1\ntime {WITNESS_TIME}\n{body}".encode())
+    line = sha(WITNESS.encode() + b"\n" + blob)[:4] + WITNESS_TIME.to_bytes(8, "big") + signature
+    return f"{note}\u2014 {WITNESS} {base64.b64encode(line).decode()}\n"
+
+
+def vault_log():
+    log = Log(VAULT, bytes(16))
+    log.add("vault.created", START_US, keeper=fragment(quorum=1))
+    log.add("operator.enrolled", START_US, keeper=fragment(operator="alice", slot_id="11" * 16, public_key="22" * 64))
+    for n in range(5):
+        log.add("server.started", START_US + n, engine=fragment(actor="system"))
+    log.add("quorum.changed", START_US + 9, keeper=fragment(quorum=2))
+    log.add("vault.locked", START_US + 9, engine=fragment(actor="system"))
+    return log
+
+
+def commitment(note, rounds=6, number=4, index=0x1A2B3 % 2**17):
+    """The line about a checkpoint's place in a round, whose other leaves nobody knows."""
+    body = (note.split("\n\n")[0] + "\n").encode()
+    blind, siblings = sha(b"blind"), [sha(b"sibling %d" % level) for level in range(17)]
+    at = sha(b"\x00" + label(b"tree-leaf", number.to_bytes(8, "big"), sha(body), blind))
+    for level, sibling in enumerate(siblings):
+        at = sha(b"\x01" + (sibling + at if index >> level & 1 else at + sibling))
+    log = Log(VAULT, b"\xff" * 16)
+    for n in range(rounds):
+        root = at if n == number else sha(b"round %d" % n)
+        log.add("tree.committed", START_US + n, keeper=fragment(round=n, root=root.hex()))
+    return compact(
+        commitment=blind.hex(), round=number, index=index, siblings=joined(siblings), record=log.lines[number].decode(),
+        tree_size=rounds, proof=joined(path(log.leaves, number)), tree_checkpoint=cosigned(log.note()),
+    )  # fmt: skip
+
+
+def person(name):
+    salt = sha(name.encode())[:16]
+    return compact(person=sha(label(b"person", salt, name.encode()))[:16].hex(), salt=salt.hex(), name=name)
+
+
+def operator_lines(vault, seqs):
+    size = len(vault.lines)
+    lines = [
+        compact(operator_record=vault.lines[seq].decode(), seq=seq, size=size, proof=joined(path(vault.leaves, seq))) for seq in seqs
+    ]
+    return [*lines, compact(vault_checkpoint=vault.note())]
+
+
+def rich(start=21, end=30):
+    """Records start to end of the fifty, and all that may stand around them."""
+    log, vault = fifty(), vault_log()
+    lines = bundle(log, **{"from": start, "to": end}).splitlines()[:1]
+    lines += [compact(left=left.hex()) for left in perfect(log.leaves, 0, start)]
+    lines += log.lines[start:end]
+    lines += [compact(right=right.hex()) for right in perfect(log.leaves, end, len(log.leaves))]
+    lines += [person("alice"), person('b\u00e9a "x" \U0001f511\\')]
+    lines += operator_lines(vault, (0, 1, 7))
+    lines += [commitment(log.note()), compact(checkpoint=log.note())]
+    return b"\n".join(lines) + b"\n"
+
+
+def dropped():
+    """The last thirty of the fifty, and one that says what became of the others."""
+    log, start = fifty(), 20
+    log.add(
+        "records.dropped", START_US + 10**9,
+        keeper=fragment(first_seq=0, last_seq=start - 1, records=start, root=levels_root(log.leaves[:start]).hex()),
+    )  # fmt: skip
+    lines = bundle(log, **{"from": start}).splitlines()
+    left = [compact(left=left.hex()) for left in perfect(log.leaves, 0, start)]
+    return b"\n".join(lines[:1] + left + log.lines[start:] + lines[-1:]) + b"\n"
+
+
+def proof(seq=33):
+    log = fifty()
+    lines = ["c2sp.org/tlog-proof@v1", "extra " + base64.b64encode(log.lines[seq]).decode(), f"index {seq}"]
+    lines += [base64.b64encode(hash).decode() for hash in path(log.leaves, seq)]
+    return ("\n".join(lines) + "\n\n" + cosigned(log.note())).encode()
+
+
 def apply(lines, note, edit):
     """The same few edits that tests/unit/test_ledger_golden.c makes."""
     lines, at = list(lines), edit.get("record", 0)
@@ -445,6 +569,14 @@ def files():
         HERE / "ledger_rfc6962.json": pretty(rfc6962()),
         HERE / "ledger_v1.json": pretty(vectors()),
         HERE / "ledger_bundle.jsonl": bundle(log),
+        HERE / "ledger_bundle_rich.jsonl": rich(),
+        HERE / "ledger_bundle_dropped.jsonl": dropped(),
+        HERE / "ledger_proof.txt": proof(),
+        CORPUS / "fuzz_bundle" / "rich": rich(),
+        CORPUS / "fuzz_bundle" / "rich_short": rich(1, 2),
+        CORPUS / "fuzz_bundle" / "dropped": dropped(),
+        CORPUS / "fuzz_proof" / "good": proof(),
+        CORPUS / "fuzz_proof" / "first": proof(0),
         HERE / "ledger_tampered.json": pretty(tampered(log)),
     }
     for name, line in zip(("first", "keeper", "engine"), (log.lines[0], log.lines[1], log.lines[7])):

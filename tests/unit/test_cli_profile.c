@@ -136,7 +136,7 @@ static void checkpoints_only_grow(void **state)
     struct cli c = fresh("seen");
     const struct id log = { .b = { 9 } };
     const struct id other = { .b = { 8 } };
-    struct seen seen = { .known = true, .size = 10, .root = { 1 } };
+    struct seen seen = { .known = true, .size = 10, .root = { 1 }, .note = "as signed" };
     struct seen smaller = { .known = true, .size = 9, .root = { 2 } };
     struct seen held;
 
@@ -152,6 +152,7 @@ static void checkpoints_only_grow(void **state)
     assert_true(held.known);
     assert_int_equal(held.size, 10);
     assert_memory_equal(held.root, seen.root, sizeof(held.root));
+    assert_string_equal(held.note, "as signed");
     profile_seen(&c.profile, &other, &held);
     assert_false(held.known);
     seen.size = 11;

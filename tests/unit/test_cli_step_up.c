@@ -89,7 +89,11 @@ static struct wire_operation make_operation(uint8_t code, uint8_t number)
                                 .engagement = { { 10 } },
                                 .gateway = { { 11 } },
                                 .key = span_text("openai-*"),
-                                .max_ttl_s = 900 };
+                                .max_ttl_s = 900,
+                                .size = 12,
+                                .root = { 13 },
+                                .known_size = 14,
+                                .known_root = { 15 } };
 
     return m;
 }
@@ -153,6 +157,12 @@ static void add_effect(struct log *log, const struct wire_operation *m, const ui
         fields_id(&f, "gateway_id", &m->gateway);
         fields_span(&f, "pattern", m->key);
         fields_number(&f, "max_ttl_s", m->max_ttl_s);
+        break;
+    case OPERATION_ROLLBACK_ACCEPT:
+        fields_number(&f, "size", m->size);
+        fields_hex(&f, "root", SPAN(m->root));
+        fields_number(&f, "known_size", m->known_size);
+        fields_hex(&f, "known_root", SPAN(m->known_root));
         break;
     default: fields_id(&f, "engagement_id", &m->engagement); break;
     }

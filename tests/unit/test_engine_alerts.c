@@ -1,6 +1,7 @@
 /* Alerts: each rule finds what it is for and nothing else, once, and across restarts. */
 #include "engine/alert.h"
 #include "engine_customer.h"
+#include "store/db.h"
 
 #define ALERT(rule) \
     TYPE("alert.raised") ",\"outcome\":\"ok\",\"actor\":\"system\",\"rule\":\"" rule "\""
@@ -115,6 +116,38 @@ static void uses_from_before_the_rule_was_on_are_no_news(void **state)
     rig_restart_engine(r);
     assert_int_equal(lease_by(r, &c, &c.gateway, "openai"), OK);
     assert_int_equal(alerts(r, "acme", "first-use"), 0);
+    rig_free(r);
+}
+
+/* As it was before there were alerts. */
+static void forget_first_uses(struct rig *r)
+{
+    struct store *s;
+
+    rig_hold(r);
+    s = r->en->store;
+    assert_int_equal(store_begin(s, NULL), OK);
+    assert_int_equal(db_run(s, "DELETE FROM first_use", NULL), OK);
+    assert_int_equal(db_run(s, "DELETE FROM fact WHERE name = 'first uses'", NULL), OK);
+    assert_int_equal(store_commit(s, NULL), OK);
+    rig_let_go(r);
+}
+
+static void an_older_vault_tells_only_what_is_used_for_the_first_time_now(void **state)
+{
+    struct rig *r = rig_with((struct alert_settings){ .first_use = false });
+    struct customer c = customer_new(r, "acme");
+    struct holder other = gateway_new(r, "other", "acme/*");
+
+    (void)state;
+    assert_int_equal(lease_by(r, &c, &c.gateway, "openai"), OK);
+    forget_first_uses(r);
+    r->settings.alert = FIRST_USE;
+    rig_restart_engine(r);
+    assert_int_equal(lease_by(r, &c, &c.gateway, "openai"), OK);
+    assert_int_equal(lease_by(r, &c, &other, "openai"), OK);
+    assert_int_equal(alerts(r, "acme", "first-use"), 1);
+    assert_int_equal(recorded(r, "acme", "\"key\":\"acme/openai\",\"gateway\":\"other\""), 1);
     rig_free(r);
 }
 
@@ -413,6 +446,7 @@ int main(void)
         cmocka_unit_test(an_alert_is_written_without_any_further_request),
         cmocka_unit_test(what_a_killed_server_found_is_told_by_the_next),
         cmocka_unit_test(uses_from_before_the_rule_was_on_are_no_news),
+        cmocka_unit_test(an_older_vault_tells_only_what_is_used_for_the_first_time_now),
         cmocka_unit_test(a_flood_of_alerts_is_counted_and_told_when_the_hour_is_over),
         cmocka_unit_test(a_burst_of_refusals_is_told_at_the_threshold_and_once_an_hour),
         cmocka_unit_test(refusals_that_are_only_counted_make_a_burst_too),

@@ -2,7 +2,7 @@
 #include "keeper_customer.h"
 #include "keeper_people.h"
 
-#define CODES   OPERATION_GRANT_ADD
+#define CODES   OPERATION_ROLLBACK_ACCEPT
 #define GATEWAY rig_id(200)
 
 static int three_operators(void **state)
@@ -50,6 +50,8 @@ static struct wire_operation full(uint8_t code)
     m.gateway = GATEWAY;
     m.key = span_text("open*");
     m.max_ttl_s = 60;
+    m.size = 5;
+    m.known_size = 6;
     return m;
 }
 
@@ -89,13 +91,17 @@ static bool change_member(struct wire_operation *m, size_t n)
     case 9: m->gateway.b[15] ^= 1; return true;
     case 10: m->key = span_text("open"); return true;
     case 11: m->max_ttl_s += 1; return true;
+    case 12: m->size += 1; return true;
+    case 13: m->root[31] ^= 1; return true;
+    case 14: m->known_size += 1; return true;
+    case 15: m->known_root[31] ^= 1; return true;
     default: return false;
     }
 }
 
 static void an_approval_is_none_for_an_operation_that_differs_in_one_member(void **state)
 {
-    static const size_t members[CODES + 1] = { 0, 5, 4, 2, 3, 1, 2, 1, 3, 3, 3, 5 };
+    static const size_t members[CODES + 1] = { 0, 5, 4, 2, 3, 1, 2, 1, 3, 3, 3, 5, 5 };
     struct rig *r = *state;
     uint8_t hash[32], other[32];
 
@@ -216,10 +222,19 @@ static void what_the_record_says_suffices_to_check_the_signature(void **state)
 /* One after the other approves; only the one that makes it enough lets it happen. */
 static void check_people(uint8_t operators, uint8_t quorum)
 {
-    static const uint8_t kinds[CODES + 1] = {
-        9,          PEOPLE_QUORUM, PEOPLE_QUORUM, PEOPLE_QUORUM, PEOPLE_QUORUM, PEOPLE_QUORUM,
-        PEOPLE_ONE, PEOPLE_ONE,    PEOPLE_TWO,    PEOPLE_TWO,    PEOPLE_TWO,    PEOPLE_ONE
-    };
+    static const uint8_t kinds[CODES + 1] = { 9,
+                                              PEOPLE_QUORUM,
+                                              PEOPLE_QUORUM,
+                                              PEOPLE_QUORUM,
+                                              PEOPLE_QUORUM,
+                                              PEOPLE_QUORUM,
+                                              PEOPLE_ONE,
+                                              PEOPLE_ONE,
+                                              PEOPLE_TWO,
+                                              PEOPLE_TWO,
+                                              PEOPLE_TWO,
+                                              PEOPLE_ONE,
+                                              PEOPLE_QUORUM };
     uint8_t two = operators < 2 ? operators : quorum > 2 ? quorum : 2;
     const uint8_t needs[] = { [PEOPLE_ONE] = 1, [PEOPLE_TWO] = two, [PEOPLE_QUORUM] = quorum };
 

@@ -301,6 +301,16 @@ static bool searches_by_all_terms(const char *step)
     return false;
 }
 
+static bool finds_operators(const char *step)
+{
+    return strcmp(step, "SEARCH record USING INDEX record_operator (log=? AND seq>?)") == 0;
+}
+
+static void the_records_of_operators_have_an_index_of_their_own(void **state)
+{
+    check_plan(*state, SQL_RECORD_OPERATORS, finds_operators);
+}
+
 static void a_lease_takes_four_searches(void **state)
 {
     check_plan(*state, SQL_KEY_LEASABLE, searches_by_all_terms);
@@ -318,6 +328,7 @@ int main(void)
         sentence(lease_records_of_all_logs_come_oldest_first),
         sentence(the_newest_head_of_each_log_is_kept),
         sentence(no_statement_looks_through_a_whole_table_to_find_a_row),
+        sentence(the_records_of_operators_have_an_index_of_their_own),
         sentence(a_lease_takes_four_searches),
     };
 

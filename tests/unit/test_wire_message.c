@@ -158,10 +158,10 @@ static void every_cut_of_every_message_is_refused(void **state)
     CUTS(wire_put_record, wire_get_record, wire_record, .line = span_text("{}"));
     CUTS(wire_put_result, wire_get_result, wire_result, .data = span_text("x"));
     CUTS(wire_put_cell, wire_get_cell, wire_cell, .type = 2);
-    for (uint8_t code = OPERATION_OPERATOR_ADD; code <= OPERATION_GRANT_ADD; code++)
+    for (uint8_t code = OPERATION_OPERATOR_ADD; code <= OPERATION_ROLLBACK_ACCEPT; code++)
         CUTS(wire_put_operation, wire_get_operation, wire_operation, .code = code,
              .operator_name = span_text("a"), .key = span_text("a*"));
-    for (uint8_t kind = ENTRY_RECORD; kind <= ENTRY_TREE_COMMITTED; kind++)
+    for (uint8_t kind = ENTRY_RECORD; kind <= ENTRY_ROLLBACK_TOLD; kind++)
         CUTS(wire_put_entry, wire_get_entry, wire_entry, .kind = kind,
              .operation = { .code = OPERATION_REKEY_ROOT }, .fields = span_text(",\"a\":1"));
 }
@@ -229,7 +229,7 @@ static void unknown_kinds_purposes_and_states_are_refused(void **state)
             bytes[1] = OPERATION_REKEY_ROOT;
         struct in in = in_of(SPAN(bytes));
         wire_get_entry(&in, &entry);
-        assert_int_equal(in.bad, kind < ENTRY_RECORD || kind > ENTRY_TREE_COMMITTED);
+        assert_int_equal(in.bad, kind < ENTRY_RECORD || kind > ENTRY_ROLLBACK_TOLD);
     }
     for (unsigned purpose = 0; purpose < 256; purpose++) {
         uint8_t bytes[81] = { (uint8_t)purpose };
