@@ -34,8 +34,8 @@ uint64_t moment_anchor(const struct keeper *k);
 void moment_begin(struct keeper *k);
 /* Seals the heads as they will be once the batch holds. */
 MUST_CHECK status moment_seal(const struct keeper *k, struct out *out, struct err *e);
-/* CORRUPT if the loaded heads are not of one moment, or of one before the anchor unless old ones are
- * expected. */
+/* CORRUPT if the loaded heads are not of one moment, or of one before the anchor unless old ones
+ * are expected. */
 MUST_CHECK status moment_load(struct keeper *k, struct span seal, bool old, struct err *e);
 
 #endif

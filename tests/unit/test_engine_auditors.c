@@ -42,10 +42,10 @@ static void revoke_of(struct rig *r, const struct holder *holder)
 /* Every verb of the table, for an auditor of acme: what it may, and on whom. */
 enum answer { NEVER, OWN, SELF, EVERYBODY, LATER /* own, but takes more than a name */ };
 static const enum answer answers[VERB_COUNT] = {
-    [VERB_STATUS] = EVERYBODY,      [VERB_TENANT_LIST] = SELF, [VERB_TENANT_SHOW] = OWN,
-    [VERB_ENGAGEMENT_LIST] = OWN,   [VERB_KEY_LIST] = OWN,     [VERB_KEY_SHOW] = OWN,
-    [VERB_CERTIFICATE_LIST] = SELF, [VERB_LOG_SHOW] = OWN,     [VERB_LOG_RECORDS] = OWN,
-    [VERB_LOG_CHECK] = OWN,         [VERB_LOG_RANGE] = OWN,    [VERB_LOG_CONSISTENCY] = OWN,
+    [VERB_STATUS] = EVERYBODY,      [VERB_TENANT_LIST] = SELF,     [VERB_TENANT_SHOW] = OWN,
+    [VERB_ENGAGEMENT_LIST] = OWN,   [VERB_KEY_LIST] = OWN,         [VERB_KEY_SHOW] = OWN,
+    [VERB_CERTIFICATE_LIST] = SELF, [VERB_LOG_SHOW] = OWN,         [VERB_LOG_RECORDS] = OWN,
+    [VERB_LOG_CHECK] = OWN,         [VERB_LOG_RANGE] = OWN,        [VERB_LOG_CONSISTENCY] = OWN,
     [VERB_LOG_INCLUSION] = LATER,   [VERB_LOG_COMMITMENT] = LATER,
 };
 
