@@ -129,7 +129,7 @@ APPLY(log_cosign)
     const char *line;
     struct span note;
     struct id log;
-    status st = log_find(en, rq, &log, e);
+    status st = trail_find(en, rq, &log, e);
 
     if (st == OK && !id_same(&log, &trail_tree))
         st = fail(e, BAD_INPUT, "only the vault tree is cosigned", 0);
@@ -234,7 +234,7 @@ APPLY(log_commitment)
     struct branch b = { 0 };
     uint64_t size = 0;
     struct id log;
-    status st = log_find(en, rq, &log, e);
+    status st = trail_find(en, rq, &log, e);
 
     if (st == OK && id_same(&log, &trail_tree))
         st = fail(e, NOT_FOUND, "the vault tree does not commit to itself", 0);

@@ -20,7 +20,7 @@ static status begin(struct engine *en, struct request *rq, uint64_t *size, struc
                     struct err *e)
 {
     uint64_t held = 0;
-    status st = log_find(en, rq, &ret_nodes->log, e);
+    status st = trail_find(en, rq, &ret_nodes->log, e);
 
     ret_nodes->en = en;
     if (st == OK)

@@ -8,7 +8,7 @@ const struct id trail_tree = { { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
                                  0xff, 0xff, 0xff, 0xff, 0xff } };
 
 /* The vault tree says nothing of anybody, so everybody may see it, and gateways nothing else. */
-status log_find(struct engine *en, struct request *rq, struct id *ret_log, struct err *e)
+status trail_find(struct engine *en, struct request *rq, struct id *ret_log, struct err *e)
 {
     status st;
 
@@ -26,8 +26,7 @@ status log_find(struct engine *en, struct request *rq, struct id *ret_log, struc
     return st;
 }
 
-static status checkpoint_of(struct engine *en, const struct id *log, json_t **ret_note,
-                            struct err *e)
+status trail_checkpoint(struct engine *en, const struct id *log, json_t **ret_note, struct err *e)
 {
     struct out *out = wire_client_begin(en->client, WIRE_CHECKPOINT);
     struct span note;
@@ -53,12 +52,12 @@ APPLY(log_show)
     struct id log;
     uint64_t size;
     json_t *note;
-    status st = log_find(en, rq, &log, e);
+    status st = trail_find(en, rq, &log, e);
 
     if (st == OK)
         st = store_log_size(en->store, &log, &size, e);
     if (st == OK)
-        st = checkpoint_of(en, &log, &note, e);
+        st = trail_checkpoint(en, &log, &note, e);
     if (st != OK)
         return st;
     base64_format(SPAN(en->ledger_public), public_key);
@@ -72,7 +71,7 @@ APPLY(log_records)
 {
     struct page page = { 0 };
     struct id log;
-    status st = log_find(en, rq, &log, e);
+    status st = trail_find(en, rq, &log, e);
 
     if (st == OK)
         st = store_log_size(en->store, &log, &rq->log_size, e);
@@ -139,7 +138,7 @@ APPLY(log_check)
     struct id log;
     uint64_t from = 0, to = 0, size = 0, at;
     int64_t bad = -1;
-    status st = log_find(en, rq, &log, e);
+    status st = trail_find(en, rq, &log, e);
 
     if (st == OK)
         st = store_log_size(en->store, &log, &size, e);
