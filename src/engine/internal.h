@@ -13,19 +13,19 @@
 #include "waiting.h"
 #include "wire/client.h"
 
-/* VAULT_ROLLED_BACK: open, but only to accept that (rollback.h). */
 enum vault_state {
     VAULT_EMPTY = 1,
     VAULT_LOCKED = 2,
     VAULT_UNLOCKED = 4,
     VAULT_BROKEN = 8,
-    VAULT_ROLLED_BACK = 16
+    VAULT_ROLLED_BACK = 16 /* open, but only to accept that (rollback.c) */
 };
 #define VAULT_ANY 31
 const char *vault_state_name(enum vault_state state); /* vault.c */
 
 struct alerts;
 struct operations;
+struct persons;
 struct rounds;
 
 /* One that the keeper opened, and what it was opened for. */
@@ -62,6 +62,7 @@ struct engine {
     struct policy *policy;
     struct leases *leases;
     struct refusals *refusals;
+    struct persons *persons; /* while the database is open */
     struct alerts *alerts;
     struct identity_ca *ca;
     char ca_pem[LIMIT_CERTIFICATE];
@@ -75,6 +76,8 @@ struct engine {
     /* What is to be destroyed before the batch is answered: */
     bool grace_over;  /* a version that was replaced without grace */
     bool revoke_more; /* versions of a revoked key, more than its batch could take */
+    bool erased;      /* a name that the WAL still holds */
+    bool dropping;    /* there may be records that were stated to be dropped */
     struct session sessions[SESSIONS]; /* the newest replace the oldest */
     size_t session_next;
     struct operations *operations;
@@ -110,17 +113,6 @@ status engine_hello(struct engine *en, struct err *e); /* refreshes en->hello an
 /* Makes the keeper forget all keys, and forgets what it needed them for. */
 status engine_lock_keeper(struct engine *en, struct err *e);
 
-/* attach.c */
-/* created: init made the vault just now, so that there is no database yet. */
-status engine_attach(struct engine *en, bool created, struct err *e);
-void engine_detach(struct engine *en);
-/* Lets the database know how old the keyring of en->hello is, so that no older one follows. */
-status keyring_note_age(struct engine *en, struct err *e);
-
-/* destroy.c */
-status destroy_grace_over(struct engine *en, struct err *e); /* replaced versions */
-status destroy_revoked(struct engine *en, struct err *e);    /* what still lives of revoked keys */
-
 /* schedule.c */
 void schedule_start(struct engine *en);
 void schedule_run(struct engine *en);
@@ -138,18 +130,12 @@ status database_watch(struct engine *en, struct err *e);   /* begins it if the k
 bool database_rekey(struct engine *en);                    /* a slice; true if there is more */
 status database_rekeyed(struct engine *en, struct err *e); /* tells the keeper that it is done */
 
-/* rounds.c: checkpoints of logs that changed, and rounds of the vault tree */
-status rounds_new(struct rounds **ret_rounds, struct err *e);
-void rounds_free(struct rounds *r);
-status rounds_start(struct engine *en, struct err *e); /* all logs are due */
-void rounds_forget(struct rounds *r);
-/* A log has grown. Without memory to note it the hourly round finds it. */
-void rounds_heard(struct rounds *r, const struct id *log);
-bool rounds_work(struct engine *en); /* a slice; true if there is more */
-
+#include "attach.h"
 #include "batch.h"
 #include "body.h"
+#include "person.h"
 #include "refusal.h"
+#include "rounds.h"
 #include "verb.h"
 
 #endif

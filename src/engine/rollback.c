@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "rollback.h"
+#include "internal.h"
 
 #define TENANTS_AT_ONCE 64
 

@@ -4,9 +4,8 @@ import os
 import shutil
 
 import pytest
-from harness import OK, PIN, UNVERIFIED, unique
+from harness import OK, PIN, UNVERIFIED, await_that, unique
 from test_auditors import issue
-from web import Identity
 
 
 class Copy:
@@ -132,5 +131,6 @@ def test_a_vault_that_goes_on_is_never_refused(own):
         unlock_again(own)
         own.cli("audit", "verify", customer.name)
         own.kill("server")
-        own.await_state("unlocked")
+        own.come_back()
+        await_that("the vault is open", lambda: own.reachable() and own.state == "unlocked")
     assert proofs(own.profile) == [] and proofs(gateway) == []
