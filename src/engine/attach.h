@@ -10,25 +10,8 @@ status engine_attach(struct engine *en, bool created, struct err *e);
 void engine_detach(struct engine *en);
 /* Lets the database know how old the keyring of en->hello is, so that no older one follows. */
 status keyring_note_age(struct engine *en, struct err *e);
-/* The same whatever it knew, in the transaction under way. */
-status keyring_set_age(struct engine *en, struct err *e);
-
-/* Everything between the heads and the first request. */
-status engine_serve(struct engine *en, bool created, struct err *e);
 
 struct cells;
-
-/* rollback.c: an older database or keyring */
-const char *rollback_why(const struct engine *en); /* literal */
-json_t *rollback_json(const struct engine *en);
-/* Notes in the transaction under way that what is there was accepted. */
-status rollback_accepted(struct engine *en, struct err *e);
-/* Was a rollback accepted, and is it not over? */
-status rollback_under_way(struct engine *en, bool *ret, struct err *e);
-/* After reconciling: tenants are told, and it is over. */
-status rollback_finish(struct engine *en, struct err *e);
-/* The acceptance is stored: serve. Locks again if that does not work. */
-status rollback_resume(struct engine *en, struct request *rq, struct err *e);
 
 /* rebuild.c: certificates, grants and live leases, from the database into memory */
 status rebuild(struct engine *en, const struct cells *cells, struct err *e);

@@ -13,20 +13,6 @@ struct moment {
     bool begun;   /* by this life of the heads; else run is the one they were loaded from */
 };
 
-/* The vault's log when the heads were loaded. */
-struct found {
-    uint64_t anchored; /* records in all logs, as the keyring had it */
-    uint64_t size;
-    uint8_t root[32];
-};
-
-/* What tenants' logs are to be told of. */
-struct accepted {
-    bool exists;
-    uint8_t operation[32];
-    uint64_t records, anchored;
-};
-
 uint64_t moment_anchored(const struct keeper *k); /* records that the keyring's anchor covers */
 /* The anchor that covers all records known to be durable. */
 uint64_t moment_anchor(const struct keeper *k);
