@@ -13,12 +13,13 @@
 #include "waiting.h"
 #include "wire/client.h"
 
+/* VAULT_ROLLED_BACK: open, but only to accept that (rollback.h). */
 enum vault_state {
     VAULT_EMPTY = 1,
     VAULT_LOCKED = 2,
     VAULT_UNLOCKED = 4,
     VAULT_BROKEN = 8,
-    VAULT_ROLLED_BACK = 16 /* open, but only to accept that (rollback.c) */
+    VAULT_ROLLED_BACK = 16
 };
 #define VAULT_ANY 31
 const char *vault_state_name(enum vault_state state); /* vault.c */

@@ -1,6 +1,7 @@
 /* What time demands of the engine, as a table of jobs. Destroying keys on time is not among them:
  * the keeper does that itself; the engine only stores what follows from it. */
 #include "alert.h"
+#include "cells.h"
 
 #include <sys/statvfs.h>
 

@@ -12,6 +12,7 @@
 #include "ledger/record.h"
 #include "moment.h"
 #include "operators.h"
+#include "rollback.h"
 #include "wire/message.h"
 
 struct session {
