@@ -12,7 +12,8 @@ SECTOR, PAGE = 512, 4096
 
 
 def environment(deaf="", preload=SHIM):
-    return {"LD_PRELOAD": str(preload), "UNSYNCED_NAMES": NAMES, "UNSYNCED_DEAF": deaf}
+    return {"LD_PRELOAD": str(preload), "UNSYNCED_NAMES": NAMES, "UNSYNCED_DEAF": deaf,
+            "UNSYNCED_SYNC_US": "3000"}
 
 
 def notes_of(data):

@@ -10,7 +10,7 @@ from harness import PIN
 from operators import settled
 from trail import Load, Log, open_again, settle
 
-CUTS = int(os.environ.get("STRONGROOM_CUTS", 15))
+CUTS = int(os.environ.get("STRONGROOM_CUTS", 12))
 SEED = int(os.environ.get("STRONGROOM_SEED", time.time_ns() % 1000000))
 UNITS = (None, power.SECTOR, power.PAGE)
 
@@ -18,7 +18,7 @@ UNITS = (None, power.SECTOR, power.PAGE)
 @pytest.fixture
 def fragile(new_vault):
     """An open vault on a disk that keeps only what was synced."""
-    vault = new_vault(opened=False)
+    vault = new_vault(opened=False, lease_ttl_s=3, lease_max_ttl_s=3, lease_max_lifetime_s=3)
     vault.daemon_environment = power.environment()
     vault.start()
     vault.plug_in()

@@ -14,7 +14,7 @@
  * order of this machine
  *
  * Environment: UNSYNCED_NAMES, endings of file names, separated by spaces; UNSYNCED_DEAF, endings
- * of names whose syncs do nothing, as on a disk that lies.
+ * of names whose syncs do nothing, as on a disk that lies; UNSYNCED_SYNC_US, how long a sync takes.
  *
  * Beside that the supervisor's pause before a child that failed quickly again and again is left
  * out, or a thousand kills would be a matter of patience.
@@ -305,13 +305,25 @@ int fallocate64(int fd, int mode, off64_t from, off64_t n)
 
 /* --- syncing --------------------------------------------------------------------------------- */
 
+/* A disk takes its time, in which the power may fail. */
+static void take_time(int fd)
+{
+    const char *us = getenv("UNSYNCED_SYNC_US");
+    struct timespec t = { .tv_nsec = us != NULL ? atol(us) * 1000 : 0 };
+
+    if (watched(fd) != NULL && t.tv_nsec > 0)
+        (void)syscall(SYS_ppoll, NULL, 0, &t, NULL, 0);
+}
+
 int fsync(int fd)
 {
+    take_time(fd);
     return synced(fd, libc.fsync(fd));
 }
 
 int fdatasync(int fd)
 {
+    take_time(fd);
     return synced(fd, libc.fdatasync(fd));
 }
 
