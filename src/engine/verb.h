@@ -130,6 +130,10 @@ COMPLETE(lease_renewed);
 APPLY(lease_release);
 COMPLETE(lease_released);
 APPLY(lease_list);
+/* person.c */
+APPLY(person_list);
+APPLY(person_erase);
+COMPLETE(person_erased);
 /* trail.c */
 APPLY(log_show);
 APPLY(log_records);
