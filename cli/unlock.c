@@ -237,12 +237,18 @@ int clock_confirm(struct cli *c)
 }
 
 static const struct column status_columns[] = {
-    { "state", "state", COLUMN_TEXT },           { "reason", "reason", COLUMN_TEXT },
-    { "region", "region", COLUMN_TEXT },         { "vault", "vault", COLUMN_TEXT },
-    { "epoch", "epoch", COLUMN_TEXT },           { "leases", "leases", COLUMN_TEXT },
-    { "next purge", "next_purge", COLUMN_TIME }, { "clock held", "clock_held", COLUMN_TEXT },
-    { "journal", "journal", COLUMN_TEXT },       { "alerts (24 h)", "alerts", COLUMN_TEXT },
-    { "time", "time", COLUMN_TIME },             { "version", "version", COLUMN_TEXT },
+    { "state", "state", COLUMN_TEXT },
+    { "reason", "reason", COLUMN_TEXT },
+    { "region", "region", COLUMN_TEXT },
+    { "vault", "vault", COLUMN_TEXT },
+    { "epoch", "epoch", COLUMN_TEXT },
+    { "leases", "leases", COLUMN_TEXT },
+    { "next purge", "next_purge", COLUMN_TIME },
+    { "clock held", "clock_held", COLUMN_TEXT },
+    { "journal", "journal", COLUMN_TEXT },
+    { "alerts (24 h)", "alerts", COLUMN_TEXT },
+    { "time", "time", COLUMN_TIME },
+    { "version", "version", COLUMN_TEXT },
 };
 
 /* What is under way, and what the user should do. */

@@ -113,7 +113,7 @@ def test_each_checkpoint_is_cosigned_and_the_vault_gets_the_line(world):
         world.run()
         kept = world.vault.kept[-1]
         assert kept["size"] == len(log.leaves) == witness.seen[ORIGIN][0]
-        witness.verify(kept["line"], log.checkpoint().split("\n\n")[0] + "\n")
+        witness.verify(kept["cosignature"], log.checkpoint().split("\n\n")[0] + "\n")
     world.run()  # the same again
     assert len(world.vault.kept) == 7
     # Without a memory each run asks first what the witness has.
