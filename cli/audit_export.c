@@ -226,6 +226,8 @@ static int write_bundle(struct export *x)
         code = range_begin(x->cli, t, &sides);
     if (code == EXIT_DONE && part)
         code = write_hashes(x, "left", &sides.left);
+    if (code == EXIT_DONE && !part) /* of what was dropped */
+        code = write_hashes(x, "left", &t->left);
     if (code == EXIT_DONE)
         code = trail_stream(x->cli, t, take, x);
     if (code == EXIT_DONE && part)

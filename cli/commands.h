@@ -19,6 +19,8 @@ int operator_list(struct cli *c);
 int operator_remove(struct cli *c);
 int quorum_set(struct cli *c);
 int card_renew(struct cli *c);
+int retention_set(struct cli *c);
+int retention_show(struct cli *c);
 int operation_list(struct cli *c);
 int operation_approve(struct cli *c);
 int operation_withdraw(struct cli *c);
@@ -70,6 +72,7 @@ int audit_export(struct cli *c);
 int audit_prove(struct cli *c);
 int audit_stream(struct cli *c);
 int audit_witness(struct cli *c);
+int audit_erase(struct cli *c);
 
 int profile_create(struct cli *c);
 int profile_show(struct cli *c);

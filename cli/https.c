@@ -31,6 +31,7 @@ static const struct problem {
     { "no-identity", 401, EXIT_DENIED,
       "Use a profile (--profile) with a valid certificate of this vault." },
     { "denied", 403, EXIT_DENIED, "Ask an operator or admin if you should be allowed to." },
+    { "gone", 410, EXIT_ABSENT, "Nobody has them any more but who exported them in time." },
     { "not-found", 404, EXIT_ABSENT, "Look for the right name with the 'list' commands." },
     { "method-not-allowed", 405, EXIT_OTHER, "Is this program older or newer than the vault?" },
     { "conflict", 409, EXIT_CONFLICT, "Look at the present state first; nothing was changed." },

@@ -63,6 +63,11 @@ static const struct command commands[] = {
     { "tenant", "list", tenant_list, "", 0, 0, "list tenants" },
     { "tenant", "show", tenant_show, "NAME", 0, 0, "show one tenant" },
 
+    { "retention", "set", retention_set, "TENANT DAYS", 0, STEP_UP | BIT(OPT_YES),
+      "let a tenant's records go after so many days, or 'keep' them" },
+    { "retention", "show", retention_show, "TENANT", 0, 0,
+      "for how long a tenant's records are kept" },
+
     { "engagement", "start", engagement_start, "TENANT/NAME", 0, 0, "start an engagement" },
     { "engagement", "end", engagement_end, "TENANT/NAME", 0, BIT(OPT_YES),
       "end it: no leases from now on, keys destroyed in 7 days" },
@@ -131,6 +136,8 @@ static const struct command commands[] = {
     { "audit", "witness", audit_witness, "", BIT(OPT_WITNESS) | BIT(OPT_WITNESS_KEY),
       BIT(OPT_CURSOR) | BIT(OPT_ONCE) | BIT(OPT_SINK_CA),
       "have a witness cosign the vault tree's checkpoints" },
+    { "audit", "erase", audit_erase, "[LOG] NAME", 0, BIT(OPT_ALL_LOGS) | BIT(OPT_YES),
+      "forget a person's name; the trail stays as it is" },
 
     { "profile", "create", profile_create, "",
       BIT(OPT_CERTIFICATE) | BIT(OPT_KEY) | BIT(OPT_CA) | BIT(OPT_URL), 0,

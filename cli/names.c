@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "people.h"
 
 #define DETAILS_MAX 1024
 
@@ -36,6 +37,7 @@ static json_t *index_list(struct cli *c, const char *path, const char *member, b
 void names_load(struct cli *c, const char *log, struct names *ret)
 {
     char path[192];
+    char refusal[1024];
 
     *ret = (struct names){ .keys = NULL };
     if (strcmp(log, "vault") != 0) {
@@ -45,6 +47,9 @@ void names_load(struct cli *c, const char *log, struct names *ret)
         ret->engagements = index_list(c, path, "engagements", false);
     }
     ret->gateways = index_list(c, "/v1/gateways", "gateways", false);
+    report_catch(refusal, sizeof(refusal));
+    (void)people_list(c, log, &ret->people);
+    report_catch(NULL, 0);
 }
 
 void names_clear(struct names *n)
@@ -52,6 +57,7 @@ void names_clear(struct names *n)
     json_t_cleanup(&n->keys);
     json_t_cleanup(&n->engagements);
     json_t_cleanup(&n->gateways);
+    json_t_cleanup(&n->people);
 }
 
 /* In columns of their own, or for programs only. */
@@ -174,6 +180,7 @@ void names_describe(const struct names *n, json_t *record)
     const char *name = NULL;
     json_t *value = NULL;
 
+    people_resolve(n->people, record);
     json_object_foreach(record, name, value)
     {
         char number[32] = "";

@@ -10,6 +10,7 @@ struct names {
     json_t *keys;        /* id -> the key as the vault lists it */
     json_t *engagements; /* id -> name */
     json_t *gateways;    /* id -> name */
+    json_t *people;      /* names behind tags, see people.h */
 };
 
 /* What the vault tells about a log's tenant. A refusal is no failure: the ids stay then. */

@@ -14,6 +14,7 @@ static const struct option_row rows[OPTION_COUNT] = {
     [OPT_JSON] = { "json", NULL, "print JSON for programs" },
     [OPT_HELP] = { "help", NULL, "print help on this noun" },
     [OPT_ACTOR] = { "actor", "NAME", "only what this one did; gateway:NAME, or only the name" },
+    [OPT_ALL_LOGS] = { "all-logs", NULL, "in every log that you may read" },
     [OPT_BUNDLE] = { "bundle", "FILE", "verify an exported trail, without a vault" },
     [OPT_CA] = { "ca", "FILE", "the vault's CA certificate" },
     [OPT_CA_OUT] = { "ca-out", "FILE", "write the vault's CA certificate there" },

@@ -4,7 +4,7 @@
 
 int range_read(const struct cli *c, struct trail *t)
 {
-    struct bounds first = { .max = INT64_MAX };
+    struct bounds first = { .max = INT64_MAX, .fallback = t->first };
     struct bounds end = { .min = 1, .max = INT64_MAX, .fallback = t->size };
     int code = option_number(&c->options, OPT_FROM, first, &t->from);
 

@@ -73,6 +73,10 @@ static const struct kind {
                                       { "root", "root", NULL, NULL },
                                       { "known_size", "known_size", NULL, NULL },
                                       { "known_root", "known_root", NULL, NULL } } },
+    [OPERATION_RETENTION_SET] = { RECORD_RETENTION_SET,
+                                  NULL,
+                                  { { "number", "days", NULL, NULL },
+                                    { "tenant", "tenant_id", NULL, NULL } } },
 };
 #define KIND_COUNT   (sizeof(kinds) / sizeof(kinds[0]))
 #define MEMBER_COUNT (sizeof(kinds[0].members) / sizeof(kinds[0].members[0]))

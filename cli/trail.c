@@ -35,6 +35,29 @@ static int pin_or_compare(struct cli *c, const char *name, struct span offered, 
     return profile_pin(c, name, offered);
 }
 
+/* Where the log begins, and the subtrees of what was before. */
+static bool read_beginning(const json_t *reply, struct trail *t)
+{
+    const json_t *left = json_object_get(reply, "left");
+    size_t i = 0;
+    json_t *hash = NULL;
+
+    t->first = 0;
+    t->left.count = 0;
+    if (!reply_number(reply, "first", INT64_MAX, &t->first) || t->first > t->size)
+        return false;
+    json_array_foreach(left, i, hash)
+    {
+        const char *hex = json_string_value(hash);
+
+        if (hex == NULL || t->left.count == PROOF_MAX ||
+            !hex_parse(hex, strlen(hex), t->left.hash[t->left.count], SHA256_SIZE))
+            return false;
+        t->left.count++;
+    }
+    return true;
+}
+
 int trail_open(struct cli *c, const char *name, struct trail *t)
 {
     AUTO(json_t) *reply = NULL;
@@ -54,10 +77,12 @@ int trail_open(struct cli *c, const char *name, struct trail *t)
     if (!reply_id(reply, "vault", &t->vault) || !reply_id(reply, "log", &t->log) ||
         !reply_number(reply, "size", INT64_MAX, &t->size) || note == NULL ||
         strlen(note) >= sizeof(t->note) || key == NULL ||
-        !base64_parse(key, strlen(key), t->public_key, sizeof(t->public_key), &n) || n != 32)
+        !base64_parse(key, strlen(key), t->public_key, sizeof(t->public_key), &n) || n != 32 ||
+        !read_beginning(reply, t))
         return reply_report("log");
     snprintf(t->name, sizeof(t->name), "%s", name);
     snprintf(t->note, sizeof(t->note), "%s", note);
+    t->from = t->first;
     t->to = t->size;
     code = pin_or_compare(c, "vault", SPAN(t->vault.b), "identifier");
     if (code == EXIT_DONE)
@@ -77,7 +102,12 @@ static void compare_with_seen(struct trail *t)
 
 void trail_begin(const struct cli *c, struct trail *t)
 {
-    ledger_verify_init(&t->verify, &t->vault, &t->log);
+    if (t->first == 0)
+        ledger_verify_init(&t->verify, &t->vault, &t->log);
+    else if (ledger_verify_from(&t->verify, &t->vault, &t->log, t->first, &t->left,
+                                &t->verify.err) != OK)
+        t->verify.failed = true;
+    t->verify.bad_seq = t->first;
     if (t->tree == NULL)
         t->tree = &t->verify.tree;
     if (c->profile.root != NULL)
@@ -87,10 +117,33 @@ void trail_begin(const struct cli *c, struct trail *t)
         step_ups_begin(t->step_ups, &t->log);
 }
 
+/* What a vault does not have any more must be stated in a record, with its root. */
+static void look_for_statement(struct trail *t, struct span line)
+{
+    struct ledger_tree dropped;
+    uint8_t root[SHA256_SIZE];
+    uint8_t said[SHA256_SIZE];
+    char last[24];
+    struct span value;
+
+    if (t->first == 0 || t->verify.head.type != RECORD_RECORDS_DROPPED)
+        return;
+    snprintf(last, sizeof(last), "%llu", (unsigned long long)t->first - 1);
+    if (!record_field(line, "last_seq", &value) || !span_same(value, span_text(last)) ||
+        !record_field(line, "root", &value) ||
+        !hex_parse((const char *)value.p, value.n, said, sizeof(said)) ||
+        ledger_tree_start(&dropped, t->first, &t->left, NULL) != OK)
+        return;
+    ledger_root(&dropped, root);
+    t->stated = t->stated || span_same(SPAN(root), SPAN(said));
+}
+
 void trail_line(struct trail *t, struct span line)
 {
-    if (ledger_verify_line(&t->verify, line, NULL) == OK)
-        trail_record(t, line);
+    if (ledger_verify_line(&t->verify, line, NULL) != OK)
+        return;
+    look_for_statement(t, line);
+    trail_record(t, line);
 }
 
 void trail_record(struct trail *t, struct span line)
@@ -130,7 +183,7 @@ static int report_good(const struct cli *c, const struct trail *t)
         if (t->step_ups != NULL)
             (void)json_object_set_new(summary, "step_ups", step_ups_summary(t->step_ups));
         table_print_json(summary);
-    } else if (t->from > 0 || t->to < t->size) {
+    } else if (t->from > t->first || t->to < t->size) {
         print("%s: %llu records verified, %llu to %llu of %llu: chained, gapless, %sin the signed "
               "checkpoint\n",
               t->name, count, (unsigned long long)t->from, (unsigned long long)t->to - 1,
@@ -138,6 +191,9 @@ static int report_good(const struct cli *c, const struct trail *t)
     } else {
         print("%s: %llu records verified: chained, gapless, %scheckpoint signed\n", t->name, count,
               t->macs ? "MACs good, " : "");
+        if (t->first > 0)
+            print("%s: %llu older records were dropped, as a record states\n", t->name,
+                  (unsigned long long)t->first);
         if (t->step_ups != NULL)
             step_ups_print(t->step_ups, t->name);
     }
@@ -156,6 +212,8 @@ int trail_check(const struct cli *c, struct trail *t)
     if (!t->judged &&
         ledger_verify_finish(&t->verify, span_text(t->note), SPAN(t->public_key), &e) != OK)
         return trail_report_bad(c, t, t->verify.bad_seq, e.why);
+    if (!t->judged && t->first > 0 && t->from == t->first && t->to == t->size && !t->stated)
+        return trail_report_bad(c, t, t->first, "records are missing without a statement");
     if (t->step_ups != NULL && t->step_ups->bad_why != NULL)
         return trail_report_bad(c, t, t->step_ups->bad_seq, t->step_ups->bad_why);
     return EXIT_DONE;

@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include "ledger/proof.h"
 #include "ledger/verify.h"
 #include "profile.h"
 #include "step_up.h"
@@ -22,6 +23,9 @@ struct trail {
     uint64_t size; /* as the source says */
     uint64_t from; /* the records that are asked for: all, unless the caller says otherwise */
     uint64_t to;
+    uint64_t first;           /* where the vault's log begins: what was before was dropped */
+    struct ledger_proof left; /* of what was dropped */
+    bool stated;              /* a record says that it was */
     uint8_t public_key[32];
     char note[TRAIL_NOTE];
     struct ledger_verify verify;    /* of a vault's records; a bundle has its own verifier */

@@ -69,6 +69,8 @@ enum verb {
     VERB_LOG_OPERATORS,
     VERB_LOG_COMMITMENT,
     VERB_LOG_COSIGN,
+    VERB_PERSON_LIST,
+    VERB_PERSON_ERASE,
     VERB_RECORD_FEED,
     VERB_COUNT
 };
@@ -76,7 +78,7 @@ enum verb {
 const char *verb_name(enum verb verb);
 
 /* Reactions that HTTP tells apart and status does not. */
-enum problem { PROBLEM_BY_STATUS, PROBLEM_WRONG_REGION, PROBLEM_STORAGE };
+enum problem { PROBLEM_BY_STATUS, PROBLEM_WRONG_REGION, PROBLEM_STORAGE, PROBLEM_GONE };
 
 #define REQUEST_PARAMS 2
 #define REQUEST_PARAM  72 /* a name, or a lease token */

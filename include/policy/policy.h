@@ -51,6 +51,9 @@ const struct policy_certificate *policy_certificate_next(const struct policy *p,
 /* Name of the certificate's holder; NULL if it was not issued here. */
 const char *policy_name(const struct policy *p, const uint8_t spki[static 32]);
 void policy_revoke(struct policy *p, const uint8_t spki[static 32]);
+/* People's certificates of this name, of the tenant or (zero) the vault, are called `instead`. */
+void policy_forget(struct policy *p, const struct id *tenant, const char *name,
+                   const char *instead);
 
 /* Does a valid certificate of this auditor exist, of the whole vault or a limited one? */
 bool policy_auditor(const struct policy *p, const char *name, bool limited);

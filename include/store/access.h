@@ -29,6 +29,11 @@ MUST_CHECK status store_certificates(struct store *s, const uint8_t *after_spki,
                                      struct store_certificate *ret_certificates, size_t cap,
                                      size_t *ret_count, struct err *e);
 
+/* People's certificates of this name, of the tenant or (zero) of the vault, are called `instead`
+ * from now on. None is fine. */
+MUST_CHECK status store_certificates_forget(struct store *s, const struct id *tenant,
+                                            const char *name, const char *instead, struct err *e);
+
 /* Which tenants an auditor sees who does not see the whole vault. */
 struct store_assignment {
     char auditor[STORE_NAME];

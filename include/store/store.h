@@ -20,8 +20,10 @@
 #include "store/access.h"
 #include "store/checkpoint.h"
 #include "store/key.h"
+#include "store/person.h"
 #include "store/record.h"
 #include "store/rekey.h"
+#include "store/retention.h"
 #include "store/tenant.h"
 #include "store/usage.h"
 

@@ -41,7 +41,8 @@ enum entry_kind {
     ENTRY_OPERATION = 14,        /* carry out an operation that has its approvals */
     ENTRY_DATABASE_REKEYED = 15, /* the database is under its next key: forget the old one */
     ENTRY_TREE_COMMITTED = 16,   /* the round of the vault tree that is complete */
-    ENTRY_ROLLBACK_TOLD = 17     /* a tenant's log says what was accepted since the unlock */
+    ENTRY_ROLLBACK_TOLD = 17,    /* a tenant's log says what was accepted since the unlock */
+    ENTRY_RECORDS_DROP = 18      /* a statement of what is not kept; data: struct wire_drop */
 };
 
 /* One shape for all kinds; unused members are zero. Sent are only those that the kind uses. */
@@ -71,6 +72,26 @@ struct wire_entry {
 };
 void wire_put_entry(struct out *o, const struct wire_entry *m);
 void wire_get_entry(struct in *i, struct wire_entry *m);
+
+/*
+ * What shows that records [0, from) of a tenant's log may be dropped, and what their root is. The
+ * keeper believes none of it: its own MACs are on both lines, and its own tree consists of the hashes.
+ *
+ *   span16 line of the retention.set in force, of the vault's log | mac 32
+ *   span16 line of record from - 1 | mac 32
+ *   u8 count, hashes of the perfect subtrees of [0, from); the same for [from, size of the log)
+ */
+#define DROP_UNIT     256 /* from is a multiple of this: proofs go on needing the subtrees above */
+#define DROP_DATA_MAX (2 * (2 + LIMIT_RECORD + 32) + 2 * (1 + LIMIT_TREE_LEVELS * 32))
+struct wire_drop {
+    struct span allowed;
+    uint8_t allowed_mac[32];
+    struct span last;
+    uint8_t last_mac[32];
+    struct span left, right; /* 32 bytes each */
+};
+void wire_put_drop(struct out *o, const struct wire_drop *m);
+void wire_get_drop(struct in *i, struct wire_drop *m);
 
 /* A record as the keeper made it. */
 struct wire_record {

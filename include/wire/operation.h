@@ -29,7 +29,8 @@ enum operation_code {
     OPERATION_HOLD_LIFT = 10,
     OPERATION_GRANT_ADD = 11, /* tenant, gateway, key, max_ttl */
     OPERATION_ROLLBACK_ACCEPT =
-        12 /* size, root, known_size, known_root: heads of the vault's log */
+        12, /* size, root, known_size, known_root: heads of the vault's log */
+    OPERATION_RETENTION_SET = 13 /* tenant, number of days its records are kept, 0: for ever */
 };
 
 /* Who must approve. */
@@ -40,7 +41,9 @@ enum operation_people {
 };
 
 #define OPERATION_TEXT_MAX 512
-#define OPERATION_KEY_MAX  64  /* bytes of a key's name or pattern */
+#define OPERATION_KEY_MAX  64 /* bytes of a key's name or pattern */
+#define RETENTION_MIN      30 /* days */
+#define RETENTION_MAX      36500
 #define APPROVAL_S         600 /* an operation waits that long for all its approvals */
 
 /* Members that the code does not use are zero. */
@@ -71,7 +74,8 @@ uint8_t operation_parse(const char *name);
 uint8_t operation_need(uint8_t code, uint8_t quorum, uint8_t operators);
 /* A recovery card may approve what brings back a vault whose hardware keys are lost. */
 bool operation_recovers(uint8_t code);
-/* Whether its records go to the tenant's log; else to the vault's. */
+/* Whether its records go to the tenant's log; else to the vault's, as those of retention.set, which
+ * must outlive the tenant's. */
 bool operation_of_tenant(uint8_t code);
 
 void wire_put_operation(struct out *o, const struct wire_operation *m);

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "retention.h"
 #include "store/rekey.h"
 
 /* The keys that the server needs while the vault is open. */
@@ -271,6 +272,8 @@ struct unanswered {
     size_t count;
     char removed[STORE_NAME]; /* an operator whose certificates were not revoked yet */
     bool accepted;            /* a rollback */
+    status st;                /* of what follows from the records */
+    struct err e;
 };
 
 static void note_removed(struct unanswered *u, const struct wire_record *r)
@@ -290,6 +293,8 @@ static void note_unanswered(const struct wire_record *r, void *context)
     note_removed(u, r);
     if (r->type == RECORD_ROLLBACK_ACCEPTED && id_is_zero(&r->log))
         u->accepted = true;
+    if (u->st == OK)
+        u->st = retention_recover(u->en, r, &u->e);
     for (size_t i = 0; i < u->count; i++) {
         if (id_same(&u->logs[i].log, &r->log)) {
             u->logs[i].last = r->seq;
@@ -347,6 +352,9 @@ static status recover(struct engine *en, struct unanswered *unanswered, struct e
         st = store_begin(en->store, e);
     if (st == OK)
         st = batch_store(en, &body, &listener, &number, e);
+    if (st == OK && unanswered->st != OK)
+        st = err_note(e, unanswered->st, unanswered->e.where, unanswered->e.why,
+                      unanswered->e.detail);
     if (st == OK && unanswered->removed[0] != '\0')
         st = certificates_revoke_operator(en, unanswered->removed, &revoked, e);
     if (st == OK && unanswered->accepted)
@@ -388,6 +396,8 @@ static status attach_database(struct engine *en, bool created, bool *ret_next, s
     if (st == OK)
         st = store_open_either(en->settings.store_dir, database_key, next_key, &en->store, ret_next,
                                e);
+    if (st == OK)
+        st = persons_new(&en->persons, e);
     return st == OK ? check_vault(en, created, e) : st;
 }
 
@@ -455,11 +465,13 @@ void engine_detach(struct engine *en)
     en->database.phase = DATABASE_REST;
     rounds_forget(en->rounds);
     store_cleanup(&en->store);
+    persons_free(en->persons);
     policy_free(en->policy);
     leases_free(en->leases);
     alerts_free(en->alerts);
     identity_ca_cleanup(&en->ca);
     en->store = NULL;
+    en->persons = NULL;
     en->policy = NULL;
     en->leases = NULL;
     en->alerts = NULL;

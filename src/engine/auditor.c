@@ -17,8 +17,8 @@ status assign_entry(struct engine *en, struct request *rq, uint16_t type, const 
     struct wire_entry entry = { .kind = ENTRY_RECORD, .log = tenant->id, .type = type };
     struct fields f;
 
-    fields_of(&f, rq);
-    fields_text(&f, "auditor", auditor);
+    fields_of(en, &f, rq, &entry.log);
+    fields_person(en, &f, "auditor", auditor, &entry.log);
     entry.fields = fields_view(&f);
     return batch_entry(en, rq, &entry, e);
 }

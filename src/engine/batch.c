@@ -14,10 +14,22 @@
 #define FOLD_COST    (32 * 1024)
 #define BATCH_BUDGET (LIMIT_FRAME - 8192)
 
-status batch_begin(struct engine *en, struct err *e)
+/* Names that records of this batch have tags for: durable before the keeper writes the records. */
+static status store_names(struct engine *en, struct err *e)
 {
     status st = store_begin(en->store, e);
 
+    if (st == OK)
+        st = persons_store(en, e);
+    return st == OK ? store_commit(en->store, e) : st;
+}
+
+status batch_begin(struct engine *en, struct err *e)
+{
+    status st = persons_waiting(en) ? store_names(en, e) : OK;
+
+    if (st == OK)
+        st = store_begin(en->store, e);
     if (st != OK)
         return st;
     en->batch = wire_client_begin(en->client, WIRE_BATCH);
@@ -144,6 +156,14 @@ status batch_finish(struct engine *en, const struct batch_listener *listener, st
     if (en->batch_count == 0) {
         store_rollback(en->store);
         return OK;
+    }
+    if (persons_waiting(en)) { /* what came to them in this transaction is nothing but new names */
+        store_rollback(en->store);
+        st = store_names(en, e);
+        if (st == OK)
+            st = store_begin(en->store, e);
+        if (st != OK)
+            return st;
     }
     en->batch->p[en->batch_count_at] = (uint8_t)(en->batch_count >> 8);
     en->batch->p[en->batch_count_at + 1] = (uint8_t)en->batch_count;
@@ -285,6 +305,13 @@ static struct request *fill(struct engine *en, struct request **queue)
     return list;
 }
 
+/* The rows are overwritten; older pages with them leave the WAL. */
+static status erase(struct engine *en, struct err *e)
+{
+    en->erased = false;
+    return store_checkpoint(en->store, e);
+}
+
 void batch_run(struct engine *en, struct request **queue)
 {
     struct request *list, *at;
@@ -297,7 +324,7 @@ void batch_run(struct engine *en, struct request **queue)
     if (batch_finish(en, &listener, &e) != OK)
         engine_die(__func__, &e);
     if ((en->grace_over && destroy_grace_over(en, &e) != OK) ||
-        (en->revoke_more && destroy_revoked(en, &e) != OK))
+        (en->revoke_more && destroy_revoked(en, &e) != OK) || (en->erased && erase(en, &e) != OK))
         engine_die(__func__, &e);
     while (list != NULL) {
         struct request *rq = list;

@@ -5,8 +5,13 @@
 #include "internal.h"
 
 /* fields.c: what every record of a request says, and replies */
-void fields_of(struct fields *f, const struct request *rq);
+/* Begins the fields of a record in log. */
+void fields_of(struct engine *en, struct fields *f, const struct request *rq, const struct id *log);
+/* The name itself, for what is shown and not recorded. */
 const char *actor_of(const struct request *rq, char out[2 * STORE_NAME]);
+/* How records of log call whoever asked: by a tag if it is a person. May use the store. */
+status actor_text(struct engine *en, const struct request *rq, const struct id *log,
+                  char out[2 * STORE_NAME], struct err *e);
 json_t *json_time(uint64_t time_us); /* null for 0 */
 json_t *json_id(const struct id *id);
 json_t *json_hex(struct span s);

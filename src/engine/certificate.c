@@ -115,9 +115,9 @@ static status issue_entry(struct engine *en, struct request *rq, const struct pl
     struct fields f;
     status st;
 
-    fields_of(&f, rq);
+    fields_of(en, &f, rq, &entry.log);
     fields_text(&f, "role", role_name((enum role)plan->c.role));
-    fields_text(&f, "name", plan->c.name);
+    fields_person(en, &f, "name", plan->c.name, &entry.log);
     fields_hex(&f, "spki", SPAN(plan->c.spki));
     if (plan->c.role == ROLE_AUDITOR)
         fields_text(&f, "scope", plan->c.limited ? "tenants" : "vault");
@@ -213,7 +213,7 @@ APPLY(certificate_revoke)
         return fail(e, NOT_FOUND, "there is no such certificate", 0);
     if (last_operator(en, spki))
         return fail(e, CONFLICT, "the last operator's certificate: issue another one first", 0);
-    fields_of(&f, rq);
+    fields_of(en, &f, rq, &entry.log);
     fields_hex(&f, "spki", span_of(spki, 32));
     entry.fields = fields_view(&f);
     return batch_entry(en, rq, &entry, e);

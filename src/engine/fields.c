@@ -16,12 +16,36 @@ const char *actor_of(const struct request *rq, char out[2 * STORE_NAME])
     return out;
 }
 
-void fields_of(struct fields *f, const struct request *rq)
+static bool role_is_person(enum role role)
+{
+    return role == ROLE_OPERATOR || role == ROLE_ADMIN || role == ROLE_TENANT ||
+           role == ROLE_AUDITOR;
+}
+
+status actor_text(struct engine *en, const struct request *rq, const struct id *log,
+                  char out[2 * STORE_NAME], struct err *e)
+{
+    char tag[PERSON_TEXT_LENGTH + 1];
+    status st;
+
+    if (!role_is_person(rq->peer.role)) {
+        actor_of(rq, out);
+        return OK;
+    }
+    st = person_text_of(en, log, rq->peer.name, tag, e);
+    snprintf(out, 2 * STORE_NAME, "%s:%s", role_name(rq->peer.role), st == OK ? tag : "~");
+    return st;
+}
+
+void fields_of(struct engine *en, struct fields *f, const struct request *rq, const struct id *log)
 {
     char actor[2 * STORE_NAME];
 
     fields_init(f);
-    fields_text(f, "actor", actor_of(rq, actor));
+    if (actor_text(en, rq, log, actor, NULL) == OK)
+        fields_text(f, "actor", actor);
+    else
+        f->out.overflow = true;
     if (rq->peer.role != ROLE_NONE && rq->peer.role != ROLE_LOCAL)
         fields_hex(f, "certificate", SPAN(rq->peer.spki));
     fields_text(f, "request_id", rq->id);

@@ -77,7 +77,7 @@ static status grant_entry(struct engine *en, struct request *rq, const struct st
     struct wire_entry entry = { .kind = ENTRY_RECORD, .log = g->tenant, .type = type };
     struct fields f;
 
-    fields_of(&f, rq);
+    fields_of(en, &f, rq, &entry.log);
     fields_text(&f, "gateway", g->gateway_name);
     fields_text(&f, "pattern", g->pattern);
     if (g->max_ttl_s != 0)
@@ -194,7 +194,7 @@ APPLY(gateway_add)
     if (st != OK)
         return st;
     plan->certificate.gateway = plan->gateway.id;
-    fields_of(&f, rq);
+    fields_of(en, &f, rq, &entry.log);
     fields_text(&f, "gateway", name);
     fields_hex(&f, "spki", SPAN(plan->certificate.spki));
     entry.fields = fields_view(&f);
@@ -243,7 +243,7 @@ APPLY(gateway_remove)
     st = store_gateway(en->store, rq->param[0], g, e);
     if (st != OK)
         return st;
-    fields_of(&f, rq);
+    fields_of(en, &f, rq, &entry.log);
     fields_text(&f, "gateway", g->name);
     entry.fields = fields_view(&f);
     return batch_entry(en, rq, &entry, e);

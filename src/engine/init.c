@@ -75,11 +75,11 @@ static status init_records(struct engine *en, struct request *rq, const struct s
     struct fields f, g;
     status st;
 
-    fields_of(&f, rq);
+    fields_of(en, &f, rq, &created.log);
     created.fields = fields_view(&f);
-    fields_of(&g, rq);
+    fields_of(en, &g, rq, &issued.log);
     fields_text(&g, "role", role_name((enum role)c->role));
-    fields_text(&g, "name", c->name);
+    fields_person(en, &g, "name", c->name, &issued.log);
     fields_hex(&g, "spki", SPAN(c->spki));
     issued.fields = fields_view(&g);
     st = batch_begin(en, e);

@@ -26,6 +26,7 @@ const char *vault_state_name(enum vault_state state); /* vault.c */
 struct alerts;
 struct operations;
 struct rounds;
+struct persons;
 
 /* One that the keeper opened, and what it was opened for. */
 struct session {
@@ -61,6 +62,7 @@ struct engine {
     struct policy *policy;
     struct leases *leases;
     struct refusals *refusals;
+    struct persons *persons; /* while the database is open */
     struct alerts *alerts;
     struct identity_ca *ca;
     char ca_pem[LIMIT_CERTIFICATE];
@@ -74,6 +76,8 @@ struct engine {
     /* What is to be destroyed before the batch is answered: */
     bool grace_over;  /* a version that was replaced without grace */
     bool revoke_more; /* versions of a revoked key, more than its batch could take */
+    bool erased;      /* a name that the WAL still holds */
+    bool dropping;    /* there may be records that were stated to be dropped */
     struct session sessions[SESSIONS]; /* the newest replace the oldest */
     size_t session_next;
     struct operations *operations;
@@ -174,6 +178,7 @@ bool rounds_work(struct engine *en); /* a slice; true if there is more */
 
 #include "batch.h"
 #include "body.h"
+#include "person.h"
 #include "refusal.h"
 #include "verb.h"
 

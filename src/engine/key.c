@@ -174,7 +174,7 @@ static status put_entry(struct engine *en, struct request *rq, const struct plan
         return st;
     if (!base64_parse(text, strlen(text), delivery, sizeof delivery, &n))
         return fail(e, BAD_INPUT, "sealed_key is not base64 or is too long", 0);
-    fields_of(&f, rq);
+    fields_of(en, &f, rq, &entry.log);
     fields_text(&f, "key", plan->key.name);
     fields_text(&f, "provider", provider_name(plan->key.provider));
     entry.data = span_of(delivery, n);
@@ -334,7 +334,7 @@ static status revoke_entries(struct engine *en, struct request *rq, struct plan 
     struct fields f;
     status st = plan_destroyed(en, plan, e);
 
-    fields_of(&f, rq);
+    fields_of(en, &f, rq, &entry.log);
     fields_text(&f, "key", plan->key.name);
     entry.fields = fields_view(&f);
     for (size_t i = 0; st == OK && i < plan->destroyed_count; i++) {

@@ -65,6 +65,7 @@ static status find_leasable(struct engine *en, struct request *rq, const char *t
 static status issue_entry(struct engine *en, struct request *rq, const struct plan *plan,
                           struct span sealed, const char *purpose, struct err *e)
 {
+    static uint8_t kept[LIMIT_SEALED_KEY]; /* one engine thread; not secret: it is sealed */
     const struct lease *l = &plan->lease;
     struct wire_entry entry = { .kind = ENTRY_KEY_OPEN,
                                 .log = l->tenant,
@@ -78,14 +79,19 @@ static status issue_entry(struct engine *en, struct request *rq, const struct pl
                                 .data = sealed };
     struct fields f;
 
+    if (purpose != NULL) { /* its tag may take a look-up, which ends the view */
+        memcpy(kept, sealed.p, sealed.n);
+        entry.data = span_of(kept, sealed.n);
+    }
     memcpy(entry.certificate, rq->peer.spki, sizeof entry.certificate);
     memcpy(entry.seal_to, plan->seal_to, sizeof entry.seal_to);
     memcpy(entry.nonce, plan->nonce, sizeof entry.nonce);
-    fields_of(&f, rq);
+    fields_of(en, &f, rq, &entry.log);
     fields_text(&f, "key", plan->path);
     fields_number(&f, "ttl_s", plan->ttl_s);
     fields_text(&f, "class", "static");
-    fields_text(&f, "purpose", purpose);
+    if (purpose != NULL) /* free text: it may name somebody */
+        fields_person(en, &f, "purpose", purpose, &l->tenant);
     entry.fields = fields_view(&f);
     return batch_entry(en, rq, &entry, e);
 }
@@ -144,6 +150,8 @@ APPLY(lease_issue)
                                   .version = found.key.version,
                                   .issued_us = engine_now_us(en) };
     memcpy(plan->lease.certificate, rq->peer.spki, 32);
+    if (found.sealed.n > LIMIT_SEALED_KEY)
+        return fail(e, CORRUPT, "a sealed value is too long", found.sealed.n);
     plan->lease.expires_us = plan->lease.issued_us + plan->ttl_s * SECOND_US;
     plan->lease.max_expires_us =
         plan->lease.issued_us + en->settings.lease_max_lifetime_s * SECOND_US;
@@ -230,7 +238,7 @@ static status token_entry(struct engine *en, struct request *rq, uint8_t kind,
 
     memcpy(entry.certificate, rq->peer.spki, sizeof entry.certificate);
     memcpy(entry.lease_mac, mac, sizeof entry.lease_mac);
-    fields_of(&f, rq);
+    fields_of(en, &f, rq, &entry.log);
     fields_text(&f, "key", plan->path);
     entry.fields = fields_view(&f);
     return batch_entry(en, rq, &entry, e);

@@ -109,6 +109,12 @@ static json_t *operation_json(const struct operation *o)
 /* --- proposing ------------------------------------------------------------------------------- */
 
 /* The canonical text, and its hash. */
+/* Where its records go. */
+static struct id log_of(const struct operation *o)
+{
+    return operation_of_tenant(o->op.code) ? o->op.tenant : (struct id){ { 0 } };
+}
+
 static status compose(struct operation *o, struct err *e)
 {
     struct out out;
@@ -154,9 +160,9 @@ APPLY(operation_propose)
     if (st != OK)
         return st;
     actor_of(rq, o->proposer);
-    fields_of(&f, rq);
+    entry.log = log_of(o);
+    fields_of(en, &f, rq, &entry.log);
     fields_text(&f, "proposal", o->text);
-    entry.log = o->op.tenant;
     entry.fields = fields_view(&f);
     return batch_entry(en, rq, &entry, e);
 }
@@ -215,9 +221,9 @@ APPLY(operation_withdraw)
 
     if (st != OK)
         return st;
-    fields_of(&f, rq);
+    entry.log = log_of(o);
+    fields_of(en, &f, rq, &entry.log);
     fields_text(&f, "proposal", o->text);
-    entry.log = o->op.tenant;
     entry.fields = fields_view(&f);
     return batch_entry(en, rq, &entry, e);
 }
@@ -280,6 +286,13 @@ static status on_approval(struct engine *en, const struct wire_result *r, void *
     return OK;
 }
 
+static void on_record(const struct wire_record *r, void *context)
+{
+    struct answer *answer = context;
+
+    answer->o->seq = r->seq;
+}
+
 static status on_result(struct engine *en, const struct wire_result *r, void *context,
                         struct err *e)
 {
@@ -314,13 +327,17 @@ static void run_entry(struct engine *en, struct request *rq, const struct wire_e
 static void carry_out(struct engine *en, struct operation *o, struct request *rq)
 {
     struct wire_entry entry = {
-        .kind = ENTRY_OPERATION, .log = o->op.tenant, .tenant = o->op.tenant, .operation = o->op
+        .kind = ENTRY_OPERATION, .log = log_of(o), .tenant = o->op.tenant, .operation = o->op
     };
     struct answer answer = { .o = o, .rq = rq };
-    struct batch_listener listener = { .result = on_result, .context = &answer };
+    struct batch_listener listener = { .result = on_result,
+                                       .record = on_record,
+                                       .context = &answer };
     struct fields f;
 
-    fields_of(&f, rq);
+    fields_of(en, &f, rq, &entry.log);
+    if (!operation_of_tenant(o->op.code) && o->tenant_name[0] != '\0')
+        fields_text(&f, "tenant", o->tenant_name);
     fields_text(&f, "engagement", o->engagement_name[0] != '\0' ? o->engagement_name : NULL);
     fields_text(&f, "gateway", o->gateway_name[0] != '\0' ? o->gateway_name : NULL);
     fields_text(&f, "pattern", o->pattern[0] != '\0' ? o->pattern : NULL);
@@ -388,7 +405,8 @@ APPLY(operation_approve)
         st = read_approval(en, rq, answer.o, &entry, &out, &assertion, e);
     if (st != OK)
         return st;
-    fields_of(&f, rq);
+    entry.log = log_of(answer.o);
+    fields_of(en, &f, rq, &entry.log);
     if (assertion.signature_length > 0) {
         fields_hex(&f, "auth_data", span_of(assertion.auth_data, assertion.auth_data_length));
         fields_hex(&f, "signature", span_of(assertion.signature, assertion.signature_length));

@@ -23,6 +23,7 @@ struct operation {
     char proposer[2 * STORE_NAME];
     uint64_t since_us; /* monotonic */
     uint8_t have, need;
+    uint64_t seq;    /* of its effect's record */
     json_t *result;  /* owned: once it is done */
     char reason[96]; /* once it has failed */
 };

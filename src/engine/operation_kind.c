@@ -238,6 +238,27 @@ static status store_accepted(struct engine *en, struct operation *o,
     return rollback_accepted(en, e);
 }
 
+static status read_retention(struct engine *en, struct request *rq, struct operation *o,
+                             struct err *e)
+{
+    status st = read_tenant(en, rq, o, e);
+
+    if (st == OK)
+        st = read_number(rq, 0, RETENTION_MAX, o, e);
+    if (st == OK && o->op.number != 0 && o->op.number < RETENTION_MIN)
+        st = fail(e, BAD_INPUT, "records are kept for 30 days at least; 0 is for ever", 0);
+    return st;
+}
+
+static status store_retained(struct engine *en, struct operation *o,
+                             const struct wire_result *result, struct err *e)
+{
+    struct store_retention r = { .tenant = o->op.tenant, .days = o->op.number, .seq = o->seq };
+
+    (void)result;
+    return store_retention_set(en->store, &r, e);
+}
+
 /* --- the table ------------------------------------------------------------------------------- */
 
 static const struct operation_kind kinds[] = {
@@ -253,6 +274,7 @@ static const struct operation_kind kinds[] = {
     [OPERATION_HOLD_LIFT] = { "tenant engagement", read_engagement, NULL, store_lifted },
     [OPERATION_GRANT_ADD] = { "gateway key max_ttl_s", read_grant, still_grant, store_granted },
     [OPERATION_ROLLBACK_ACCEPT] = { "known_size known_root", read_rollback, NULL, store_accepted },
+    [OPERATION_RETENTION_SET] = { "tenant number", read_retention, NULL, store_retained },
 };
 
 const struct operation_kind *operation_kind(uint8_t code)

@@ -20,8 +20,8 @@
 struct actor {
     uint8_t spki[32];
     struct id log;
-    char name[2 * STORE_NAME];
-    uint64_t minute_us; /* when it began, monotonic */
+    char name[2 * STORE_NAME]; /* as records of log say it: no person's own */
+    uint64_t minute_us;        /* when it began, monotonic */
     uint32_t single;
     uint64_t counted;
 };
@@ -56,8 +56,9 @@ void refusals_free(struct refusals *r)
     free(r);
 }
 
-static struct actor *actor_for(struct refusals *r, const struct request *rq)
+static struct actor *actor_for(struct engine *en, const struct request *rq)
 {
+    struct refusals *r = en->refusals;
     struct actor *a = table_find(&r->actors, rq->peer.spki);
 
     if (a != NULL)
@@ -66,8 +67,8 @@ static struct actor *actor_for(struct refusals *r, const struct request *rq)
         return &r->everyone;
     memcpy(a->spki, rq->peer.spki, sizeof a->spki);
     a->log = rq->log;
-    actor_of(rq, a->name);
-    if (table_add(&r->actors, a->spki, a, NULL) != OK) {
+    if (actor_text(en, rq, &a->log, a->name, NULL) != OK ||
+        table_add(&r->actors, a->spki, a, NULL) != OK) {
         free(a);
         return &r->everyone;
     }
@@ -77,6 +78,12 @@ static struct actor *actor_for(struct refusals *r, const struct request *rq)
 static bool is_lease(enum verb verb)
 {
     return verb == VERB_LEASE_ISSUE || verb == VERB_LEASE_RENEW || verb == VERB_LEASE_RELEASE;
+}
+
+/* The path begins with the name of a person. */
+static bool names_person(enum verb verb)
+{
+    return verb == VERB_AUDITOR_ASSIGN || verb == VERB_AUDITOR_UNASSIGN;
 }
 
 /* Ours and not the caller's. */
@@ -96,7 +103,7 @@ static status write_single(struct engine *en, struct request *rq, struct err *e)
     struct fields f;
     const char *wanted = json_string_value(json_object_get(rq->body, "key"));
 
-    fields_of(&f, rq);
+    fields_of(en, &f, rq, &entry.log);
     fields_text(&f, "verb", verb_name(rq->verb));
     fields_text(&f, "code", status_name(rq->outcome));
     fields_text(&f, "why", rq->err.why);
@@ -104,7 +111,9 @@ static status write_single(struct engine *en, struct request *rq, struct err *e)
         if (wanted != NULL && strlen(wanted) < 2 * STORE_NAME)
             fields_text(&f, "key", wanted);
     } else {
-        if (name_valid(rq->param[0]))
+        if (name_valid(rq->param[0]) && names_person(rq->verb))
+            fields_person(en, &f, "on", rq->param[0], &entry.log);
+        else if (name_valid(rq->param[0]))
             fields_text(&f, "on", rq->param[0]);
         if (name_valid(rq->param[1]))
             fields_text(&f, "on_part", rq->param[1]);
@@ -113,9 +122,19 @@ static status write_single(struct engine *en, struct request *rq, struct err *e)
     return batch_entry(en, rq, &entry, e);
 }
 
+/* What was refused in several logs is no tenant's business alone. */
+static status move_to_vault(struct engine *en, struct actor *a, const struct request *rq,
+                            struct err *e)
+{
+    if (id_is_zero(&a->log))
+        return OK;
+    a->log = (struct id){ { 0 } };
+    return a == &en->refusals->everyone ? OK : actor_text(en, rq, &a->log, a->name, e);
+}
+
 status refusal_record(struct engine *en, struct request *rq, struct err *e)
 {
-    struct actor *a = actor_for(en->refusals, rq);
+    struct actor *a = actor_for(en, rq);
     uint64_t now = clock_monotonic_us();
 
     if (is_trouble(rq->outcome))
@@ -123,10 +142,8 @@ status refusal_record(struct engine *en, struct request *rq, struct err *e)
     if (a->minute_us == 0)
         a->minute_us = now;
     if (a->single >= REFUSALS_SINGLE) {
-        if (!id_same(&a->log, &rq->log)) /* no tenant's business alone */
-            a->log = (struct id){ { 0 } };
         a->counted++;
-        return OK;
+        return id_same(&a->log, &rq->log) ? OK : move_to_vault(en, a, rq, e);
     }
     a->single++;
     return write_single(en, rq, e);

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "retention.h"
 #include "tls_files.h"
 
 #define FOLD_ROUNDS 4096 /* more than a full journal needs; a purge may add to it meanwhile */
@@ -118,9 +119,10 @@ static const struct job {
     uint64_t period_s;
     status (*run)(struct engine *en, struct err *e);
 } jobs[] = {
-    { 1, watch_keeper },   { 1, destroy_grace_over }, { 1, watch_disk },
-    { 2, database_watch }, { 5, flush_refusals },     { 10, expire_leases },
-    { 1, alerts_write },   { 60, alerts_sweep },      { 3600, renew_certificate },
+    { 1, watch_keeper },        { 1, destroy_grace_over }, { 1, watch_disk },
+    { 2, database_watch },      { 5, flush_refusals },     { 10, expire_leases },
+    { 1, alerts_write },        { 60, alerts_sweep },      { 3600, renew_certificate },
+    { 86400, retention_state }, { 1, retention_delete },
 };
 
 #define JOB_COUNT (sizeof jobs / sizeof jobs[0])

@@ -21,6 +21,7 @@ struct search {
     char key_path[2 * STORE_NAME + 1]; /* tenant/name */
     const char *key;                   /* name */
     char key_id[ID_HEX_LENGTH + 1];    /* "" if there is no such key */
+    char actor[FILTER_TEXT + 40];      /* with the tag of a person's name; "" if it is no person */
 };
 
 static bool is_text(struct span value, const char *text)
@@ -78,7 +79,8 @@ static bool fits(const struct search *s, const struct store_record *r)
     if (f->type[0] != '\0' && (type == NULL || strncmp(type, f->type, strlen(f->type)) != 0))
         return false;
     return (f->lease[0] == '\0' || has_field(r, "lease_id", f->lease)) &&
-           (f->actor[0] == '\0' || by_actor(r, f->actor)) &&
+           (f->actor[0] == '\0' || by_actor(r, f->actor) ||
+            (s->actor[0] != '\0' && by_actor(r, s->actor))) &&
            (f->gateway[0] == '\0' || by_gateway(r, f->gateway)) &&
            (f->key[0] == '\0' || by_key(s, r));
 }
@@ -163,7 +165,29 @@ static status name_key(struct engine *en, const struct request *rq, const struct
     st = store_key(en->store, log, s->key, &key, &absent);
     if (st == OK)
         hex_format(SPAN(key.id.b), s->key_id);
-    return st == NOT_FOUND ? OK : st == OK ? OK : err_note(e, st, absent.where, absent.why, 0);
+    if (st == NOT_FOUND)
+        return OK;
+    return st == OK ? OK : err_note(e, st, absent.where, absent.why, absent.detail);
+}
+
+/* People stand in records by the tag of their name. */
+static status name_actor(struct engine *en, const struct id *log, struct search *s, struct err *e)
+{
+    const char *wanted = s->filter->actor;
+    const char *colon = strchr(wanted, ':');
+    const char *name = colon != NULL ? colon + 1 : wanted;
+    char tag[PERSON_TEXT_LENGTH + 1];
+    struct err absent = { 0 };
+    struct store_person person;
+    status st = store_person(en->store, log, name, &person, &absent);
+
+    if (st == NOT_FOUND)
+        return OK;
+    if (st != OK)
+        return err_note(e, st, absent.where, absent.why, absent.detail);
+    person_text(person.tag, tag);
+    snprintf(s->actor, sizeof s->actor, "%.*s%s", (int)(name - wanted), wanted, tag);
+    return OK;
 }
 
 status log_search(struct engine *en, struct request *rq, const struct id *log, struct err *e)
@@ -176,6 +200,8 @@ status log_search(struct engine *en, struct request *rq, const struct id *log, s
     s.next = at;
     if (st == OK && f->key[0] != '\0')
         st = name_key(en, rq, log, &s, e);
+    if (st == OK && f->actor[0] != '\0')
+        st = name_actor(en, log, &s, e);
     if (st == OK && f->backwards)
         st = store_records_before(en->store, log, at, SCAN_MAX, look_at, &s, e);
     else if (st == OK)

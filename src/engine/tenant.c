@@ -61,9 +61,9 @@ APPLY(tenant_create)
     memcpy(t->name, name, strlen(name));
     memcpy(t->region, en->region, sizeof t->region);
     t->created_us = engine_now_us(en);
-    fields_of(&f, rq);
-    fields_text(&f, "tenant", t->name);
     entry.log = entry.tenant = t->id;
+    fields_of(en, &f, rq, &entry.log);
+    fields_text(&f, "tenant", t->name);
     entry.fields = fields_view(&f);
     return batch_entry(en, rq, &entry, e);
 }
@@ -84,11 +84,17 @@ COMPLETE(tenant_created)
 APPLY(tenant_show)
 {
     struct store_tenant t;
+    struct store_retention kept;
     status st = store_tenant(en->store, rq->param[0], &t, e);
 
     if (st == OK)
-        rq->reply = tenant_json(&t);
-    return st;
+        st = store_retention(en->store, &t.id, &kept, e);
+    if (st != OK)
+        return st;
+    rq->reply = tenant_json(&t);
+    json_object_set_new(rq->reply, "retention_days", /* null: for ever */
+                        kept.days == 0 ? json_null() : json_integer((json_int_t)kept.days));
+    return OK;
 }
 
 static const char *state_name(uint8_t state)
@@ -135,7 +141,7 @@ static status engagement_entry(struct engine *en, struct request *rq, uint8_t ki
     };
     struct fields f;
 
-    fields_of(&f, rq);
+    fields_of(en, &f, rq, &entry.log);
     fields_text(&f, "engagement", g->name);
     entry.fields = fields_view(&f);
     return batch_entry(en, rq, &entry, e);

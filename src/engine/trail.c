@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+#include "nodes.h"
+#include "retention.h"
+
 const struct id trail_tree = { { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
                                  0xff, 0xff, 0xff, 0xff, 0xff } };
 
@@ -46,6 +49,29 @@ status trail_checkpoint(struct engine *en, const struct id *log, json_t **ret_no
     return OK;
 }
 
+/* Where the log begins, and what a verifier needs who begins there. */
+static status add_beginning(struct engine *en, const struct id *log, json_t *reply, struct err *e)
+{
+    struct nodes nodes = { .en = en, .log = *log };
+    struct ledger_proof left, right;
+    uint64_t first = 0;
+    json_t *list;
+    status st = store_log_first(en->store, log, &first, e);
+
+    if (st == OK)
+        json_object_set_new(reply, "first", json_integer((json_int_t)first));
+    if (st != OK || first == 0)
+        return st;
+    st = proof_range(first, first, first, nodes_of, &nodes, &left, &right, e);
+    if (st != OK)
+        return st;
+    list = json_array();
+    for (size_t i = 0; i < left.count; i++)
+        json_array_append_new(list, json_hex(SPAN(left.hash[i])));
+    json_object_set_new(reply, "left", list);
+    return OK;
+}
+
 APPLY(log_show)
 {
     char public_key[48];
@@ -64,7 +90,8 @@ APPLY(log_show)
     rq->reply = json_pack("{s:o, s:o, s:s, s:I, s:o, s:s}", "vault", json_id(&en->vault), "log",
                           json_id(&log), "name", rq->param[0], "size", (json_int_t)size,
                           "checkpoint", note, "public_key", public_key);
-    return id_same(&log, &trail_tree) ? cosigned_add(en, rq->reply, e) : OK;
+    st = add_beginning(en, &log, rq->reply, e);
+    return st == OK && id_same(&log, &trail_tree) ? cosigned_add(en, rq->reply, e) : st;
 }
 
 APPLY(log_records)
@@ -77,6 +104,8 @@ APPLY(log_records)
         st = store_log_size(en->store, &log, &rq->log_size, e);
     if (st == OK && rq->filter != NULL)
         return log_search(en, rq, &log, e);
+    if (st == OK)
+        st = retention_kept(en, rq, &log, rq->from, e);
     if (st == OK)
         st = store_records(en->store, &log, rq->from, page_limit(rq), page_add, &page, e);
     return st == OK ? page_finish(en, rq, &page, &log, e) : page_abandon(&page, st);
@@ -148,6 +177,8 @@ APPLY(log_check)
         st = body_number(rq, "to", 0, 0, INT64_MAX, &to, e);
     if (st == OK && (to < from || to - from > PAGE_MAX))
         st = fail(e, BAD_INPUT, "from and to span at most 500 records", 0);
+    if (st == OK)
+        st = retention_kept(en, rq, &log, from, e);
     to = to < size ? to : size; /* what lies beyond the end is not bad but not there */
     at = from = from < to ? from : to;
     while (st == OK && bad < 0 && at < to)

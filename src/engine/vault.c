@@ -109,12 +109,14 @@ status vault_lock_itself(struct engine *en, struct err *e)
 APPLY(vault_lock)
 {
     bool open = en->state == VAULT_UNLOCKED;
+    const struct id vault_log = { { 0 } };
     struct err trouble = { 0 };
     struct fields f;
     status st;
 
     (void)e;
-    fields_of(&f, rq);
+    if (open)
+        fields_of(en, &f, rq, &vault_log);
     rq->reply = json_pack("{s:s}", "state", "locked");
     st = open ? lock_records(en, &f, &trouble) : OK;
     if (engine_lock_keeper(en, &trouble) != OK || st != OK)
@@ -127,7 +129,7 @@ APPLY(vault_clock_confirm)
     struct wire_entry entry = { .kind = ENTRY_CLOCK_CONFIRM };
     struct fields f;
 
-    fields_of(&f, rq);
+    fields_of(en, &f, rq, &entry.log);
     entry.fields = fields_view(&f);
     return batch_entry(en, rq, &entry, e);
 }

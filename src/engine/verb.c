@@ -121,6 +121,9 @@ static const struct verb_row rows[VERB_COUNT] = {
 
     [VERB_LOG_SHOW] = { "log.show", O | A | T | G | U, OPEN, DIRECT, "", log_show, NULL },
     [VERB_LOG_RECORDS] = { "log.records", O | A | T | G | U, AWAKE, READ, "", log_records, NULL },
+    [VERB_PERSON_LIST] = { "person.list", O | A | T | U, OPEN, READ, "", person_list, NULL },
+    [VERB_PERSON_ERASE] = { "person.erase", O | T, OPEN, CHANGE, "name", person_erase,
+                            person_erased },
     [VERB_LOG_CHECK] = { "log.check", O | A | T | U, OPEN, DIRECT, "from to", log_check, NULL },
     [VERB_LOG_CONSISTENCY] = { "log.consistency", O | A | T | G | U, OPEN, READ, "",
                                log_consistency, NULL },

@@ -130,7 +130,13 @@ COMPLETE(lease_renewed);
 APPLY(lease_release);
 COMPLETE(lease_released);
 APPLY(lease_list);
+/* person.c */
+APPLY(person_list);
+APPLY(person_erase);
+COMPLETE(person_erased);
 /* trail.c */
+/* The log that the path names, as far as this peer may see it. */
+status trail_find(struct engine *en, struct request *rq, struct id *ret_log, struct err *e);
 APPLY(log_show);
 APPLY(log_records);
 APPLY(log_check);

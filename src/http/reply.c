@@ -39,6 +39,9 @@ static void map(const struct exchange *x, unsigned *ret_http, const char **ret_t
     } else if (rq->problem == PROBLEM_STORAGE) {
         *ret_http = MHD_HTTP_INSUFFICIENT_STORAGE;
         *ret_title = "storage";
+    } else if (rq->problem == PROBLEM_GONE) {
+        *ret_http = MHD_HTTP_GONE;
+        *ret_title = "gone";
     } else if (rq->outcome == OK && rq->created) {
         *ret_http = MHD_HTTP_CREATED;
     }

@@ -61,6 +61,8 @@ static const struct route {
     { "GET", "/v1/logs/{}/operators", VERB_LOG_OPERATORS },
     { "GET", "/v1/logs/{}/commitment", VERB_LOG_COMMITMENT },
     { "POST", "/v1/logs/{}/cosignatures", VERB_LOG_COSIGN },
+    { "GET", "/v1/logs/{}/people", VERB_PERSON_LIST },
+    { "POST", "/v1/logs/{}/people/erase", VERB_PERSON_ERASE },
     { "GET", "/v1/records", VERB_RECORD_FEED },
 };
 

@@ -93,6 +93,8 @@ MUST_CHECK status entry_stage(struct keeper *k, struct batch *b, const struct ce
 MUST_CHECK status entry_engagement(const struct keeper *k, const struct id *tenant,
                                    const struct id *engagement, struct cell *ret_cell,
                                    struct err *e);
+/* drop.c */
+MUST_CHECK status entry_records_drop(struct keeper *k, struct batch *b, struct err *e);
 void entry_put_enrolled(struct batch *b, const struct slot *slot); /* the record of a new slot */
 /* "revoked"; NULL for an unknown code. */
 const char *destroy_reason_name(uint8_t reason);

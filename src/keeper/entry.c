@@ -544,6 +544,7 @@ static const struct {
     [ENTRY_DATABASE_REKEYED] = { entry_database_rekeyed, RECORD_REKEY_DONE },
     [ENTRY_TREE_COMMITTED] = { entry_tree_committed, RECORD_TREE_COMMITTED },
     [ENTRY_ROLLBACK_TOLD] = { entry_rollback_told, RECORD_ROLLBACK_ACCEPTED },
+    [ENTRY_RECORDS_DROP] = { entry_records_drop, RECORD_RECORDS_DROPPED },
 };
 
 status entry_perform(struct keeper *k, struct batch *b, struct err *e)

@@ -374,6 +374,21 @@ static status do_grant_add(struct keeper *k, struct batch *b, struct err *e)
     return OK;
 }
 
+/* Only said: what follows from it is done by the engine, and has to be shown to drop.c. */
+static status do_retention_set(struct keeper *k, struct batch *b, struct err *e)
+{
+    const struct wire_operation *m = &b->entry->operation;
+
+    if (heads_find(&k->heads, &m->tenant) == NULL || id_is_zero(&m->tenant))
+        return fail(e, NOT_FOUND, "no such tenant", 0);
+    if (m->number != 0 && (m->number < RETENTION_MIN || m->number > RETENTION_MAX))
+        return fail(e, BAD_INPUT, "records are kept for 30 to 36500 days, or for ever", 0);
+    struct made *made = entry_make(b, &vault_log, RECORD_RETENTION_SET);
+    fields_id(&made->fields, "tenant_id", &m->tenant);
+    fields_number(&made->fields, "days", m->number);
+    return OK;
+}
+
 /* --- the table ------------------------------------------------------------------------------- */
 
 static status (*const handlers[])(struct keeper *k, struct batch *b, struct err *e) = {
@@ -389,6 +404,7 @@ static status (*const handlers[])(struct keeper *k, struct batch *b, struct err 
     [OPERATION_HOLD_LIFT] = do_hold_lift,
     [OPERATION_GRANT_ADD] = do_grant_add,
     [OPERATION_ROLLBACK_ACCEPT] = rollback_accept,
+    [OPERATION_RETENTION_SET] = do_retention_set,
 };
 
 status entry_operation(struct keeper *k, struct batch *b, struct err *e)

@@ -105,6 +105,17 @@ void policy_revoke(struct policy *p, const uint8_t spki[static 32])
         c->revoked = true;
 }
 
+void policy_forget(struct policy *p, const struct id *tenant, const char *name, const char *instead)
+{
+    struct policy_certificate *c;
+    size_t cursor = 0;
+
+    while ((c = table_next(&p->certificates, &cursor)) != NULL) {
+        if (c->role != ROLE_GATEWAY && id_same(&c->tenant, tenant) && strcmp(c->name, name) == 0)
+            snprintf(c->name, sizeof c->name, "%s", instead);
+    }
+}
+
 bool policy_auditor(const struct policy *p, const char *name, bool limited)
 {
     const struct policy_certificate *c;
@@ -265,10 +276,10 @@ status policy_resolve(const struct policy *p, const struct holder *holder,
 {
     const struct policy_certificate *c = table_find(&p->certificates, holder->spki);
 
+    if (c != NULL && c->revoked) /* its name may have been erased */
+        return fail(e, NO_IDENTITY, "this certificate was revoked", 0);
     if (c == NULL || c->role != holder->role || strcmp(c->name, holder->name) != 0)
         return fail(e, NO_IDENTITY, "this certificate was not issued here", 0);
-    if (c->revoked)
-        return fail(e, NO_IDENTITY, "this certificate was revoked", 0);
     *ret_certificate = c;
     return OK;
 }

@@ -103,3 +103,17 @@ status store_certificates(struct store *s, const uint8_t *after_spki,
         *ret_count = n;
     return st;
 }
+
+status store_certificates_forget(struct store *s, const struct id *tenant, const char *name,
+                                 const char *instead, struct err *e)
+{
+    AUTO(query) q = { 0 };
+    status st = query_begin(s, SQL_CERTIFICATE_FORGET, &q, e);
+
+    if (st != OK)
+        return st;
+    query_put_text(&q, name);
+    query_put_id_or_null(&q, tenant);
+    query_put_text(&q, instead);
+    return query_run(&q, NULL, e);
+}

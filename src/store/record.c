@@ -1,6 +1,6 @@
 /*
- * Audit records: kept as the bytes they were hashed as, never changed and never deleted. There is
- * no statement here that updates or removes one.
+ * Audit records: kept as the bytes they were hashed as and never changed. There is no statement
+ * here that updates or removes one; the oldest of a log may go in retention.c.
  */
 #include "base/limits.h"
 #include "store/usage.h"

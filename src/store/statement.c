@@ -14,6 +14,7 @@
     "SELECT tenant, key, version, state, hint, created_us, destroy_at_us, sealed FROM version "
 #define VERSION_COLUMNS_UNSEALED \
     "SELECT tenant, key, version, state, hint, created_us, destroy_at_us FROM version "
+#define PERSON_COLUMNS "SELECT log, tag, salt, name FROM person "
 #define RECORD_COLUMNS "SELECT log, seq, time_us, type, outcome, mac, line FROM record "
 
 const char *const statement_sql[STATEMENT_COUNT] = {
@@ -101,6 +102,9 @@ const char *const statement_sql[STATEMENT_COUNT] = {
                              "not_after_us, revoked_us, l.spki IS NOT NULL FROM certificate c "
                              "LEFT JOIN limited_certificate l ON l.spki = c.spki "
                              "WHERE c.spki > ?1 ORDER BY c.spki",
+    /* A person's, in the log where it was issued: the vault's or a tenant's. */
+    [SQL_CERTIFICATE_FORGET] = "UPDATE certificate SET name = ?3 WHERE name = ?1 "
+                               "AND tenant IS ?2 AND gateway IS NULL",
 
     [SQL_ASSIGNMENT_ADD] = "INSERT INTO assignment (auditor, name, tenant, assigned_us) "
                            "VALUES (?1, ?2, ?3, ?4) ON CONFLICT (auditor, name) DO NOTHING",
@@ -148,6 +152,28 @@ const char *const statement_sql[STATEMENT_COUNT] = {
                      "ON CONFLICT (log) DO UPDATE SET size = excluded.size, head = excluded.head",
     [SQL_HEAD_LIST] = "SELECT log, size, head FROM head ORDER BY log",
     [SQL_HEAD_SIZE] = "SELECT size FROM head WHERE log = ?1",
+
+    [SQL_PERSON_ADD] = "INSERT INTO person (log, tag, salt, name) VALUES (?1, ?2, ?3, ?4)",
+    [SQL_PERSON_BY_NAME] = PERSON_COLUMNS "WHERE log = ?1 AND name = ?2",
+    [SQL_PERSON_BY_TAG] = PERSON_COLUMNS "WHERE log = ?1 AND tag = ?2",
+    [SQL_PERSON_LIST] = PERSON_COLUMNS "WHERE log = ?1 AND tag > ?2 ORDER BY tag",
+    [SQL_PERSON_ERASE] = "DELETE FROM person WHERE log = ?1 AND tag = ?2",
+
+    [SQL_RETENTION_SET] = "INSERT INTO retention (tenant, days, seq) VALUES (?1, ?2, ?3) "
+                          "ON CONFLICT (tenant) DO UPDATE SET days = excluded.days, "
+                          "seq = excluded.seq",
+    [SQL_RETENTION_GET] = "SELECT tenant, days, seq FROM retention WHERE tenant = ?1",
+    [SQL_RETENTION_LIST] =
+        "SELECT tenant, days, seq FROM retention WHERE tenant > ?1 AND days > 0 ORDER BY tenant",
+    [SQL_BEGINNING_SET] = "INSERT INTO beginning (log, first) VALUES (?1, ?2) "
+                          "ON CONFLICT (log) DO UPDATE SET first = excluded.first "
+                          "WHERE excluded.first > first",
+    [SQL_BEGINNING_GET] = "SELECT first FROM beginning WHERE log = ?1",
+    [SQL_BEGINNING_LIST] = "SELECT log FROM beginning WHERE log > ?1 ORDER BY log",
+    [SQL_RECORD_OLDEST] = "SELECT seq FROM record WHERE log = ?1 ORDER BY seq LIMIT 1",
+    /* Only what the log does not begin with any more, whatever the number says. */
+    [SQL_RECORD_DELETE] = "DELETE FROM record WHERE log = ?1 AND seq < ?2 AND seq < "
+                          "coalesce((SELECT first FROM beginning WHERE log = ?1), 0)",
 
     [SQL_NOTE_SET] = "INSERT INTO checkpoint (log, size, time_us, note) VALUES (?1, ?2, ?3, ?4) "
                      "ON CONFLICT (log) DO UPDATE SET size = excluded.size, "

@@ -40,6 +40,7 @@ static const uint16_t members[] = {
     [ENTRY_DATABASE_REKEYED] = KNOWN,
     [ENTRY_TREE_COMMITTED] = KNOWN,
     [ENTRY_ROLLBACK_TOLD] = KNOWN | HAS_TENANT,
+    [ENTRY_RECORDS_DROP] = KNOWN | HAS_TENANT | HAS_DATA,
 };
 
 /* 0 for a kind that does not exist. */
@@ -149,6 +150,43 @@ void wire_get_entry(struct in *i, struct wire_entry *m)
     if (has & HAS_DATA)
         m->data = in_span16(i);
     m->fields = in_span16(i);
+}
+
+static void put_hashes(struct out *o, struct span hashes)
+{
+    if (hashes.n % 32 != 0 || hashes.n > LIMIT_TREE_LEVELS * 32)
+        o->overflow = true;
+    out_u8(o, (uint8_t)(hashes.n / 32));
+    out_raw(o, hashes);
+}
+
+void wire_put_drop(struct out *o, const struct wire_drop *m)
+{
+    out_span16(o, m->allowed);
+    out_raw(o, SPAN(m->allowed_mac));
+    out_span16(o, m->last);
+    out_raw(o, SPAN(m->last_mac));
+    put_hashes(o, m->left);
+    put_hashes(o, m->right);
+}
+
+static struct span get_hashes(struct in *i)
+{
+    size_t count = in_u8(i);
+
+    if (count > LIMIT_TREE_LEVELS)
+        i->bad = true;
+    return i->bad ? span_of(NULL, 0) : in_raw(i, count * 32);
+}
+
+void wire_get_drop(struct in *i, struct wire_drop *m)
+{
+    m->allowed = in_span16(i);
+    in_copy(i, m->allowed_mac, sizeof(m->allowed_mac));
+    m->last = in_span16(i);
+    in_copy(i, m->last_mac, sizeof(m->last_mac));
+    m->left = get_hashes(i);
+    m->right = get_hashes(i);
 }
 
 void wire_put_record(struct out *o, const struct wire_record *m)

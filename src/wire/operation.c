@@ -19,7 +19,8 @@ enum {
     HAS_GATEWAY = 1 << 7,
     HAS_KEY = 1 << 8, /* with max_ttl */
     RECOVERS = 1 << 9,
-    HAS_HEADS = 1 << 10
+    HAS_HEADS = 1 << 10,
+    IN_VAULT = 1 << 11 /* records of a tenant's operation in the vault's log */
 };
 
 static const struct {
@@ -43,6 +44,7 @@ static const struct {
     [OPERATION_HOLD_LIFT] = { "hold.lift", HAS_TENANT | HAS_ENGAGEMENT, PEOPLE_TWO },
     [OPERATION_GRANT_ADD] = { "grant.add", HAS_TENANT | HAS_GATEWAY | HAS_KEY, PEOPLE_ONE },
     [OPERATION_ROLLBACK_ACCEPT] = { "rollback.accept", HAS_HEADS, PEOPLE_QUORUM },
+    [OPERATION_RETENTION_SET] = { "retention.set", HAS_TENANT | HAS_NUMBER | IN_VAULT, PEOPLE_TWO },
 };
 #define ROW_COUNT (sizeof(rows) / sizeof(rows[0]))
 
@@ -54,7 +56,7 @@ const char *operation_name(uint8_t code)
 uint8_t operation_parse(const char *name)
 {
     for (uint8_t i = 1; i < ROW_COUNT; i++) {
-        if (span_same(span_text(rows[i].name), span_text(name)))
+        if (rows[i].name != NULL && span_same(span_text(rows[i].name), span_text(name)))
             return i;
     }
     return 0;
@@ -84,7 +86,7 @@ bool operation_recovers(uint8_t code)
 
 bool operation_of_tenant(uint8_t code)
 {
-    return (has(code) & HAS_TENANT) != 0;
+    return (has(code) & (HAS_TENANT | IN_VAULT)) == HAS_TENANT;
 }
 
 void wire_put_operation(struct out *o, const struct wire_operation *m)

@@ -498,6 +498,24 @@ class Vault:
                 return found
             found += [(line, json.loads(line)) for line in lines]
 
+    def names(self, log):
+        """What tags in the records of a log mean: {"~<tag>": name}."""
+        found, after = {}, ""
+        while after is not None:
+            page = self.api("GET", f"/v1/logs/{log}/people{after and '?after=' + after}")
+            found |= {"~" + person["tag"]: person["name"] for person in page["people"]}
+            after = page["next"]
+        return found
+
+    def named(self, log, record):
+        """The record with names where it has tags, as a reader of the trail is shown it."""
+        names = self.names(log)
+
+        def name(value):
+            role, tilde, tag = value.partition("~") if isinstance(value, str) else ("", "", "")
+            return role + names.get("~" + tag, "~" + tag) if tilde and role[-1:] in ("", ":") else value
+        return {member: name(value) for member, value in record.items()}
+
     def types(self, log):
         return [record["type"] for _, record in self.records(log)]
 

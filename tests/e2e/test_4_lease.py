@@ -62,7 +62,7 @@ def test_every_reply_names_its_request_and_the_region(vault, customer):
 
 def test_the_request_id_and_the_purpose_are_in_the_record(vault, customer):
     reply = customer.lease(purpose="nightly batch")
-    record = vault.records(customer.name)[-1][1]
+    record = vault.named(customer.name, vault.records(customer.name)[-1][1])
     assert record["type"] == "lease.issued"
     assert record["request_id"] == reply.request_id
     assert record["lease_id"] == reply.json["lease"][:32]

@@ -109,7 +109,7 @@ def test_a_tenant_rotates_and_revokes_its_own_keys_without_asking_anyone(vault, 
     value = vault.rotate_key(customer.name, value=new_provider_key(), who=tenant, grace_s=600)
     assert customer.leased()["value"] == value
     record = next(r for _, r in vault.records(customer.name) if r["type"] == "key.rotated")
-    assert record["actor"] == f"tenant:{customer.name}"
+    assert vault.named(customer.name, record)["actor"] == f"tenant:{customer.name}"
     vault.put_key(customer.name, "second", who=tenant)
     vault.api("POST", f"/v1/tenants/{customer.name}/keys/{customer.key}/revoke", {}, tenant)
     assert customer.lease().status != 201
