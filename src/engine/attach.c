@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "retention.h"
+#include "rollback.h"
 #include "store/rekey.h"
 
 /* The keys that the server needs while the vault is open. */
