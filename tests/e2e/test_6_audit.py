@@ -101,7 +101,8 @@ def test_the_separate_verifier_agrees_on_an_export(vault, story):
     key = vault.api("GET", f"/v1/logs/{customer.name}")["public_key"]
     code, said = verify_bundle(bundle, "--public-key", key)
     assert code == 0, said
-    assert f"{sum(line.startswith(b'{"v":1,') for line in lines_of(bundle))} records" in said
+    count = sum(line.startswith(b'{"v":1,') for line in lines_of(bundle))
+    assert f"{count} records" in said
     vault.cli("audit", "verify", "--bundle", bundle, "--public-key", key)
 
 
@@ -159,7 +160,7 @@ def test_an_export_that_was_cut_short_is_refused(vault, story):
     customer, _, _ = story
     bundle = vault.export(customer.name)
     lines = lines_of(bundle)
-    del lines[-2]
+    del lines[max(at for at, line in enumerate(lines) if line.startswith(b'{"v":1,'))]
     bundle.write_bytes(b"\n".join(lines) + b"\n")
     assert verify_bundle(bundle)[0] == 1
     vault.cli("audit", "verify", "--bundle", bundle, expect=UNVERIFIED)
