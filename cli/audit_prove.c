@@ -25,7 +25,7 @@ static int read_lease(const struct cli *c, char out[static ID_HEX_LENGTH + 1])
     return EXIT_DONE;
 }
 
-/* The lease's record in a log, looked for from the newest down. NOT there: EXIT_ABSENT, silently. */
+/* The lease's record in a log, from the newest down. Not there: EXIT_ABSENT, silently. */
 static int find_record(struct cli *c, const char *log, const char *lease,
                        char line[static LIMIT_RECORD + 1])
 {

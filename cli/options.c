@@ -62,7 +62,7 @@ static const struct option_row rows[OPTION_COUNT] = {
     [OPT_STEP_UPS] = { "step-ups", NULL, "check that privileged operations were approved" },
     [OPT_TENANT] = { "tenant", "NAME", "a tenant the auditor may see; repeatable (default: all)" },
     [OPT_TO] = { "to", "TO",
-                 "file:///PATH, syslog+tls://HOST:PORT or https://...; or behind which record to end" },
+                 "file:///PATH, syslog+tls://HOST:PORT or https://...; or before which record" },
     [OPT_TTL] = { "ttl", "SECONDS", "lease time to ask for" },
     [OPT_TYPE] = { "type", "TYPE", "only types that begin so, such as lease. or key.put" },
     [OPT_UNTIL] = { "until", "TIME", "before that time" },

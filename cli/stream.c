@@ -30,7 +30,7 @@ struct stream {
     struct cursor cursor; /* confirmed and saved */
     struct cursor sent;
     uint64_t sent_since_us; /* monotonic; 0: everything is confirmed */
-    struct patience patience;
+    struct patience vault, receiver;
     bool once;
     bool sink_down;
 };
@@ -177,15 +177,15 @@ static int patiently(struct stream *st, int (*get)(struct stream *st, void *cont
         report_catch(text, sizeof(text));
         code = get(st, context);
         report_catch(NULL, 0);
-        bool passes = patience_vault(&st->patience, code) && !st->once;
+        bool passes = patience_vault(&st->vault, code) && !st->once;
 
         if (code == EXIT_DONE)
-            st->patience.pause_us = 0;
+            st->vault.pause_us = 0;
         if (patience_stop)
             return EXIT_DONE;
         if (code == EXIT_DONE || !passes)
             break;
-        patience_back_off(&st->patience, VAULT_MAX_US);
+        patience_back_off(&st->vault, VAULT_MAX_US);
     }
     return code == EXIT_DONE ? code : report((enum exit_code)code, "%s", text);
 }
@@ -217,7 +217,7 @@ static void sink_up(struct stream *st)
     if (st->sink_down)
         log_info("the receiver takes records again");
     st->sink_down = false;
-    st->patience.pause_us = 0;
+    st->receiver.pause_us = 0;
 }
 
 /* What is not confirmed is sent again. */
@@ -231,7 +231,7 @@ static int sink_failed(struct stream *st, const struct err *e)
     st->sent_since_us = 0;
     if (st->once)
         return report_err(cli_option(st->c, OPT_TO), e);
-    patience_back_off(&st->patience, PAUSE_MAX_US);
+    patience_back_off(&st->receiver, PAUSE_MAX_US);
     return EXIT_DONE;
 }
 

@@ -232,10 +232,10 @@ static int hand_over(struct witness *w, const struct witness_answer *a)
 
     if (witness_line(a->body, span_text(w->note), &w->key, &line, &time_s, &e) != OK)
         return report(EXIT_UNVERIFIED, "the witness did not sign with the key of --witness-key");
-    code = https_call(
-        w->c, METHOD_POST, LOG_PATH "/cosignatures",
-        json_pack("{s:I, s:s%}", "size", (json_int_t)w->size, "line", (const char *)line.p, line.n),
-        &reply);
+    code = https_call(w->c, METHOD_POST, LOG_PATH "/cosignatures",
+                      json_pack("{s:I, s:s%}", "size", (json_int_t)w->size, "cosignature",
+                                (const char *)line.p, line.n),
+                      &reply);
     if (code == EXIT_DONE)
         code = remember(w);
     if (code == EXIT_DONE)

@@ -895,6 +895,8 @@ class Bundle:
         self.known = dict(zip(places, self.left))
         self.from_root = root_of(self.known, start)
         self.chain = Chain(self.header["vault"], self.header["log"], start)
+        if start % 2 == 1:  # the last one before stands alone in the tree
+            self.chain.prev = self.left[-1]
 
     def record(self, line):
         record, leaf = self.chain.take(line)

@@ -18,7 +18,6 @@
 #define LIMIT_REGION        15
 #define LIMIT_TREE_LEVELS   40 /* 2^40 records a log */
 #define LIMIT_TENANTS       100000
-#define LIMIT_TREE_DEPTH    17 /* of the vault tree: a leaf for every log */
 #define LIMIT_WAIT_S        60 /* of a request for records that are still to come */
 
 #define PURGE_DELAY_S    (7 * 86400) /* the promise: not a setting */

@@ -27,6 +27,8 @@ struct conf {
     uint64_t lease_max_ttl_s;
     uint64_t lease_max_lifetime_s; /* with renewals */
     uint64_t rotate_grace_s;
+    uint64_t checkpoint_s;      /* between checkpoints of what changed */
+    uint64_t checkpoint_idle_s; /* of all logs, changed or not */
     uint64_t certificate_days;
     uint64_t disk_reserve_mib;        /* below this, no new leases or keys */
     uint64_t grant_step_up;           /* 0 or 1: a grant takes an operator's touch */

@@ -39,6 +39,8 @@ struct engine_settings {
     uint64_t lease_max_ttl_s;
     uint64_t lease_max_lifetime_s;
     uint64_t rotate_grace_s;
+    uint64_t checkpoint_s;      /* logs that changed are signed for, and committed to, that often */
+    uint64_t checkpoint_idle_s; /* all logs, whatever happened */
     uint64_t certificate_days;
     uint64_t disk_reserve_mib;
     size_t waiting_max; /* requests that may wait for records at once */

@@ -63,6 +63,12 @@ enum verb {
     VERB_LOG_SHOW,
     VERB_LOG_RECORDS,
     VERB_LOG_CHECK,
+    VERB_LOG_CONSISTENCY,
+    VERB_LOG_INCLUSION,
+    VERB_LOG_RANGE,
+    VERB_LOG_OPERATORS,
+    VERB_LOG_COMMITMENT,
+    VERB_LOG_COSIGN,
     VERB_PERSON_LIST,
     VERB_PERSON_ERASE,
     VERB_RECORD_FEED,
@@ -76,6 +82,7 @@ enum problem { PROBLEM_BY_STATUS, PROBLEM_WRONG_REGION, PROBLEM_STORAGE, PROBLEM
 
 #define REQUEST_PARAMS 2
 #define REQUEST_PARAM  72 /* a name, or a lease token */
+#define REQUEST_ABSENT UINT64_MAX
 
 struct request {
     /* from the face */
@@ -87,6 +94,7 @@ struct request {
     char after[REQUEST_PARAM];                 /* ?after= */
     uint64_t from;                             /* ?from= */
     uint64_t limit;                            /* ?limit=, 0: default */
+    uint64_t to, size, seq;                    /* of proofs; REQUEST_ABSENT */
     uint64_t wait_s;                           /* ?wait=: how long it may wait for a record */
     struct record_filter *filter;              /* owned; of records, NULL: all */
     json_t *body;                              /* owned; NULL or an object */

@@ -24,8 +24,9 @@ MUST_CHECK status store_node_add(struct store *s, const struct id *log, unsigned
 /* Calls each(context, number, hash) for the stored ones among count nodes of a level, from number
  * on, in order, until it returns false. each may use the store as that of store_records may. */
 typedef bool (*store_node_fn)(void *context, uint64_t number, const uint8_t hash[static 32]);
-MUST_CHECK status store_nodes(struct store *s, const struct id *log, unsigned level, uint64_t number,
-                              uint64_t count, store_node_fn each, void *context, struct err *e);
+MUST_CHECK status store_nodes(struct store *s, const struct id *log, unsigned level,
+                              uint64_t number, uint64_t count, store_node_fn each, void *context,
+                              struct err *e);
 
 /* Recent checkpoints of the vault tree. Adding one drops those of less than keep_from that nobody
  * has cosigned. NOT_FOUND; the note is a view. */

@@ -35,6 +35,9 @@ MUST_CHECK status store_records_before(struct store *s, const struct id *log, ui
  * after (0: from the first that is left). An id is never used for another record. */
 MUST_CHECK status store_feed(struct store *s, uint64_t after, size_t limit, store_record_fn each,
                              void *context, struct err *e);
+/* Those about operators and the quorum (types 10, 13 and 14), in the vault's log, from seq on. */
+MUST_CHECK status store_operator_records(struct store *s, uint64_t from_seq, store_record_fn each,
+                                         void *context, struct err *e);
 /* Lease records (types 300 to 302) of any log with time >= since_us, oldest first. */
 MUST_CHECK status store_lease_records(struct store *s, uint64_t since_us, store_record_fn each,
                                       void *context, struct err *e);

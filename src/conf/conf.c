@@ -141,6 +141,8 @@ static const struct setting settings[] = {
     NUMBER(lease_max_ttl_s, 3600, 1, 86400, "longest time of one lease"),
     NUMBER(lease_max_lifetime_s, 86400, 1, 604800, "longest life of a lease with all renewals"),
     NUMBER(rotate_grace_s, 60, 0, 86400, "how long a rotated version outlives its successor"),
+    NUMBER(checkpoint_s, 10, 1, 3600, "seconds between checkpoints of logs that changed"),
+    NUMBER(checkpoint_idle_s, 3600, 1, 86400, "seconds between checkpoints of all logs"),
     NUMBER(certificate_days, 365, 1, 825, "validity of issued certificates"),
     NUMBER(disk_reserve_mib, 64, 1, 1048576, "below this much free disk, no new leases or keys"),
     { ROW(grant_step_up), .kind = KIND_FLAG, .number = 1, .max = 1,

@@ -165,6 +165,8 @@ static status start_engine(struct server *s, struct err *e)
                                   .lease_max_ttl_s = s->conf.lease_max_ttl_s,
                                   .lease_max_lifetime_s = s->conf.lease_max_lifetime_s,
                                   .rotate_grace_s = s->conf.rotate_grace_s,
+                                  .checkpoint_s = s->conf.checkpoint_s,
+                                  .checkpoint_idle_s = s->conf.checkpoint_idle_s,
                                   .certificate_days = s->conf.certificate_days,
                                   /* Connections are left for those who do not wait. */
                                   .waiting_max = s->conf.http_connections / 4,

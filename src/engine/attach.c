@@ -4,6 +4,7 @@
  */
 #include "alert.h"
 #include "cells.h"
+#include "trail.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -300,6 +301,8 @@ static void note_unanswered(const struct wire_record *r, void *context)
             return;
         }
     }
+    if (id_same(&r->log, &trail_tree)) /* nobody asked */
+        return;
     /* The heads follow the records: the size is still that of before. */
     if (store_log_size(u->en->store, &r->log, &stored, NULL) == OK && r->seq < stored)
         return;
@@ -420,6 +423,8 @@ status engine_serve(struct engine *en, bool created, struct err *e)
         st = alerts_rebuild(en, e);
     if (st == OK && !created)
         st = record_started(en, e);
+    if (st == OK)
+        st = rounds_start(en, e);
     if (st != OK)
         return st;
     en->state = VAULT_UNLOCKED;
@@ -458,6 +463,7 @@ status engine_attach(struct engine *en, bool created, struct err *e)
 void engine_detach(struct engine *en)
 {
     en->database.phase = DATABASE_REST;
+    rounds_forget(en->rounds);
     store_cleanup(&en->store);
     persons_free(en->persons);
     policy_free(en->policy);

@@ -80,6 +80,7 @@ static status store_heads_of(struct engine *en, struct in *body, struct err *e)
         uint64_t size = in_u64(&fields);
 
         st = store_head_set(en->store, &log, size, head, e);
+        rounds_heard(en->rounds, &log);
     }
     return st;
 }

@@ -214,6 +214,7 @@ static void *run(void *context)
         schedule_run(en);
         busy = database_rekey(en);
         busy |= waiting_wake(en);
+        busy |= rounds_work(en);
     }
     waiting_end(en);
     return NULL;
@@ -248,6 +249,8 @@ status engine_new(const struct engine_settings *settings, struct wire_client *cl
     if (st == OK)
         st = operations_new(&en->operations, e);
     if (st == OK)
+        st = rounds_new(&en->rounds, e);
+    if (st == OK)
         st = find_state(en, e);
     *ret_engine = en; /* tls_ready may be called from now on */
     if (st == OK)
@@ -255,6 +258,7 @@ status engine_new(const struct engine_settings *settings, struct wire_client *cl
     if (st != OK) {
         *ret_engine = NULL;
         engine_detach(en);
+        rounds_free(en->rounds);
         operations_free(en->operations);
         refusals_free(en->refusals);
         free(en);
@@ -287,6 +291,7 @@ void engine_free(struct engine *en)
 {
     if (en == NULL)
         return;
+    rounds_free(en->rounds);
     operations_free(en->operations);
     refusals_free(en->refusals);
     pthread_cond_destroy(&en->wake);
@@ -332,6 +337,7 @@ struct request *request_new(void)
         return NULL;
     random_bytes((struct mspan){ id.b, sizeof id.b });
     hex_format(SPAN(id.b), rq->id);
+    rq->to = rq->size = rq->seq = REQUEST_ABSENT;
     return rq;
 }
 

@@ -40,8 +40,8 @@ static bool add_node(void *context, uint64_t number, const uint8_t hash[static 3
 
 static status from_records(const struct nodes *n, struct gather *g, uint64_t end, struct err *e)
 {
-    status st = store_records(n->en->store, &n->log, g->next, (size_t)(end - g->next), add_record, g,
-                              e);
+    status st =
+        store_records(n->en->store, &n->log, g->next, (size_t)(end - g->next), add_record, g, e);
 
     if (st == OK)
         st = g->st;
@@ -78,8 +78,8 @@ static status from_rows(struct nodes *n, struct gather *g, unsigned level, uint6
     return st;
 }
 
-status nodes_of(void *context, unsigned level, uint64_t number, uint8_t ret_hash[static SHA256_SIZE],
-                struct err *e)
+status nodes_of(void *context, unsigned level, uint64_t number,
+                uint8_t ret_hash[static SHA256_SIZE], struct err *e)
 {
     struct nodes *n = context;
     unsigned base = level / NODE_STEP * NODE_STEP;

@@ -14,8 +14,8 @@ struct nodes {
     struct id log;
 };
 /* A ledger_node_fn; context is struct nodes. CORRUPT if a record is missing. */
-status nodes_of(void *context, unsigned level, uint64_t number, uint8_t ret_hash[static SHA256_SIZE],
-                struct err *e);
+status nodes_of(void *context, unsigned level, uint64_t number,
+                uint8_t ret_hash[static SHA256_SIZE], struct err *e);
 /* In the transaction that stores record seq of log: keeps the subtrees that it completes. */
 status nodes_keep(struct engine *en, const struct id *log, uint64_t seq, struct err *e);
 

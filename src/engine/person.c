@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/table.h"
+#include "trail.h"
 
 #define CACHE_MAX 4096
 #define PAGE      100
@@ -185,7 +186,7 @@ APPLY(person_list)
     bool has_after = rq->after[0] != '\0';
     struct id log;
     size_t count = 0;
-    status st = log_find(en, rq, &log, e);
+    status st = trail_find(en, rq, &log, e);
 
     if (st == OK && has_after && !hex_parse(rq->after, strlen(rq->after), after, sizeof after))
         st = fail(e, BAD_INPUT, "after is the tag of a person", 0);
@@ -261,7 +262,7 @@ APPLY(person_erase)
 
     if (p == NULL)
         return fail(e, NO_MEMORY, "no memory to erase", 0);
-    st = log_find(en, rq, &entry.log, e);
+    st = trail_find(en, rq, &entry.log, e);
     if (st == OK)
         st = find_person(en, rq, &entry.log, p, e);
     if (st == OK)

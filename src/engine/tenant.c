@@ -45,6 +45,8 @@ APPLY(tenant_create)
         st = body_region(en, rq, e);
     if (st == OK && strcmp(name, "vault") == 0)
         st = fail(e, BAD_INPUT, "vault is the name of the vault's own log", 0);
+    if (st == OK && strcmp(name, "tree") == 0)
+        st = fail(e, BAD_INPUT, "tree is the name of the vault tree's log", 0);
     if (st != OK)
         return st;
     st = store_tenant(en->store, name, &existing, &absent);

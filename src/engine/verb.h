@@ -35,9 +35,6 @@ bool member_listed(const char *members, const char *name);
 /* The tenant that the path names, into rq->log: NOT_FOUND if it is none of this peer's business. */
 status verb_tenant(struct engine *en, struct request *rq, struct err *e);
 
-/* The log that the path names, as far as this peer may see it. */
-status log_find(struct engine *en, struct request *rq, struct id *ret_log, struct err *e);
-
 /* The handlers, by file. */
 #define APPLY(name) status name(struct engine *en, struct request *rq, struct err *e)
 #define COMPLETE(name)                                                                   \
@@ -138,11 +135,18 @@ APPLY(person_list);
 APPLY(person_erase);
 COMPLETE(person_erased);
 /* trail.c */
-/* The log that the path names, as far as this peer may see it. */
-status log_find(struct engine *en, struct request *rq, struct id *ret_log, struct err *e);
 APPLY(log_show);
 APPLY(log_records);
 APPLY(log_check);
+/* proof.c */
+APPLY(log_consistency);
+APPLY(log_inclusion);
+APPLY(log_range);
+/* commitment.c */
+APPLY(log_commitment);
+APPLY(log_cosign);
+/* roster.c */
+APPLY(log_operators);
 /* feed.c */
 APPLY(record_feed);
 

@@ -55,8 +55,17 @@ static void copy_query(struct exchange *x)
     const char *from = MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, "from");
     const char *limit = MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, "limit");
     const char *wait = MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, "wait");
+    static const char *const names[] = { "to", "size", "seq" };
+    uint64_t *const values[] = { &rq->to, &rq->size, &rq->seq };
     bool bad = rq->verb == VERB_LOG_RECORDS && !query_filter(x);
 
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const char *value =
+            MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, names[i]);
+
+        if (value != NULL)
+            bad |= !number_parse(value, 0, INT64_MAX, values[i]);
+    }
     if (after != NULL && strlen(after) < sizeof rq->after)
         memcpy(rq->after, after, strlen(after) + 1);
     else

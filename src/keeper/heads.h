@@ -2,7 +2,7 @@
 #ifndef KEEPER_HEADS_H
 #define KEEPER_HEADS_H
 
-#include "ledger/tree.h"
+#include "ledger/commitment.h"
 
 /* The vault's own log, and that of the vault tree. */
 extern const struct id vault_log_id, tree_log_id;
@@ -53,6 +53,6 @@ struct heads_sum {
 struct heads_sum heads_sum(const struct heads *h);
 /* Gives a touched log its place in the vault tree, for ever. LIMIT when the tree is full. */
 MUST_CHECK status heads_place(struct heads *h, struct log_head *head, struct err *e);
-void heads_undo(struct heads *h);   /* it never was */
+void heads_undo(struct heads *h); /* it never was */
 
 #endif

@@ -98,7 +98,7 @@ void keeper_free(struct keeper *k)
         session_clear(&k->sessions[i]);
     if (k->batch != NULL)
         secret_free(k->batch->plain);
-    rounds_forget(k);
+    round_forget_all(k);
     heads_free(&k->heads);
     journal_cleanup(&k->journal);
     keyring_cleanup(&k->ring);

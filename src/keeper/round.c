@@ -1,12 +1,8 @@
 /*
  * A round commits to the checkpoint of every log at once, in a Merkle tree of fixed depth in which
- * each log has a place for ever:
- *
- *   leaf = SHA-256(0x00 | LBL("tree-leaf"; u64 round, SHA-256(checkpoint's text), blind))
- *   node = SHA-256(0x01 | left | right)
- *
- * The blind of (round, log) is a MAC under a key that stays here, and what stands for a place, or a
- * subtree of places, that has no log is one too: from its own branch a tenant learns nothing of
+ * each log has a place for ever (ledger/commitment.h). The blind of (round, log) is a MAC under a
+ * key that stays here, and what stands for a place, or a subtree of places, that has no log is one
+ * too: from its own branch a tenant learns nothing of
  * others, nor how many there are. The number of a round is that of its record in the tree's log, so
  * a log is never committed to twice in one.
  *
@@ -20,10 +16,11 @@
 #include <string.h>
 
 #include "ledger/checkpoint.h"
+#include "ledger/commitment.h"
 #include "ledger/proof.h"
 
 #define SLICE 64
-#define DEPTH LIMIT_TREE_DEPTH
+#define DEPTH COMMITMENT_LEVELS
 
 /* What was committed to of one log. */
 struct committed {
@@ -56,7 +53,7 @@ void round_free(struct round *r)
     free(r);
 }
 
-void rounds_forget(struct keeper *k)
+void round_forget_all(struct keeper *k)
 {
     round_free(k->round_next);
     round_free(k->round_last);
@@ -115,30 +112,22 @@ static status absent(const struct keeper *k, const struct round *r, unsigned lev
 static status present(const struct keeper *k, const struct round *r, const struct committed *c,
                       uint8_t out[static SHA256_SIZE], struct err *e)
 {
-    uint8_t text[CHECKPOINT_MAX], hash[SHA256_SIZE], blind[MAC_SIZE];
-    struct label l;
+    uint8_t text[CHECKPOINT_MAX], blind[MAC_SIZE];
     struct out o;
 
     out_init(&o, text, sizeof(text));
     checkpoint_text(&k->keys.vault, &c->log, c->size, c->root, &o);
     if (o.overflow)
         return fail(e, BUG, "no room for a checkpoint's text", 0);
-    sha256(span_of(o.p, o.n), hash);
     status st = blind_of(k, r, &c->log, blind, e);
-    if (st != OK)
-        return st;
-    label_init(&l, "tree-leaf");
-    label_u64(&l, r->number);
-    label_field(&l, SPAN(hash));
-    label_field(&l, SPAN(blind));
-    ledger_leaf(label_view(&l), out);
-    return OK;
+    if (st == OK)
+        commitment_leaf(r->number, span_of(o.p, o.n), blind, out);
+    return st;
 }
 
 static status add_leaf(const struct keeper *k, struct round *r, struct err *e)
 {
-    const struct log_head *head =
-        r->done < k->heads.leaves_room ? k->heads.leaves[r->done] : NULL;
+    const struct log_head *head = r->done < k->heads.leaves_room ? k->heads.leaves[r->done] : NULL;
     struct committed *c = &r->logs[r->done];
     size_t at = r->done;
     status st;
@@ -166,7 +155,7 @@ static status close_edge(const struct keeper *k, struct round *r, struct err *e)
 
     for (unsigned level = 0; level < DEPTH; level++) {
         size_t last = width(r, level) - 1;
-        uint8_t (*nodes)[SHA256_SIZE] = r->levels[level];
+        uint8_t(*nodes)[SHA256_SIZE] = r->levels[level];
 
         if ((last & 1) != 0) {
             ledger_node(nodes[last - 1], nodes[last], r->levels[level + 1][last >> 1]);
@@ -195,6 +184,8 @@ status keeper_round(struct keeper *k, struct in *body, struct out *reply, struct
         return fail(e, BAD_INPUT, "malformed request", 0);
     if (!k->heads_loaded)
         return fail(e, CONFLICT, "load the heads first", 0);
+    if (k->rolled_back)
+        return fail(e, CONFLICT, "a rollback waits to be accepted", 0);
     status st = keeper_take_ack(k, ack, e);
     if (st == OK && k->round_next == NULL)
         st = round_new(k, &k->round_next, e);

@@ -15,8 +15,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "crypto/shamir.h"
-#include "round.h"
 #include "keyring/successor.h"
+#include "round.h"
 
 /* How many secrets the client seals for a slot of this kind. */
 size_t session_secrets(uint8_t slot_kind)
@@ -266,7 +266,7 @@ void keeper_lock(struct keeper *k)
     approvals_forget(k);
     for (size_t i = 0; i < SESSIONS; i++)
         session_clear(&k->sessions[i]);
-    rounds_forget(k);
+    round_forget_all(k);
     heads_clear(&k->heads);
     k->heads_loaded = false;
     k->records_durable = k->heads_found = 0;

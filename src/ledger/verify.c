@@ -31,11 +31,20 @@ void ledger_verify_init(struct ledger_verify *v, const struct id *vault, const s
 status ledger_verify_from(struct ledger_verify *v, const struct id *vault, const struct id *log,
                           uint64_t from, const struct ledger_proof *left, struct err *e)
 {
+    struct in last;
+    status st = OK;
+
     ledger_verify_init(v, vault, log);
     if (from == 0 && left->count == 0)
         return OK;
-    v->begun_within = true;
-    return ledger_tree_start(&v->tree, from, left, e);
+    st = ledger_tree_start(&v->tree, from, left, e);
+    v->begun_within = from % 2 == 0;
+    if (st != OK || v->begun_within)
+        return st;
+    /* Of an odd number of records the last stands alone: its leaf is the next one's prev. */
+    last = in_of(SPAN(left->hash[left->count - 1]));
+    in_copy(&last, v->tree.prev, sizeof(v->tree.prev));
+    return OK;
 }
 
 status ledger_verify_line(struct ledger_verify *v, struct span line, struct err *e)

@@ -142,6 +142,23 @@ status store_records_before(struct store *s, const struct id *log, uint64_t befo
     return each_record(&q, each, context, e);
 }
 
+status store_operator_records(struct store *s, uint64_t from_seq, store_record_fn each,
+                              void *context, struct err *e)
+{
+    AUTO(query) q = { 0 };
+    struct id vault = { { 0 } };
+    status st = OK;
+
+    if (from_seq > INT64_MAX)
+        return OK;
+    st = query_begin(s, SQL_RECORD_OPERATORS, &q, e);
+    if (st != OK)
+        return st;
+    query_put_id(&q, &vault);
+    query_put_number(&q, from_seq);
+    return each_record(&q, each, context, e);
+}
+
 status store_lease_records(struct store *s, uint64_t since_us, store_record_fn each, void *context,
                            struct err *e)
 {

@@ -102,13 +102,13 @@ class Story:
             log.add(kind, self.start_us + seq * self.step_us, keeper=ledger_make.fragment(**fields))
         return log
 
-    def bundle(self, path, vault=None, **header):
-        """vault: a story whose records of operators the bundle has, too."""
+    def bundle(self, path, operators=None, **header):
+        """operators: a story of the vault's log whose records of operators the bundle has, too."""
         data = ledger_make.bundle(self.composed(), **{"name": "acme" if self.log == TENANT else "vault", **header})
-        if vault is not None:
+        if operators is not None:
             kinds = ("vault.created", "operator.enrolled", "operator.removed", "quorum.changed", "rekey.done")
-            chosen = [seq for seq, (kind, _) in enumerate(vault.records) if kind in kinds]
+            chosen = [seq for seq, (kind, _) in enumerate(operators.records) if kind in kinds]
             lines = data.splitlines()
-            data = b"\n".join(lines[:-1] + ledger_make.operator_lines(vault.composed(), chosen) + lines[-1:]) + b"\n"
+            data = b"\n".join(lines[:-1] + ledger_make.operator_lines(operators.composed(), chosen) + lines[-1:]) + b"\n"
         path.write_bytes(data)
         return path

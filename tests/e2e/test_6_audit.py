@@ -101,8 +101,8 @@ def test_the_separate_verifier_agrees_on_an_export(vault, story):
     key = vault.api("GET", f"/v1/logs/{customer.name}")["public_key"]
     code, said = verify_bundle(bundle, "--public-key", key)
     assert code == 0, said
-    count = sum(line.startswith(b'{"v":1,') for line in lines_of(bundle))
-    assert f"{count} records" in said
+    records = sum(line.startswith(b'{"v":') for line in lines_of(bundle))
+    assert f"{records} records" in said
     vault.cli("audit", "verify", "--bundle", bundle, "--public-key", key)
 
 

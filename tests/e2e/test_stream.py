@@ -95,8 +95,9 @@ def feed(vault):
         after = int(reply.headers["strongroom-next"])
 
 
-def in_order_of_arrival(lines):
-    return list(dict.fromkeys(lines))
+def first_arrivals(lines, count):
+    """In their order, without what came again, and without what came after the first count."""
+    return list(dict.fromkeys(lines))[:count]
 
 
 class Load:
@@ -166,7 +167,7 @@ def test_every_record_reaches_syslog_whoever_is_killed_amid_the_load(vault, cust
         wanted = feed(vault)
         await_that("all of it arrives", lambda: set(wanted) <= set(receiver.lines()))
         assert stream.end() == OK
-    assert in_order_of_arrival(receiver.lines()) == wanted
+    assert first_arrivals(receiver.lines(), len(wanted)) == wanted
     assert stream.next >= len(wanted)
     receiver.kill()
 
@@ -210,7 +211,7 @@ def test_every_record_reaches_a_webhook_that_fails_now_and_then(vault, customer,
         await_that("all of it arrives", lambda: set(wanted) <= set(arrived()))
         assert stream.end() == OK
     receiver.close()
-    assert in_order_of_arrival(arrived()) == wanted
+    assert first_arrivals(arrived(), len(wanted)) == wanted
     assert receiver.faults == []
     # A failed request comes again as it was, with the same id.
     for failed, again in zip(receiver.attempts, receiver.attempts[1:]):
@@ -249,7 +250,7 @@ def test_a_file_gets_every_record_and_may_be_rotated(vault, customer, auditor, t
         wanted = feed(vault)
         await_that("all of it arrives", lambda: set(wanted) <= set(arrived()))
         assert stream.end() == OK
-    assert in_order_of_arrival(arrived()) == wanted
+    assert first_arrivals(arrived(), len(wanted)) == wanted
 
 
 def test_one_log_once_and_once_more(vault, customer, auditor, tmp_path):
@@ -301,8 +302,9 @@ def test_a_locked_vault_is_waited_for_and_said_once(own, tmp_path):
         own.unlock()
         await_that("it goes on", lambda: b'"vault.unlocked"' in path.read_bytes())
         wanted = feed(own)
-        await_that("all of it arrives", lambda: path.read_bytes().splitlines() == wanted)
+        await_that("all of it arrives", lambda: set(wanted) <= set(path.read_bytes().splitlines()))
         assert stream.end() == OK
+    assert first_arrivals(path.read_bytes().splitlines(), len(wanted)) == wanted
     events = stream.events()
     assert events.count("the vault is locked or stopping: waiting") == 1
     assert events.count("the vault answers again") == 1

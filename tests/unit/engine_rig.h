@@ -517,6 +517,8 @@ static inline struct rig *rig_empty(void)
                                             .lease_max_ttl_s = 900,
                                             .lease_max_lifetime_s = 3600,
                                             .rotate_grace_s = 60,
+                                            .checkpoint_s = 10,
+                                            .checkpoint_idle_s = 3600,
                                             .certificate_days = 90,
                                             .waiting_max = 2000,
                                             .disk_reserve_mib = 1,

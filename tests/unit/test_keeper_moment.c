@@ -259,12 +259,11 @@ static void a_tenant_has_one_place_in_the_vault_tree_for_ever(void **state)
         assert_int_equal(come_back(r), OK);
     }
     /* One that could not be created takes none. */
-    assert_int_equal(rig_entry(r, (struct wire_entry){ .kind = ENTRY_TENANT_NEW,
-                                                       .tenant = rig_id(51) }),
-                     CONFLICT);
-    assert_int_equal(rig_entry(r, (struct wire_entry){ .kind = ENTRY_TENANT_NEW,
-                                                       .tenant = rig_id(60) }),
-                     OK);
+    assert_int_equal(
+        rig_entry(r, (struct wire_entry){ .kind = ENTRY_TENANT_NEW, .tenant = rig_id(51) }),
+        CONFLICT);
+    assert_int_equal(
+        rig_entry(r, (struct wire_entry){ .kind = ENTRY_TENANT_NEW, .tenant = rig_id(60) }), OK);
     assert_true(record_field(r->records[0].r.line, "index", &index));
     assert_int_equal(index.p[0], '4');
 }

@@ -67,8 +67,8 @@ static void a_cosigned_checkpoint_of_the_tree_is_kept_until_a_later_one_is(void 
 
     for (uint64_t size = 1; size <= 9; size++) {
         rig_begin(r);
-        assert_ok(store_tree_note_add(r->s, size, span_text("note\n"), size > 3 ? size - 3 : 0,
-                                      &r->e));
+        assert_ok(
+            store_tree_note_add(r->s, size, span_text("note\n"), size > 3 ? size - 3 : 0, &r->e));
         rig_commit(r);
         if (size == 2) {
             cosign(r, 2, "b", "of b");

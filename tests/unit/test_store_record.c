@@ -277,8 +277,7 @@ static void no_statement_looks_through_a_whole_table_to_find_a_row(void **state)
         /* These are asked for everything that an index holds. */
         bool all = which == SQL_HEAD_LIST || which == SQL_GRANT_LIST ||
                    which == SQL_ASSIGNMENT_LIST || which == SQL_ENGAGEMENT_ENDED ||
-                   which == SQL_VERSION_REVOKED ||
-                   which == SQL_COSIGNATURE_LIST ||
+                   which == SQL_VERSION_REVOKED || which == SQL_COSIGNATURE_LIST ||
                    which == SQL_RECORD_ALERTS; /* the newest row, then a range */
 
         check_plan(r, (enum statement)which, all ? needs_no_sort : finds_by_index);
@@ -302,6 +301,16 @@ static bool searches_by_all_terms(const char *step)
     return false;
 }
 
+static bool finds_operators(const char *step)
+{
+    return strcmp(step, "SEARCH record USING INDEX record_operator (log=? AND seq>?)") == 0;
+}
+
+static void the_records_of_operators_have_an_index_of_their_own(void **state)
+{
+    check_plan(*state, SQL_RECORD_OPERATORS, finds_operators);
+}
+
 static void a_lease_takes_four_searches(void **state)
 {
     check_plan(*state, SQL_KEY_LEASABLE, searches_by_all_terms);
@@ -319,6 +328,7 @@ int main(void)
         sentence(lease_records_of_all_logs_come_oldest_first),
         sentence(the_newest_head_of_each_log_is_kept),
         sentence(no_statement_looks_through_a_whole_table_to_find_a_row),
+        sentence(the_records_of_operators_have_an_index_of_their_own),
         sentence(a_lease_takes_four_searches),
     };
 

@@ -1,0 +1,44 @@
+/* From an open keeper to a serving vault and back: database and keyring are brought together. */
+#ifndef ENGINE_ATTACH_H
+#define ENGINE_ATTACH_H
+
+#include "internal.h"
+
+/* attach.c */
+/* created: init made the vault just now, so that there is no database yet. */
+status engine_attach(struct engine *en, bool created, struct err *e);
+void engine_detach(struct engine *en);
+/* Lets the database know how old the keyring of en->hello is, so that no older one follows. */
+status keyring_note_age(struct engine *en, struct err *e);
+/* The same whatever it knew, in the transaction under way. */
+status keyring_set_age(struct engine *en, struct err *e);
+
+/* Everything between the heads and the first request. */
+status engine_serve(struct engine *en, bool created, struct err *e);
+
+struct cells;
+
+/* rollback.c: an older database or keyring */
+const char *rollback_why(const struct engine *en); /* literal */
+json_t *rollback_json(const struct engine *en);
+/* Notes in the transaction under way that what is there was accepted. */
+status rollback_accepted(struct engine *en, struct err *e);
+/* Was a rollback accepted, and is it not over? */
+status rollback_under_way(struct engine *en, bool *ret, struct err *e);
+/* After reconciling: tenants are told, and it is over. */
+status rollback_finish(struct engine *en, struct err *e);
+/* The acceptance is stored: serve. Locks again if that does not work. */
+status rollback_resume(struct engine *en, struct request *rq, struct err *e);
+
+/* rebuild.c: certificates, grants and live leases, from the database into memory */
+status rebuild(struct engine *en, const struct cells *cells, struct err *e);
+
+/* reconcile.c: the database follows the keyring */
+status reconcile(struct engine *en, struct cells *cells, struct err *e);
+status reconcile_purged(struct engine *en, struct err *e); /* engagements whose keys are gone */
+
+/* destroy.c */
+status destroy_grace_over(struct engine *en, struct err *e); /* replaced versions */
+status destroy_revoked(struct engine *en, struct err *e);    /* what still lives of revoked keys */
+
+#endif
