@@ -165,7 +165,9 @@ static status name_key(struct engine *en, const struct request *rq, const struct
     st = store_key(en->store, log, s->key, &key, &absent);
     if (st == OK)
         hex_format(SPAN(key.id.b), s->key_id);
-    return st == NOT_FOUND ? OK : st == OK ? OK : err_note(e, st, absent.where, absent.why, 0);
+    if (st == NOT_FOUND)
+        return OK;
+    return st == OK ? OK : err_note(e, st, absent.where, absent.why, absent.detail);
 }
 
 /* People stand in records by the tag of their name. */

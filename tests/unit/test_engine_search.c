@@ -112,6 +112,12 @@ static void each_field_is_a_filter_and_all_of_them_must_fit(void **state)
         assert_int_equal(found(r, "acme", f, limit), 5);
         f = filter_new(), SET(f, actor, "w-acme");
         assert_int_equal(found(r, "acme", f, limit), 0);
+        f = filter_new(), SET(f, actor, "alice"); /* whose name is a tag there */
+        assert_true(found(r, "acme", f, limit) >= 5);
+        f = filter_new(), SET(f, actor, "operator:alice"), SET(f, type, "key.rotated");
+        assert_int_equal(found(r, "acme", f, limit), 1);
+        f = filter_new(), SET(f, actor, "admin:alice");
+        assert_int_equal(found(r, "acme", f, limit), 0);
         f = filter_new(), SET(f, gateway, "gw-acme"); /* its grant too */
         assert_int_equal(found(r, "acme", f, limit), 6);
         /* put, three leases, a renewal, the rotation, and the end of the first version */
