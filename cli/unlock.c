@@ -82,7 +82,8 @@ static int check_memory(struct cli *c)
         code = remember_check(c, "vault");
     if (code == EXIT_UNVERIFIED &&
         https_call(c, METHOD_POST, "/v1/lock", json_object(), &reply) == EXIT_DONE)
-        say("The vault is locked again.");
+        say("The vault is locked again. If what is missing is lost for good: unlock over the local "
+            "socket, then 'strongroom rollback accept'.");
     else if (code != EXIT_DONE)
         say("The vault is UNLOCKED, but could not be compared with what was seen before.");
     return code;

@@ -120,7 +120,7 @@ void wire_get_cell(struct in *i, struct wire_cell *m);
 #define CHECKPOINTS_AT_ONCE 32
 /* ROUND: request u64 ack; reply u8 1 if all logs are in: ENTRY_TREE_COMMITTED makes it the last
  * round, and the next one begins with the next request. */
-/* COMMITMENT: request log id; reply u64 round, u32 index, blind 32, COMMITMENT_LEVELS siblings of 32
- * from the leaf up, span16 note of the log as it was committed to. NOT_FOUND. */
+/* COMMITMENT: request log id; reply u64 round, u32 index, blind 32, COMMITMENT_LEVELS siblings of
+ * 32 from the leaf up, span16 note of the log as it was committed to. NOT_FOUND. */
 
 #endif

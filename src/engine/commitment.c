@@ -121,7 +121,7 @@ static status cosign_room(struct engine *en, const struct store_cosignature *c, 
     return st;
 }
 
-/* Whether a witness is to be believed is for those to say who rely on it: here only its form counts.
+/* Whether a witness is to be believed is for those to say who rely on it: only form counts here.
  * It is no record: it would make the next round, which asks for the next cosignature. */
 APPLY(log_cosign)
 {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "rollback.h"
 #include "sandbox/hygiene.h"
 #include "session.h"
 #include "tls_files.h"

@@ -13,20 +13,21 @@
 #include "waiting.h"
 #include "wire/client.h"
 
+/* VAULT_ROLLED_BACK: open, but only to accept that (rollback.h). */
 enum vault_state {
     VAULT_EMPTY = 1,
     VAULT_LOCKED = 2,
     VAULT_UNLOCKED = 4,
     VAULT_BROKEN = 8,
-    VAULT_ROLLED_BACK = 16 /* open, but only to accept that (rollback.c) */
+    VAULT_ROLLED_BACK = 16
 };
 #define VAULT_ANY 31
 const char *vault_state_name(enum vault_state state); /* vault.c */
 
 struct alerts;
 struct operations;
-struct rounds;
 struct persons;
+struct rounds;
 
 /* One that the keeper opened, and what it was opened for. */
 struct session {
@@ -113,43 +114,6 @@ status engine_hello(struct engine *en, struct err *e); /* refreshes en->hello an
 /* Makes the keeper forget all keys, and forgets what it needed them for. */
 status engine_lock_keeper(struct engine *en, struct err *e);
 
-/* attach.c */
-/* created: init made the vault just now, so that there is no database yet. */
-status engine_attach(struct engine *en, bool created, struct err *e);
-void engine_detach(struct engine *en);
-/* Lets the database know how old the keyring of en->hello is, so that no older one follows. */
-status keyring_note_age(struct engine *en, struct err *e);
-/* The same whatever it knew, in the transaction under way. */
-status keyring_set_age(struct engine *en, struct err *e);
-
-/* Everything between the heads and the first request. */
-status engine_serve(struct engine *en, bool created, struct err *e);
-
-struct cells;
-
-/* rollback.c: an older database or keyring */
-const char *rollback_why(const struct engine *en); /* literal */
-json_t *rollback_json(const struct engine *en);
-/* Notes in the transaction under way that what is there was accepted. */
-status rollback_accepted(struct engine *en, struct err *e);
-/* Was a rollback accepted, and is it not over? */
-status rollback_under_way(struct engine *en, bool *ret, struct err *e);
-/* After reconciling: tenants are told, and it is over. */
-status rollback_finish(struct engine *en, struct err *e);
-/* The acceptance is stored: serve. Locks again if that does not work. */
-status rollback_resume(struct engine *en, struct request *rq, struct err *e);
-
-/* rebuild.c: certificates, grants and live leases, from the database into memory */
-status rebuild(struct engine *en, const struct cells *cells, struct err *e);
-
-/* reconcile.c: the database follows the keyring */
-status reconcile(struct engine *en, struct cells *cells, struct err *e);
-status reconcile_purged(struct engine *en, struct err *e); /* engagements whose keys are gone */
-
-/* destroy.c */
-status destroy_grace_over(struct engine *en, struct err *e); /* replaced versions */
-status destroy_revoked(struct engine *en, struct err *e);    /* what still lives of revoked keys */
-
 /* schedule.c */
 void schedule_start(struct engine *en);
 void schedule_run(struct engine *en);
@@ -167,19 +131,12 @@ status database_watch(struct engine *en, struct err *e);   /* begins it if the k
 bool database_rekey(struct engine *en);                    /* a slice; true if there is more */
 status database_rekeyed(struct engine *en, struct err *e); /* tells the keeper that it is done */
 
-/* rounds.c: checkpoints of logs that changed, and rounds of the vault tree */
-status rounds_new(struct rounds **ret_rounds, struct err *e);
-void rounds_free(struct rounds *r);
-status rounds_start(struct engine *en, struct err *e); /* all logs are due */
-void rounds_forget(struct rounds *r);
-/* A log has grown. Without memory to note it the hourly round finds it. */
-void rounds_heard(struct rounds *r, const struct id *log);
-bool rounds_work(struct engine *en); /* a slice; true if there is more */
-
+#include "attach.h"
 #include "batch.h"
 #include "body.h"
 #include "person.h"
 #include "refusal.h"
+#include "rounds.h"
 #include "verb.h"
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "rollback.h"
 
 status operations_new(struct operations **ret_operations, struct err *e)
 {

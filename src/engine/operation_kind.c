@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "operation.h"
+#include "rollback.h"
 
 /* --- reading --------------------------------------------------------------------------------- */
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/table.h"
+#include "trail.h"
 
 #define CACHE_MAX 4096
 #define PAGE      100

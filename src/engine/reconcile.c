@@ -4,6 +4,7 @@
  * data key is gone is marked so, and an engagement that ended in the keyring ends in the database.
  */
 #include "cells.h"
+#include "rollback.h"
 
 #include <stdlib.h>
 #include <string.h>

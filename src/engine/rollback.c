@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "internal.h"
+#include "rollback.h"
 
 #define TENANTS_AT_ONCE 64
 

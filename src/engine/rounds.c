@@ -1,8 +1,8 @@
 /*
- * What the vault says of its trail without being asked: every checkpoint_s a signed checkpoint of
- * each log that grew, then a round of the vault tree over all of them; every checkpoint_idle_s both,
- * whatever happened. All of it in slices between batches, so that a lease waits for one slice at
- * most: SIGN_SLICE signatures, or a slice of the keeper's round, or a commit of STORE_AT checkpoints.
+ * What the vault says of its trail without being asked: every checkpoint_s a signed checkpoint
+ * of each log that grew, then a round of the vault tree over all of them; every checkpoint_idle_s
+ * both, whatever happened. All in slices between batches, so that a lease waits for one at most:
+ * SIGN_SLICE signatures, or a slice of the keeper's round, or a commit of STORE_AT checkpoints.
  */
 #include "trail.h"
 

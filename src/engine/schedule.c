@@ -1,6 +1,7 @@
 /* What time demands of the engine, as a table of jobs. Destroying keys on time is not among them:
  * the keeper does that itself; the engine only stores what follows from it. */
 #include "alert.h"
+#include "cells.h"
 
 #include <sys/statvfs.h>
 
@@ -136,11 +137,25 @@ void schedule_start(struct engine *en)
     en->disk_low = schedule_disk_low(en);
 }
 
+/* The keeper's limits of an open vault hold for one that only waits to be accepted, too. */
+static void watch_rolled_back(struct engine *en)
+{
+    struct err e = { 0 };
+    status st = engine_hello(en, &e);
+
+    if (st == OK && (en->hello.lock_due || en->hello.state != KEEPER_UNLOCKED))
+        st = engine_lock_keeper(en, &e);
+    if (st != OK)
+        engine_die(__func__, &e);
+}
+
 void schedule_run(struct engine *en)
 {
     uint64_t now = clock_monotonic_us();
     struct err e = { 0 };
 
+    if (en->state == VAULT_ROLLED_BACK)
+        watch_rolled_back(en);
     if (en->state != VAULT_UNLOCKED)
         return;
     for (size_t i = 0; i < JOB_COUNT; i++) {

@@ -1,10 +1,10 @@
 /* Reading the audit trail: records as stored, the keeper's checkpoint and its word on MACs. */
 #include "trail.h"
-#include "page.h"
 
 #include <string.h>
 
 #include "nodes.h"
+#include "page.h"
 #include "retention.h"
 
 const struct id trail_tree = { { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,

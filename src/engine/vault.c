@@ -1,5 +1,6 @@
 /* The vault as a whole: create, unlock, lock, status. These verbs speak to the keeper directly. */
 #include "alert.h"
+#include "rollback.h"
 
 #include <stdlib.h>
 #include <string.h>

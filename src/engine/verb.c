@@ -133,7 +133,8 @@ static const struct verb_row rows[VERB_COUNT] = {
                              NULL },
     [VERB_LOG_COMMITMENT] = { "log.commitment", O | A | T | U, OPEN, DIRECT, "", log_commitment,
                               NULL },
-    [VERB_LOG_COSIGN] = { "log.cosign", O | U, OPEN, DIRECT, "size cosignature", log_cosign, NULL },
+    [VERB_LOG_COSIGN] = { "log.cosign", O | U, OPEN, DIRECT | WHOLE, "size cosignature", log_cosign,
+                          NULL },
     [VERB_RECORD_FEED] = { "record.feed", O | A | T | U, OPEN, READ, "", record_feed, NULL },
 };
 

@@ -1,5 +1,5 @@
-/* Signed checkpoints: only of what is durable, and only when the keyring's anchor covers it, so that
- * no later life of this vault goes on from less than it has signed. */
+/* Signed checkpoints: only of what is durable, and only when the keyring's anchor covers it, so
+ * that no later life of this vault goes on from less than it has signed. */
 #include "ledger/checkpoint.h"
 
 #include "internal.h"

@@ -53,9 +53,9 @@ void heads_clear(struct heads *h)
     h->count = 0;
     h->records = 0;
     h->touched = NULL;
-    memset(h->sum, 0, sizeof(h->sum));
-    if (h->leaves != NULL)
-        memset(h->leaves, 0, h->leaves_room * sizeof(*h->leaves));
+    secret_wipe((struct mspan){ h->sum, sizeof(h->sum) });
+    for (size_t i = 0; i < h->leaves_room; i++)
+        h->leaves[i] = NULL;
     h->next_index = h->settled_index = 1;
 }
 
@@ -170,7 +170,7 @@ static status take_place(struct heads *h, struct log_head *head, struct err *e)
         size_t room = h->leaves_room == 0 ? FIRST_LEAVES : h->leaves_room;
         while (room <= index)
             room *= 2;
-        struct log_head **wider = realloc(h->leaves, room * sizeof(struct log_head *));
+        struct log_head **wider = realloc(h->leaves, room * sizeof(*wider)); /* public */
         if (wider == NULL)
             return fail(e, NO_MEMORY, "no memory for log heads", 0);
         for (size_t i = h->leaves_room; i < room; i++)

@@ -10,7 +10,9 @@
 #include "keyring/journal.h"
 #include "keys.h"
 #include "ledger/record.h"
+#include "moment.h"
 #include "operators.h"
+#include "rollback.h"
 #include "wire/message.h"
 
 struct session {
@@ -39,26 +41,6 @@ struct pending {
     size_t length;
     size_t folded;    /* journal entries to drop with the acknowledgement */
     uint64_t records; /* in all logs, with this batch */
-};
-
-/* moment.c: of which run the current heads are. */
-struct moment {
-    uint32_t run; /* 0: from before there were runs */
-    bool begun;   /* by this life of the heads; else run is the one they were loaded from */
-};
-
-/* The vault's log when the heads were loaded. */
-struct found {
-    uint64_t anchored; /* records in all logs, as the keyring had it */
-    uint64_t size;
-    uint8_t root[32];
-};
-
-/* What tenants' logs are to be told of. */
-struct accepted {
-    bool exists;
-    uint8_t operation[32];
-    uint64_t records, anchored;
 };
 
 struct keeper {
@@ -108,49 +90,7 @@ void keeper_insist(status st, const struct err *e);
 /* Writes what is alive, and how many records are known to be durable, into the keyring. batch.c */
 void keeper_anchor(struct keeper *k);
 
-/* moment.c: why a trail that was signed never goes back */
-uint64_t moment_anchored(const struct keeper *k); /* records that the keyring's anchor covers */
-/* The anchor that covers all records known to be durable. */
-uint64_t moment_anchor(const struct keeper *k);
-/* To be called before the first record of a life leaves: its run is in the keyring. */
-void moment_begin(struct keeper *k);
-/* Seals the heads as they will be once the batch holds. */
-MUST_CHECK status moment_seal(const struct keeper *k, struct out *out, struct err *e);
-/* CORRUPT if the loaded heads are not of one moment, or of one before the anchor unless old ones are
- * expected. */
-MUST_CHECK status moment_load(struct keeper *k, struct span seal, bool old, struct err *e);
-
-/* time.c */
-void keeper_time_start(struct keeper *k);
-/* max(clock, last recorded), and never slower than the monotonic clock. Notices jumps. */
-uint64_t keeper_now(struct keeper *k);
-uint64_t keeper_monotonic(const struct keeper *k);
-void keeper_time_raise(struct keeper *k, uint64_t recorded_us);
-void keeper_time_confirm(struct keeper *k);
-/* Writes the time down so that a restart does not go back before it; note at most once a minute. */
-void keeper_time_write(struct keeper *k);
-void keeper_time_note(struct keeper *k);
-
-/* purge.c */
-void keeper_due_refresh(struct keeper *k);
-/* Purges are never put off: next to them, a full journal is the smaller evil. */
-void keeper_purge(struct keeper *k);
-
-/* journal.c */
-/* Appends entries with the current time, durable when it returns. A full journal is logged and
- * otherwise passed over; any other failure ends the process. */
-void keeper_journal(struct keeper *k, struct journal_entry *entries, size_t count);
-/* Unlock attempts that failed: not so many of them that a purge would find the journal full. */
-void keeper_journal_failure(struct keeper *k, const struct id *slot, enum outcome outcome);
-/* What destructions the journal tells of, for look-up. */
-struct told;
-MUST_CHECK status keeper_told_new(const struct keeper *k, struct told **ret_told, struct err *e);
-void told_cleanup(struct told **t);
-bool keeper_told(const struct told *t, uint8_t was, const struct id *id, uint32_t version);
-/* Reports every tombstone that no journal entry explains, and scars not yet reported. */
-MUST_CHECK status keeper_check_tombstones(struct keeper *k, struct err *e);
-/* The cell type whose destruction a journal entry of this type reports; CELL_EMPTY if none. */
-uint8_t keeper_destroyed_type(const struct journal_entry *entry);
+#include "deeds.h"
 
 /* unlock.c, session.c */
 void keeper_lock(struct keeper *k);

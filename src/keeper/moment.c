@@ -5,8 +5,8 @@
  * number is one more than any before, since the keyring is told of it before its first record
  * leaves. The seal says that heads belong together, at one moment of one run; the anchor says of
  * which run, and of how many records, the least moment is that is still believed. A checkpoint is
- * signed only if the anchor covers what is signed: whatever is put back afterwards, the keeper never
- * goes on from a state that it has signed more than.
+ * signed only if the anchor covers what is signed: whatever is put back afterwards, the keeper
+ * never goes on from a state that it has signed more than.
  *
  *   anchor = run 18 bits | back 6 bits | records 40 bits
  *

@@ -4,9 +4,9 @@
  * 1. Nothing goes on by itself: only records, approvals and the acceptance are written, the anchor
  *    stays as it is, no checkpoint is signed and nothing rotates. Putting back what belongs there,
  *    instead of accepting, finds it as it was left.
- * 2. The acceptance names both heads: what is there, which is what operators touched their keys for,
- *    and what the keyring's anchor and the proposer remember. From then on the anchor covers what
- *    is there, in a run that is newer than any before, so that what was given up cannot come back.
+ * 2. The acceptance names both heads: what is there, which operators touched their keys for, and
+ *    what the keyring's anchor and the proposer remember. From then on the anchor covers what is
+ *    there, in a run that is newer than any before, so that what was given up cannot come back.
  */
 #include <string.h>
 

@@ -1,7 +1,8 @@
 /*
  * A round commits to the checkpoint of every log at once, in a Merkle tree of fixed depth in which
- * each log has a place for ever (ledger/commitment.h). The blind of (round, log) is a MAC under a key that stays here, and what stands for a place, or a
- * subtree of places, that has no log is one too: from its own branch a tenant learns nothing of
+ * each log has a place for ever (ledger/commitment.h). The blind of (round, log) is a MAC under a
+ * key that stays here, and what stands for a place, or a subtree of places, that has no log is one
+ * too: from its own branch a tenant learns nothing of
  * others, nor how many there are. The number of a round is that of its record in the tree's log, so
  * a log is never committed to twice in one.
  *
@@ -183,6 +184,8 @@ status keeper_round(struct keeper *k, struct in *body, struct out *reply, struct
         return fail(e, BAD_INPUT, "malformed request", 0);
     if (!k->heads_loaded)
         return fail(e, CONFLICT, "load the heads first", 0);
+    if (k->rolled_back)
+        return fail(e, CONFLICT, "a rollback waits to be accepted", 0);
     status st = keeper_take_ack(k, ack, e);
     if (st == OK && k->round_next == NULL)
         st = round_new(k, &k->round_next, e);

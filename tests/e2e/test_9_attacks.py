@@ -19,7 +19,8 @@ from keyring import CELL_SIZE, CELLS_AT, DATA_KEY, TOMBSTONE, derive, keyring_of
 from middle import local_middle, tls_middle, vault_certificate
 from nacl.public import PrivateKey, SealedBox
 from operators import Meanwhile, Person, first, pending, settled, team
-from test_crash import Load, everything_is_recorded
+from test_crash import everything_is_recorded
+from trail import Load
 
 
 # In the middle

@@ -5,49 +5,9 @@ import threading
 
 import pytest
 from harness import await_that, verify_bundle
+from trail import Load
 
-THREADS = 6
 ANSWERS = 150  # to see before the blow falls
-
-
-class Load:
-    """Gateways that lease without pause and remember every lease they were given."""
-
-    def __init__(self, vault, customers):
-        self.vault, self.customers = vault, customers
-        self.given = {customer.name: [] for customer in customers}
-        self.unanswered = 0
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._work, args=(customers[i % len(customers)],))
-                         for i in range(THREADS)]
-
-    def _work(self, customer):
-        client = self.vault.client(customer.gateway)
-        while not self._stop.is_set():
-            try:
-                reply = client("POST", "/v1/leases", {"key": customer.path})
-            except (OSError, http.client.HTTPException):
-                self.unanswered += 1
-                self._stop.wait(0.02)  # nobody listens: knock again soon
-                continue
-            if reply.status == 201:
-                assert reply.json["value"] == customer.value
-                self.given[customer.name].append(reply.json["lease"][:32])
-        client.close()
-
-    @property
-    def answered(self):
-        return sum(map(len, self.given.values()))
-
-    def __enter__(self):
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
 
 
 def more_answers(load, count):

@@ -6,7 +6,7 @@ import shutil
 import pytest
 from harness import LOCKED, OK, PIN, UNVERIFIED, verify_bundle
 from operators import Meanwhile, pending, team
-from trail import Log
+from trail import Log, unlock
 
 
 class Copies:
@@ -99,7 +99,7 @@ def test_an_older_database_serves_nothing_until_operators_accept_it(old):
     assert vault.call("GET", "/v1/logs/vault/records").status == 200, "the log can be read"
 
     copies.put_back(newer, "store")  # instead of accepting
-    vault.unlock()
+    unlock(vault)
     gateway = vault.add_gateway(f"{customer.name}/later")
     lease = {"key": f"{customer.name}/later"}
     assert vault.curl("/v1/leases", who=gateway, body=lease).json["value"] == later
@@ -123,7 +123,7 @@ def test_an_older_database_serves_nothing_until_operators_accept_it(old):
     vault.cli("audit", "verify", "vault")
     both_verifiers_check_the_step_ups(vault, customer.name)
     vault.lock()
-    vault.unlock()
+    unlock(vault)
     assert vault.state == "unlocked" and customer.leased()["value"] == customer.value
 
     vault.lock()
@@ -137,7 +137,7 @@ def test_a_database_from_before_the_last_few_records_is_noticed_once_a_checkpoin
     vault.kill("supervisor")
     copy = copies.take()
     vault.start()
-    vault.unlock()
+    unlock(vault)
     customer.leased()
     Log(vault, customer.name).glance()
     vault.kill("supervisor")
@@ -157,7 +157,7 @@ def test_an_older_keyring_serves_nothing_until_operators_accept_it(old):
     copies.put_back(copy, "keyring")
     is_rolled_back(vault, "the keyring is older than the database")
     copies.put_back(newer, "keyring")
-    vault.unlock()
+    unlock(vault)
     assert customer.leased()["value"] == customer.value
     vault.lock()
     copies.put_back(copy, "keyring")
@@ -167,7 +167,7 @@ def test_an_older_keyring_serves_nothing_until_operators_accept_it(old):
     key = vault.api("GET", f"/v1/tenants/{customer.name}/keys/later")
     assert key["state"] == "revoked", "its data key is not in this keyring"
     vault.lock()
-    vault.unlock()
+    unlock(vault)
     assert vault.state == "unlocked"
     both_verifiers_check_the_step_ups(vault, customer.name)
 
@@ -180,13 +180,15 @@ def test_both_put_back_is_seen_by_who_remembers_and_accepting_says_what_was_reme
     remembered = len(vault.records("vault"))
     vault.lock()
     copies.put_back(copy, "store", "keyring")
-    vault.unlock()
-    assert vault.state == "unlocked", "the vault cannot know"
+    done = vault.unlock(expect=UNVERIFIED)
+    assert "rollback accept" in done.err and vault.state == "locked", "the vault cannot know, this profile does"
+    vault.cli("--socket", vault.socket, "--device", vault.authenticator.path, "unlock", answers=[("pin", PIN)])
+    assert vault.state == "unlocked"
     done = vault.cli("audit", "verify", customer.name, expect=None)
     assert done.code == UNVERIFIED, done
     accept(vault)
     record = vault.await_record("vault", type="rollback.accepted")
-    assert record["known_size"] >= remembered > record["size"]
+    assert record["known_size"] >= remembered and record["known_root"] != record["root"]
     assert record["anchored"] <= record["records"]
     vault.await_record(customer.name, type="rollback.accepted")
     for log in ("vault", customer.name):
@@ -211,7 +213,7 @@ def test_a_kill_before_or_after_the_acceptance_leaves_a_vault_that_says_where_it
     vault.kill(victim)
     vault.come_back()
     if victim != "server":
-        vault.unlock()
+        unlock(vault)
     vault.await_state("unlocked")
     assert customer.leased()["value"] == customer.value
     vault.drop_connections()
@@ -238,3 +240,19 @@ def test_accepting_takes_the_quorum(new_vault):
     assert vault.state == "unlocked"
     approvals = [r for _, r in vault.records("vault") if r["type"] == "operation.approved"]
     assert {r["operator"] for r in approvals if r["text"].startswith("rollback.accept")} == {"alice", "carol"}
+
+
+def test_a_vault_that_waits_to_be_accepted_locks_itself_like_any_other(new_vault):
+    vault = new_vault()
+    vault.lock()
+    vault.stop()
+    copies = Copies(vault)
+    copy = copies.take()
+    vault.start()
+    unlock(vault)
+    vault.customer()
+    vault.lock()
+    vault.write_config(idle_lock_s=2)
+    copies.put_back(copy, "store")
+    assert "older than the keyring" in vault.unlock(expect=LOCKED).err
+    vault.await_state("locked")

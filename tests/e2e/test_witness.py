@@ -180,9 +180,28 @@ def test_a_witness_that_is_away_is_waited_for_and_a_signal_ends_it(world):
     world.witness.away = 2
     process = subprocess.Popen(world.command(), stderr=subprocess.PIPE, text=True, preexec_fn=die_with_parent,
                                env={**os.environ, "HOME": str(world.directory)})
-    await_that("a cosignature", lambda: world.vault.kept)
+    events = [json.loads(process.stderr.readline())["event"] for _ in range(2)]
+    assert events == ["the witness does not answer: waiting", "the tree is cosigned"]
+    assert world.vault.kept
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=30)
-    events = [json.loads(line)["event"] for line in said.splitlines()]
-    assert process.returncode == OK
-    assert events == ["the witness does not answer: waiting", "the tree is cosigned"]
+    assert process.returncode == OK and said == ""
+
+
+def test_the_tree_of_a_vault_is_cosigned(new_vault, world):
+    vault = new_vault(checkpoint_s=1)
+    customer = vault.customer()
+    shown = vault.api("GET", "/v1/logs/tree")
+    origin = shown["checkpoint"].split("\n")[0]
+    world.witness.logs[origin] = base64.b64decode(shown["public_key"])
+    for _ in range(2):
+        size = vault.api("GET", "/v1/logs/tree")["size"]
+        customer.leased()
+        await_that("another round", lambda size=size: vault.api("GET", "/v1/logs/tree")["size"] > size)
+        vault.cli("audit", "witness", "--once", "--witness", world.witness.url, "--witness-key", world.witness.vkey,
+                  "--sink-ca", world.directory / "crt")
+        cosigned = vault.api("GET", "/v1/logs/tree")["cosigned"]
+        body, signatures = cosigned.split("\n\n")
+        assert int(body.split("\n")[1]) == world.witness.seen[origin][0]
+        world.witness.verify(signatures.splitlines()[-1], body + "\n")
+    assert world.witness.seen[origin][0] > size

@@ -110,7 +110,7 @@ class Log:
 class Load:
     """Gateways that lease without pause over connections that stay, and remember every lease they were given."""
 
-    def __init__(self, vault, customers, threads):
+    def __init__(self, vault, customers, threads=6):
         self.vault, self.customers = vault, customers
         self.given = {customer.name: [] for customer in customers}
         self.answered = 0
@@ -173,5 +173,10 @@ def open_again(vault):
     """After a death of keeper or supervisor."""
     vault.come_back()
     assert vault.state == "locked"
-    vault.unlock()
-    await_that("the vault is open", lambda: vault.state == "unlocked")
+    unlock(vault)
+
+
+def unlock(vault):
+    """Opens it; whoever unlocks remembers what was signed, and must find it continued."""
+    done = vault.unlock()
+    assert vault.state == "unlocked", done

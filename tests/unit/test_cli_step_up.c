@@ -164,6 +164,10 @@ static void add_effect(struct log *log, const struct wire_operation *m, const ui
         fields_number(&f, "known_size", m->known_size);
         fields_hex(&f, "known_root", SPAN(m->known_root));
         break;
+    case OPERATION_RETENTION_SET:
+        fields_number(&f, "days", m->number);
+        fields_id(&f, "tenant_id", &m->tenant);
+        break;
     default: fields_id(&f, "engagement_id", &m->engagement); break;
     }
     fields_hex(&f, "operation", span_of(hash, 32));

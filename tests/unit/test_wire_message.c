@@ -229,7 +229,7 @@ static void unknown_kinds_purposes_and_states_are_refused(void **state)
             bytes[1] = OPERATION_REKEY_ROOT;
         struct in in = in_of(SPAN(bytes));
         wire_get_entry(&in, &entry);
-        assert_int_equal(in.bad, kind < ENTRY_RECORD || kind > ENTRY_ROLLBACK_TOLD);
+        assert_int_equal(in.bad, kind < ENTRY_RECORD || kind > ENTRY_RECORDS_DROP);
     }
     for (unsigned purpose = 0; purpose < 256; purpose++) {
         uint8_t bytes[81] = { (uint8_t)purpose };
