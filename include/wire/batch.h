@@ -76,7 +76,7 @@ void wire_get_entry(struct in *i, struct wire_entry *m);
 
 /*
  * What shows that records [0, from) of a tenant's log may be dropped, and what their root is. The
- * keeper believes none of it: its own MACs are on both lines, and its own tree consists of the hashes.
+ * keeper believes none of it: its own MACs are on both lines, its own tree consists of the hashes.
  *
  *   span16 line of the retention.set in force, of the vault's log | mac 32
  *   span16 line of record from - 1 | mac 32

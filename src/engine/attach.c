@@ -243,8 +243,7 @@ static status send_heads(struct engine *en, bool old, struct err *e)
     return page.st;
 }
 
-/* What was put back shows here: by what the database knows of the keyring, or by the keeper's
- * anchor. */
+/* What was put back shows here: by the database's idea of the keyring, or the keeper's anchor. */
 static status load_heads(struct engine *en, bool *ret_old, struct err *e)
 {
     struct err why = { 0 };

@@ -150,7 +150,7 @@ APPLY(operation_propose)
     if (o->op.code == 0)
         return fail(e, BAD_INPUT, "there is no such operation", 0);
     if (en->state == VAULT_ROLLED_BACK && o->op.code != OPERATION_ROLLBACK_ACCEPT)
-        return verb_rolled_back(en, e);
+        return rollback_refused(en, e);
     kind = operation_kind(o->op.code);
     if (!operation_members(kind, rq->body))
         return fail(e, BAD_INPUT, "the body has a member that this operation does not know", 0);

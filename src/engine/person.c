@@ -1,7 +1,7 @@
 /*
  * Names of people do not stand in records but tags (ledger/person.h). What a tag means is made
- * with the first record that needs it, and is durable before the keeper is asked for that record: a crash
- * can leave a name without a record, never a record without its name.
+ * with the first record that needs it, and is durable before the keeper is asked for that record:
+ * a crash can leave a name without a record, never a record without its name.
  *
  * The cache is what the database holds and what it will hold with the next batch; it only saves
  * look-ups and may be emptied at any time but for the latter.

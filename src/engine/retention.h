@@ -4,7 +4,7 @@
 
 #include "internal.h"
 
-/* Once a day, and after an attach: states what is old enough, and what is stated is no longer read. */
+/* Once a day, and after an attach: states what is old enough; what is stated is no longer read. */
 status retention_state(struct engine *en, struct err *e);
 /* Deletes a few slices of what was stated. */
 status retention_delete(struct engine *en, struct err *e);

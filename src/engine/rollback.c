@@ -19,6 +19,19 @@ const char *rollback_why(const struct engine *en)
                               : "the database is older than the keyring";
 }
 
+status rollback_refused(const struct engine *en, struct err *e)
+{
+    if (en->rolled_keyring)
+        return fail(e, LOCKED,
+                    "the keyring is older than the database: put the right one back, or see "
+                    "strongroom rollback accept",
+                    0);
+    return fail(e, LOCKED,
+                "the database is older than the keyring: put the right one back, or see "
+                "strongroom rollback accept",
+                0);
+}
+
 json_t *rollback_json(const struct engine *en)
 {
     char root[2 * sizeof en->hello.found_root + 1];

@@ -5,6 +5,8 @@
 #include "internal.h"
 
 const char *rollback_why(const struct engine *en); /* literal */
+/* LOCKED: what was put back, and what to do. */
+status rollback_refused(const struct engine *en, struct err *e);
 json_t *rollback_json(const struct engine *en);
 /* Notes in the transaction under way that what is there was accepted. */
 status rollback_accepted(struct engine *en, struct err *e);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "rollback.h"
 #include "session.h"
 #include "tls_files.h"
 
@@ -59,7 +60,7 @@ static status unlocked(struct engine *en, struct request *rq, struct err *e)
     if (st == OK)
         st = engine_attach(en, false, &trouble);
     if (st == OK && en->state == VAULT_ROLLED_BACK)
-        return verb_rolled_back(en, e);
+        return rollback_refused(en, e);
     if (st == OK)
         return OK;
     log_err(LOG_ERROR_, "the unlocked vault could not be attached", &trouble);

@@ -5,7 +5,7 @@
  * way back when every operator's certificate has expired or is lost. It opens nothing by itself:
  * unlocking takes the hardware key or the recovery card there too.
  */
-#include "internal.h"
+#include "rollback.h"
 
 #include <string.h>
 
@@ -173,19 +173,6 @@ static status resolve(struct engine *en, struct request *rq, struct err *e)
     return OK;
 }
 
-status verb_rolled_back(const struct engine *en, struct err *e)
-{
-    if (en->rolled_keyring)
-        return fail(e, LOCKED,
-                    "the keyring is older than the database: put the right one back, or see "
-                    "strongroom rollback accept",
-                    0);
-    return fail(e, LOCKED,
-                "the database is older than the keyring: put the right one back, or see "
-                "strongroom rollback accept",
-                0);
-}
-
 /* Nobody's certificate can be looked up in a vault that was rolled back: whoever is no operator
  * waits. */
 static status permit_state(const struct engine *en, const struct request *rq,
@@ -193,7 +180,7 @@ static status permit_state(const struct engine *en, const struct request *rq,
 {
     if (en->state == VAULT_ROLLED_BACK && rq->verb != VERB_STATUS && rq->peer.role != ROLE_LOCAL &&
         rq->peer.role != ROLE_OPERATOR)
-        return verb_rolled_back(en, e);
+        return rollback_refused(en, e);
     if ((row->states & en->state) != 0)
         return OK;
     switch (en->state) {
@@ -203,7 +190,7 @@ static status permit_state(const struct engine *en, const struct request *rq,
             return fail(e, CONFLICT, "the vault exists already", 0);
         return fail(e, LOCKED, "the vault is locked: an operator must unlock it", 0);
     case VAULT_UNLOCKED: return fail(e, CONFLICT, "the vault is unlocked already", 0);
-    case VAULT_ROLLED_BACK: return verb_rolled_back(en, e);
+    case VAULT_ROLLED_BACK: return rollback_refused(en, e);
     case VAULT_BROKEN: break;
     }
     return fail(e, LOCKED, "the vault is broken: see strongroom status", 0);

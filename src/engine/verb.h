@@ -28,10 +28,7 @@ enum verb_flag {
 const struct verb_row *verb_row(enum verb verb);
 /* Role, state, tenant and body members. */
 status verb_permit(struct engine *en, struct request *rq, struct err *e);
-/* LOCKED: what was put back, and what to do. */
-status verb_rolled_back(const struct engine *en, struct err *e);
-/* Is name one of the words in members? */
-bool member_listed(const char *members, const char *name);
+bool member_listed(const char *members, const char *name); /* is it one of the words? */
 /* The tenant that the path names, into rq->log: NOT_FOUND if it is none of this peer's business. */
 status verb_tenant(struct engine *en, struct request *rq, struct err *e);
 

@@ -50,10 +50,10 @@ static int old_log(void **state)
     struct wire_entry entries[32];
 
     memset(&kept, 0, sizeof(kept));
-    assert_int_equal(rig_entry(r, (struct wire_entry){ .kind = ENTRY_TENANT_NEW,
-                                                       .log = TENANT,
-                                                       .tenant = TENANT }),
-                     OK);
+    assert_int_equal(
+        rig_entry(r,
+                  (struct wire_entry){ .kind = ENTRY_TENANT_NEW, .log = TENANT, .tenant = TENANT }),
+        OK);
     keep(r);
     for (size_t i = 0; i < 32; i++)
         entries[i] = (struct wire_entry){ .kind = ENTRY_RECORD,
@@ -92,8 +92,8 @@ struct statement {
 
 static void statement(struct statement *s, uint64_t from)
 {
-    assert_int_equal(
-        proof_range(from, from, kept.count, node, NULL, &s->left, &s->right, NULL), OK);
+    assert_int_equal(proof_range(from, from, kept.count, node, NULL, &s->left, &s->right, NULL),
+                     OK);
     s->m = (struct wire_drop){
         .allowed = kept.allowed.r.line,
         .last = kept.records[from - 1].r.line,
