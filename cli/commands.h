@@ -76,5 +76,6 @@ int audit_erase(struct cli *c);
 
 int profile_create(struct cli *c);
 int profile_show(struct cli *c);
+int profile_forget(struct cli *c);
 
 #endif

@@ -142,6 +142,8 @@ static const struct command commands[] = {
     { "profile", "create", profile_create, "",
       BIT(OPT_CERTIFICATE) | BIT(OPT_KEY) | BIT(OPT_CA) | BIT(OPT_URL), 0,
       "make a profile from a certificate" },
+    { "profile", "forget", profile_forget, "", 0, BIT(OPT_YES),
+      "forget the checkpoints it has seen, after a rollback that was accepted" },
     { "profile", "show", profile_show, "", 0, 0, "show the profile and its pinned keys" },
 
     { "help", NULL, help_run, "[NOUN]", 0, 0, "show help" },

@@ -63,7 +63,8 @@ static int refuse(struct cli *c, const struct trail *t, const struct fork *f,
     }
     return report(EXIT_UNVERIFIED,
                   "%s does NOT go on from what was seen before: do not use this vault until its "
-                  "operators have explained it",
+                  "operators have explained it. If they accepted a rollback: 'strongroom profile "
+                  "forget'",
                   t->name);
 }
 

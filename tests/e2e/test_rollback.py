@@ -186,6 +186,7 @@ def test_both_put_back_is_seen_by_who_remembers_and_accepting_says_what_was_reme
     assert vault.state == "unlocked"
     done = vault.cli("audit", "verify", customer.name, expect=None)
     assert done.code == UNVERIFIED, done
+    another = shutil.copytree(vault.profile, vault.files / "another")
     accept(vault)
     record = vault.await_record("vault", type="rollback.accepted")
     assert record["known_size"] >= remembered and record["known_root"] != record["root"]
@@ -194,6 +195,10 @@ def test_both_put_back_is_seen_by_who_remembers_and_accepting_says_what_was_reme
     for log in ("vault", customer.name):
         vault.cli("audit", "verify", log)
     both_verifiers_check_the_step_ups(vault, customer.name)
+    done = vault.cli("audit", "verify", "vault", profile=another, expect=UNVERIFIED)
+    assert "profile forget" in done.err, "who did not accept it has to say so, too"
+    vault.cli("profile", "forget", "--yes", profile=another)
+    vault.cli("audit", "verify", "vault", profile=another)
 
 
 @pytest.mark.parametrize("victim", ["server", "keeper", "supervisor"])
