@@ -177,12 +177,13 @@ int profile_forget(struct cli *c)
     int code = profile_load(c);
 
     if (code == EXIT_DONE)
-        code = cli_confirm(c, "What was seen of this vault's trails is forgotten: whatever it shows "
-                              "next is believed. Do this only if its operators have accepted a "
-                              "rollback, and look for their record 'rollback.accepted' afterwards.");
+        code =
+            cli_confirm(c, "What was seen of this vault's trails is forgotten: whatever it shows "
+                           "next is believed. Do this only if its operators have accepted a "
+                           "rollback, and look for their record 'rollback.accepted' afterwards.");
     if (code == EXIT_DONE)
         code = profile_forget_seen(c);
     if (code == EXIT_DONE && !cli_json(c))
-        say("Forgotten. Now run 'strongroom audit verify', and compare with what others have seen.");
+        say("Forgotten. Run 'strongroom audit verify' and compare with what others have seen.");
     return code;
 }
