@@ -204,10 +204,30 @@ APPLY(person_list)
 
 /* --- erasing --------------------------------------------------------------------------------- */
 
-/* Whoever can still come in would be named again with the next request. */
-static status check_gone(struct engine *en, const char *name, struct err *e)
+/* May the certificate's holder be named in the log? Of who else has the name a tenant hears
+ * nothing. */
+static bool may_come(const struct engine *en, const struct store_certificate *c,
+                     const struct id *log)
 {
-    if (policy_assigned_count(en->policy, name) > 0)
+    if (c->role == ROLE_GATEWAY)
+        return false;
+    if (id_is_zero(log))
+        return true;
+    if (c->role == ROLE_TENANT)
+        return id_same(&c->tenant, log);
+    return c->role != ROLE_AUDITOR || !c->limited || policy_assigned(en->policy, c->name, log);
+}
+
+static bool is_assigned(const struct engine *en, const char *name, const struct id *log)
+{
+    return id_is_zero(log) ? policy_assigned_count(en->policy, name) > 0
+                           : policy_assigned(en->policy, name, log);
+}
+
+/* Whoever can still come in would be named again with the next request. */
+static status check_gone(struct engine *en, const char *name, const struct id *log, struct err *e)
+{
+    if (is_assigned(en, name, log))
         return fail(e, CONFLICT, "tenants are still assigned to this person: unassign them first",
                     0);
 
@@ -221,8 +241,8 @@ static status check_gone(struct engine *en, const char *name, struct err *e)
         for (size_t i = 0; i < count; i++) {
             const struct store_certificate *c = &page[i];
 
-            if (c->role != ROLE_GATEWAY && c->revoked_us == 0 && c->not_after_us > now &&
-                strcmp(c->name, name) == 0)
+            if (c->revoked_us == 0 && c->not_after_us > now && strcmp(c->name, name) == 0 &&
+                may_come(en, c, log))
                 return fail(e, CONFLICT,
                             "this person's certificate is still valid: revoke it first", 0);
         }
@@ -266,7 +286,7 @@ APPLY(person_erase)
     if (st == OK)
         st = find_person(en, rq, &entry.log, p, e);
     if (st == OK)
-        st = check_gone(en, p->name, e);
+        st = check_gone(en, p->name, &entry.log, e);
     if (st != OK)
         return st;
     rq->log = entry.log;

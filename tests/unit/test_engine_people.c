@@ -214,6 +214,21 @@ static void a_tenant_erases_in_its_own_log_and_in_no_other(void **state)
     rig_free(r);
 }
 
+/* Whatever a gateway calls a purpose can be erased: it would ask whether there is such a tenant. */
+static void erasing_tells_a_tenant_nothing_of_another(void **state)
+{
+    struct rig *r = rig_new();
+    struct customer a = customer_new(r, "acme");
+    json_t *body = lease_body(&a, "openai");
+
+    (void)state;
+    (void)customer_new(r, "bolt");
+    json_object_set_new(body, "purpose", json_string("bolt"));
+    rig_do(r, VERB_LEASE_ISSUE, &a.gateway, NULL, NULL, body);
+    assert_int_equal(erase(r, &a.cert, "acme", "bolt"), OK);
+    rig_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +240,7 @@ int main(void)
         cmocka_unit_test(erasing_in_the_vaults_log_takes_the_name_off_the_certificates),
         cmocka_unit_test(a_person_who_comes_back_has_another_tag),
         cmocka_unit_test(a_tenant_erases_in_its_own_log_and_in_no_other),
+        cmocka_unit_test(erasing_tells_a_tenant_nothing_of_another),
     };
 
     return cmocka_run_group_tests(tests, rig_slab, NULL);
