@@ -39,6 +39,7 @@ status batch_begin(struct engine *en, struct err *e)
     en->batch_count = 0;
     en->batch_cost = 0;
     en->batch_no_room = false;
+    en->nodes_kept = false;
     return OK;
 }
 
@@ -153,6 +154,8 @@ status batch_finish(struct engine *en, const struct batch_listener *listener, st
     struct in body;
     status st;
 
+    if (en->batch_count == 0 && en->nodes_kept)
+        return store_commit(en->store, e);
     if (en->batch_count == 0) {
         store_rollback(en->store);
         return OK;

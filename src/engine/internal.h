@@ -98,6 +98,7 @@ struct engine {
     uint16_t batch_count;
     size_t batch_cost;
     bool batch_no_room; /* an entry did not fit */
+    bool nodes_kept;    /* subtrees were written: to be committed, even if there is no entry */
 };
 
 /* engine.c */

@@ -1,7 +1,8 @@
 /*
  * Subtrees of a log: those of levels 8, 16 and 24 are rows, written once with the record that
  * completes them; everything else is computed from the level of rows below, or from up to 256
- * records. A row that is not there, as of a log from before there were any, is computed too.
+ * records. A row that is not there, as of a log from before there were any, is computed too, and kept
+ * if somebody asked for it: else each proof would read all of an old log.
  */
 #include "nodes.h"
 
@@ -74,6 +75,10 @@ static status from_rows(struct nodes *n, struct gather *g, unsigned level, uint6
         ledger_root(&below.tree, hash);
         add(g, hash);
         st = g->st;
+        if (st == OK && n->keep) {
+            n->en->nodes_kept = true;
+            st = store_node_add(n->en->store, &n->log, level, before, hash, e);
+        }
     }
     return st;
 }

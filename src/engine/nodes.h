@@ -12,6 +12,7 @@
 struct nodes {
     struct engine *en;
     struct id log;
+    bool keep; /* in the open transaction: rows that had to be computed, so that it is done once */
 };
 /* A ledger_node_fn; context is struct nodes. CORRUPT if a record is missing. */
 status nodes_of(void *context, unsigned level, uint64_t number,

@@ -24,6 +24,7 @@ static status begin(struct engine *en, struct request *rq, uint64_t *size, struc
     status st = trail_find(en, rq, &ret_nodes->log, e);
 
     ret_nodes->en = en;
+    ret_nodes->keep = !en->disk_low; /* the batch commits */
     if (st == OK)
         st = store_log_size(en->store, &ret_nodes->log, &held, e);
     if (st != OK)
@@ -42,7 +43,7 @@ static status check_cut(struct request *rq, const struct nodes *nodes, uint64_t 
 APPLY(log_consistency)
 {
     struct ledger_proof p = { 0 };
-    struct nodes nodes;
+    struct nodes nodes = { .en = NULL };
     status st = begin(en, rq, &rq->to, &nodes, e);
 
     if (st == OK)
@@ -63,7 +64,7 @@ APPLY(log_inclusion)
     struct ledger_proof p = { 0 };
     uint8_t leaf[SHA256_SIZE];
     char text[48];
-    struct nodes nodes;
+    struct nodes nodes = { .en = NULL };
     status st = begin(en, rq, &rq->size, &nodes, e);
 
     if (st == OK && rq->seq == REQUEST_ABSENT)
@@ -85,7 +86,7 @@ APPLY(log_inclusion)
 APPLY(log_range)
 {
     struct ledger_proof left = { 0 }, right = { 0 };
-    struct nodes nodes;
+    struct nodes nodes = { .en = NULL };
     status st = begin(en, rq, &rq->size, &nodes, e);
 
     if (st == OK && rq->to == REQUEST_ABSENT)

@@ -53,7 +53,7 @@ static status add_proofs(struct roster *roster, struct err *e)
 /* The first page comes with the checkpoint; the others are of the same size. */
 APPLY(log_operators)
 {
-    struct roster roster = { .nodes = { .en = en } };
+    struct roster roster = { .nodes = { .en = en, .keep = !en->disk_low } };
     struct id log;
     uint64_t held = 0;
     json_t *note = NULL;
@@ -73,7 +73,13 @@ APPLY(log_operators)
         return fail(e, BAD_INPUT, "the log has not grown that far", 0);
     st = store_operator_records(en->store, rq->from, add_record, &roster, e);
     if (st == OK)
+        st = store_begin(en->store, e);
+    if (st == OK)
         st = add_proofs(&roster, e);
+    if (st == OK)
+        st = store_commit(en->store, e);
+    else
+        store_rollback(en->store);
     json_object_set_new(rq->reply, "next",
                         roster.count < PAGE ? json_null() : json_integer((json_int_t)roster.next));
     return st;

@@ -1,4 +1,4 @@
-/* wrap: store_records_delete retention_state */
+/* wrap: store_records_delete retention_state store_node_add */
 /* Old records go when operators allowed it, with a statement, and only then. */
 #include "engine_customer.h"
 
@@ -50,6 +50,25 @@ static bool has_deleted(struct rig *r, const void *context)
 {
     (void)r;
     return __atomic_load_n(&deleted, __ATOMIC_SEQ_CST) == *(const size_t *)context;
+}
+
+/* --- a log from before subtrees were kept ------------------------------------------------------ */
+
+status __real_store_node_add(struct store *s, const struct id *log, unsigned level, uint64_t number,
+                             const uint8_t hash[static 32], struct err *e);
+status __wrap_store_node_add(struct store *s, const struct id *log, unsigned level, uint64_t number,
+                             const uint8_t hash[static 32], struct err *e);
+
+static bool keep_no_nodes;
+static unsigned nodes_written;
+
+status __wrap_store_node_add(struct store *s, const struct id *log, unsigned level, uint64_t number,
+                             const uint8_t hash[static 32], struct err *e)
+{
+    if (__atomic_load_n(&keep_no_nodes, __ATOMIC_SEQ_CST))
+        return OK;
+    __atomic_add_fetch(&nodes_written, 1, __ATOMIC_SEQ_CST);
+    return __real_store_node_add(s, log, level, number, hash, e);
 }
 
 /* --- the operation --------------------------------------------------------------------------- */
@@ -285,6 +304,25 @@ static void proofs_that_need_what_was_dropped_are_answered_as_gone(void **state)
     rig_free(r);
 }
 
+static void what_an_old_log_lacks_for_proofs_is_computed_once(void **state)
+{
+    struct customer c;
+    struct rig *r;
+    enum problem problem;
+
+    (void)state;
+    __atomic_store_n(&keep_no_nodes, true, __ATOMIC_SEQ_CST);
+    r = old_log(&c);
+    __atomic_store_n(&keep_no_nodes, false, __ATOMIC_SEQ_CST);
+    nodes_written = 0;
+    assert_int_equal(prove(r, VERB_LOG_INCLUSION, 599, &problem), OK);
+    assert_int_equal(nodes_written, 2);
+    assert_int_equal(prove(r, VERB_LOG_INCLUSION, 599, &problem), OK);
+    assert_int_equal(prove(r, VERB_LOG_RANGE, 599, &problem), OK);
+    assert_int_equal(nodes_written, 2);
+    rig_free(r);
+}
+
 static void younger_records_stay(void **state)
 {
     const json_int_t expected = 256;
@@ -367,6 +405,7 @@ int main(void)
         cmocka_unit_test(nothing_goes_unless_operators_allowed_it),
         cmocka_unit_test(old_records_go_with_a_statement_and_the_rest_verifies),
         cmocka_unit_test(proofs_that_need_what_was_dropped_are_answered_as_gone),
+        cmocka_unit_test(what_an_old_log_lacks_for_proofs_is_computed_once),
         cmocka_unit_test(younger_records_stay),
         cmocka_unit_test(what_is_to_be_kept_for_ever_is),
         cmocka_unit_test(nothing_goes_while_a_purge_is_to_come_or_is_young),
