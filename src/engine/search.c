@@ -212,6 +212,8 @@ status log_search(struct engine *en, struct request *rq, const struct id *log, s
     if (s.over || (!s.stopped && (f->backwards ? at - s.next : s.next - at) < SCAN_MAX))
         s.next = f->backwards ? 0 : at > rq->log_size ? at : rq->log_size;
     rq->page_end = s.next;
+    if (!f->backwards && s.found == 0) /* who waits and is woken looks at what is new */
+        rq->from = s.next;
     if (f->backwards || s.next < rq->log_size) /* there is more to look at already */
         rq->wait_s = rq->wait_until = 0;
     return page_finish(en, rq, &s.page, log, e);

@@ -219,6 +219,26 @@ static void beyond_the_end_there_is_nothing_and_nothing_goes_back(void **state)
     rig_free(r);
 }
 
+/* It would with every record that wakes it. */
+static void who_waits_with_a_filter_looks_at_no_record_twice(void **state)
+{
+    struct rig *r = rig_new();
+    struct record_filter *f = filter_new();
+    char token[LEASE_TOKEN_LENGTH + 1];
+    struct request *rq;
+
+    (void)state;
+    (void)scene(r, token);
+    SET(f, type, "vault.created");
+    rq = ask(r, "acme", f, 0, 10);
+    assert_int_equal(count_lines(rq), 0);
+    assert_true(rq->log_size > 0);
+    assert_int_equal(rq->from, rq->log_size);
+    request_free(rq);
+    free(f);
+    rig_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +246,7 @@ int main(void)
         cmocka_unit_test(bounds_in_time_cut_at_the_microsecond),
         cmocka_unit_test(a_request_looks_at_so_many_records_and_says_how_far_it_came),
         cmocka_unit_test(beyond_the_end_there_is_nothing_and_nothing_goes_back),
+        cmocka_unit_test(who_waits_with_a_filter_looks_at_no_record_twice),
     };
 
     return cmocka_run_group_tests(tests, rig_slab, NULL);
