@@ -1,8 +1,8 @@
 /*
  * Subtrees of a log: those of levels 8, 16 and 24 are rows, written once with the record that
  * completes them; everything else is computed from the level of rows below, or from up to 256
- * records. A row that is not there, as of a log from before there were any, is computed too, and kept
- * if somebody asked for it: else each proof would read all of an old log.
+ * records. A row that is not there, as of a log from before there were any, is computed too, and
+ * kept if that was asked for: else each proof would read all of an old log.
  */
 #include "nodes.h"
 

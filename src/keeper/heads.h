@@ -15,7 +15,7 @@ struct log_head {
     struct ledger_tree tree;
     uint8_t term[32];      /* of the head of tree (moment.c); zeros: it was never given out */
     uint8_t term_next[32]; /* as it will be once the batch holds */
-    uint64_t at;          /* records in all logs when this one last grew; 0: before it was loaded */
+    uint64_t at;           /* records in all logs when it last grew; 0: before it was loaded */
 };
 
 struct heads {

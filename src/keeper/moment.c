@@ -103,8 +103,8 @@ void moment_begin(struct keeper *k)
 
 /*
  * Known to nobody but the keeper. A sum of what the server knows, as the heads' own MACs, would not
- * hold: of some thousand logs with a few old heads each, others can be found that sum up to the same
- * (Wagner's generalized birthday problem).
+ * hold: of some thousand logs with a few old heads each, others can be found that sum up to the
+ * same (Wagner's generalized birthday problem).
  */
 status moment_term(const struct keeper *k, struct span head, uint8_t out[static 32], struct err *e)
 {
