@@ -144,7 +144,7 @@ const char *const statement_sql[STATEMENT_COUNT] = {
     [SQL_RECORD_FEED] = "SELECT log, seq, time_us, type, outcome, mac, line, id FROM record "
                         "WHERE id > ?1 ORDER BY id LIMIT ?2",
     [SQL_RECORD_OPERATORS] =
-        RECORD_COLUMNS "WHERE log = ?1 AND seq >= ?2 AND type IN (10, 13, 14) ORDER BY seq",
+        RECORD_COLUMNS "WHERE log = ?1 AND seq >= ?2 AND type IN (1, 10, 13, 14, 17) ORDER BY seq",
     [SQL_RECORD_LEASES] =
         RECORD_COLUMNS "WHERE type BETWEEN 300 AND 302 AND time_us >= ?1 ORDER BY time_us, id",
 

@@ -137,7 +137,7 @@ def test_records_of_operators_in_a_bundle_that_do_not_fit_each_other_are_found_i
     twice = changed(vault, 2, slot_id=ALICE.slot)
     assert judge(tenant_story(), enclosed=twice) == ("vault", 2, "slot is enrolled twice")
     gone = vault.find("operator.removed")
-    stranger = changed(tenant_story(), 2, operator="mallory")
+    stranger = changed(tenant_story(), tenant_story().find("operation.approved"), operator="mallory")
     assert judge(stranger, enclosed=changed(vault, gone, number=2)) == ("vault", gone, "no such keys to remove")
     assert judge(vault, enclosed=twice) == ("vault", 2, "slot is enrolled twice")
     assert judge(vault, enclosed=vault) is None
@@ -146,11 +146,13 @@ def test_records_of_operators_in_a_bundle_that_do_not_fit_each_other_are_found_i
 
 
 def test_a_bundle_need_not_be_a_file_to_be_held_against_its_own_records_of_operators(tmp_path):
-    bundle = changed(tenant_story(), 2, operator="mallory").bundle(tmp_path / "trail.jsonl", vault_story())
+    story = tenant_story()
+    story = changed(story, story.find("operation.approved"), operator="mallory")
+    bundle = story.bundle(tmp_path / "trail.jsonl", vault_story())
     done = subprocess.run([BIN / "strongroom", "--profile", tmp_path / "none", "audit", "verify", "--bundle",
                            "/dev/stdin", "--step-ups"], input=bundle.read_bytes(), capture_output=True, timeout=60,
                           check=False)  # fmt: skip
-    assert done.returncode == UNVERIFIED and b"record 2: slot has another operator or key" in done.stderr
+    assert done.returncode == UNVERIFIED and b"record 3: slot has another operator or key" in done.stderr
 
 
 def test_the_summary_says_what_was_approved_by_whom_and_what_rests_on_the_keepers_word(tmp_path):
