@@ -153,10 +153,9 @@ bool bundle_key_parse(const char *text, uint8_t key[static 32])
 int bundle_read(const struct cli *c, const char *path, bool own_key, struct trail *t)
 {
     static struct reading r; /* the trail's tree stays there */
-    struct bundle_reader reader = { .context = &r,
-                                    .begin = begin,
-                                    .record = take_verified,
-                                    .operator_record = take_operator };
+    struct bundle_reader reader = {
+        .context = &r, .begin = begin, .record = take_verified, .operator_record = take_operator
+    };
     FILE *file = fopen(path, "re");
 
     if (file == NULL)

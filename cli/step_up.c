@@ -520,8 +520,8 @@ void step_ups_line(struct step_ups *s, struct span line)
         return;
     if (s->waiting == NULL)
         take_line(s, &head, line);
-    else if (json_array_append_new(
-                 s->waiting, json_stringn_nocheck((const char *)line.p, line.n)) != 0)
+    else if (json_array_append_new(s->waiting,
+                                   json_stringn_nocheck((const char *)line.p, line.n)) != 0)
         s->bad_why = "no memory";
 }
 
