@@ -15,4 +15,4 @@ CREATE TABLE assignment (
 ) STRICT, WITHOUT ROWID;
 
 -- Operators and the quorum, as the vault's log has them: other logs are held against these few.
-CREATE INDEX record_operator ON record (log, seq) WHERE type IN (10, 13, 14);
+CREATE INDEX record_operator ON record (log, seq) WHERE type IN (1, 10, 13, 14, 17);

@@ -1,5 +1,6 @@
 /* Proofs about a log, for those who check its checkpoints: inclusion, consistency, ranges. */
 #include "nodes.h"
+#include "retention.h"
 #include "trail.h"
 
 json_t *proof_json(const struct ledger_proof *p)
@@ -32,12 +33,22 @@ static status begin(struct engine *en, struct request *rq, uint64_t *size, struc
     return *size <= held ? OK : fail(e, BAD_INPUT, "the log has not grown that far", 0);
 }
 
+/* A place amid records that were dropped: of those only units of DROP_UNIT have a subtree. */
+static status check_cut(struct request *rq, const struct nodes *nodes, uint64_t at, struct err *e)
+{
+    return at % DROP_UNIT == 0 ? OK : retention_kept(nodes->en, rq, &nodes->log, at, e);
+}
+
 APPLY(log_consistency)
 {
     struct ledger_proof p = { 0 };
     struct nodes nodes;
     status st = begin(en, rq, &rq->to, &nodes, e);
 
+    if (st == OK)
+        st = check_cut(rq, &nodes, rq->from, e);
+    if (st == OK)
+        st = check_cut(rq, &nodes, rq->to, e);
     if (st == OK)
         st = proof_consistency(rq->from, rq->to, nodes_of, &nodes, &p, e);
     if (st != OK)
@@ -58,6 +69,8 @@ APPLY(log_inclusion)
     if (st == OK && rq->seq == REQUEST_ABSENT)
         st = fail(e, BAD_INPUT, "seq is missing", 0);
     if (st == OK)
+        st = retention_kept(en, rq, &nodes.log, rq->seq, e);
+    if (st == OK)
         st = proof_inclusion(rq->seq, rq->size, nodes_of, &nodes, &p, e);
     if (st == OK)
         st = nodes_of(&nodes, 0, rq->seq, leaf, e);
@@ -77,6 +90,12 @@ APPLY(log_range)
 
     if (st == OK && rq->to == REQUEST_ABSENT)
         rq->to = rq->size;
+    if (st == OK)
+        st = check_cut(rq, &nodes, rq->from, e);
+    if (st == OK)
+        st = check_cut(rq, &nodes, rq->to, e);
+    if (st == OK)
+        st = check_cut(rq, &nodes, rq->size, e);
     if (st == OK)
         st = proof_range(rq->from, rq->to, rq->size, nodes_of, &nodes, &left, &right, e);
     if (st != OK)

@@ -184,10 +184,8 @@ static void put_head(struct keeper *k, struct writers *w, struct log_head *head,
     out_init(&o, bytes, sizeof(bytes));
     if (ledger_head_encode(&head->tree, secret_view(k->keys.system[SYSTEM_HEAD]), &o, e) != OK)
         o.overflow = true;
-    if (o.overflow)
+    if (o.overflow || moment_term(k, span_of(o.p, o.n), head->term_next, e) != OK)
         w->reply->overflow = true;
-    else
-        memcpy(head->mac_next, o.p + o.n - MAC_SIZE, MAC_SIZE);
     out_span16(w->reply, span_of(o.p, o.n));
     out_span16(&w->copy, span_of(o.p, o.n));
 }

@@ -115,7 +115,7 @@ static void mark_touched(struct heads *h, struct log_head *head)
     h->touched = head;
 }
 
-/* --- the sum of MACs -------------------------------------------------------------------------- */
+/* --- the sum of terms ------------------------------------------------------------------------ */
 
 static void sum_add(uint8_t sum[static 32], const uint8_t term[static 32])
 {
@@ -146,8 +146,8 @@ struct heads_sum heads_sum(const struct heads *h)
     memcpy(s.sum, h->sum, sizeof(s.sum));
     for (const struct log_head *head = h->touched; head != NULL; head = head->next_touched) {
         s.records += head->tree.size - (head->before != NULL ? head->before->size : 0);
-        sum_subtract(s.sum, head->mac);
-        sum_add(s.sum, head->mac_next);
+        sum_subtract(s.sum, head->term);
+        sum_add(s.sum, head->term_next);
     }
     return s;
 }
@@ -205,7 +205,7 @@ status heads_place(struct heads *h, struct log_head *head, struct err *e)
 
 /* --- changes ---------------------------------------------------------------------------------- */
 
-status heads_add(struct heads *h, const struct ledger_tree *tree, const uint8_t *mac,
+status heads_add(struct heads *h, const struct ledger_tree *tree, const uint8_t *term,
                  enum heads_mode mode, struct err *e)
 {
     if (heads_find(h, &tree->log) != NULL)
@@ -216,9 +216,9 @@ status heads_add(struct heads *h, const struct ledger_tree *tree, const uint8_t 
     if (head == NULL)
         return fail(e, NO_MEMORY, "no memory for a log head", 0);
     head->tree = *tree;
-    if (mac != NULL) {
-        memcpy(head->mac, mac, sizeof(head->mac));
-        sum_add(h->sum, mac);
+    if (term != NULL) {
+        memcpy(head->term, term, sizeof(head->term));
+        sum_add(h->sum, term);
     }
     if (has_place(tree)) {
         status st = take_place(h, head, e);
@@ -275,7 +275,7 @@ void heads_settle(struct heads *h)
     h->settled_index = h->next_index;
     while ((head = pop_touched(h)) != NULL) {
         head->at = h->records;
-        memcpy(head->mac, head->mac_next, sizeof(head->mac));
+        memcpy(head->term, head->term_next, sizeof(head->term));
         free(head->before);
         head->before = NULL;
     }

@@ -13,8 +13,8 @@ struct log_head {
     struct ledger_tree *before; /* as it was when the batch began; NULL: made by the batch */
     bool touched;
     struct ledger_tree tree;
-    uint8_t mac[32];      /* of the head of tree; zeros: it was never given out */
-    uint8_t mac_next[32]; /* as it will be once the batch holds */
+    uint8_t term[32];      /* of the head of tree (moment.c); zeros: it was never given out */
+    uint8_t term_next[32]; /* as it will be once the batch holds */
     uint64_t at;          /* records in all logs when this one last grew; 0: before it was loaded */
 };
 
@@ -25,7 +25,7 @@ struct heads {
     uint64_t seed;
     struct log_head *touched; /* newest first */
     uint64_t records;         /* in all logs together, without the batch under way */
-    uint8_t sum[32];          /* of all heads' MACs, modulo 2^256, big-endian; likewise */
+    uint8_t sum[32];          /* of all heads' terms, modulo 2^256, big-endian; likewise */
     struct log_head **leaves; /* by index in the vault tree; NULL where there is none */
     size_t leaves_room;
     uint32_t next_index;    /* for the next new log, with the batch under way */
@@ -38,13 +38,13 @@ void heads_free(struct heads *h);
 struct log_head *heads_find(const struct heads *h, const struct id *log);
 /* CONFLICT if the log is there. Added within a batch it counts as touched. */
 enum heads_mode { HEADS_LOADED, HEADS_IN_BATCH };
-/* mac: of a head that was loaded, else NULL. */
-MUST_CHECK status heads_add(struct heads *h, const struct ledger_tree *tree, const uint8_t *mac,
+/* term: of a head that was loaded, else NULL. */
+MUST_CHECK status heads_add(struct heads *h, const struct ledger_tree *tree, const uint8_t *term,
                             enum heads_mode mode, struct err *e);
 /* Remembers the tree before its first change in a batch. */
 MUST_CHECK status heads_touch(struct heads *h, struct log_head *head, struct err *e);
 void heads_settle(struct heads *h); /* the batch holds */
-/* What records, logs and MACs will be once the batch holds; every touched head has its mac_next. */
+/* What records, logs and terms will be once the batch holds; every touched head has term_next. */
 struct heads_sum {
     uint64_t records;
     uint64_t count;

@@ -137,12 +137,15 @@ status keeper_system_keys(struct keeper *k, struct in *body, struct out *reply, 
 static status load_page(struct keeper *k, struct in *heads, size_t count, struct err *e)
 {
     struct ledger_tree tree;
+    uint8_t term[MAC_SIZE];
 
     for (size_t i = 0; i < count; i++) {
         struct span head = in_span16(heads);
         status st = ledger_head_decode(head, secret_view(k->keys.system[SYSTEM_HEAD]), &tree, e);
         if (st == OK)
-            st = heads_add(&k->heads, &tree, head.p + head.n - MAC_SIZE, HEADS_LOADED, e);
+            st = moment_term(k, head, term, e);
+        if (st == OK)
+            st = heads_add(&k->heads, &tree, term, HEADS_LOADED, e);
         if (st != OK)
             return st;
         keeper_time_raise(k, tree.time_us);

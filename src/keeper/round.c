@@ -32,6 +32,7 @@ struct committed {
 
 struct round {
     uint64_t number;
+    uint64_t at;  /* records in all logs, with its own: what a branch may be signed behind */
     size_t count; /* of places that may have a log: those before the next free one */
     size_t done;
     struct committed *logs;
@@ -231,6 +232,7 @@ void round_settle(struct keeper *k)
 {
     round_free(k->round_last);
     k->round_last = k->round_next;
+    k->round_last->at = k->heads.records;
     k->round_next = NULL;
 }
 
@@ -261,6 +263,14 @@ static status put_branch(const struct keeper *k, const struct round *r, size_t i
     return OK;
 }
 
+/* Is all that the round commits to in the anchor's reach? As with any checkpoint (checkpoint.c). */
+static bool covered(struct keeper *k, const struct round *r)
+{
+    if (moment_anchored(k) < r->at && k->records_durable >= r->at)
+        keeper_anchor(k);
+    return moment_anchored(k) >= r->at;
+}
+
 status keeper_commitment(struct keeper *k, struct in *body, struct out *reply, struct err *e)
 {
     uint8_t note[CHECKPOINT_MAX];
@@ -275,9 +285,10 @@ status keeper_commitment(struct keeper *k, struct in *body, struct out *reply, s
     if (head == NULL || r == NULL || index >= r->count || !r->logs[index].present ||
         !id_same(&r->logs[index].log, &log))
         return fail(e, NOT_FOUND, "no round has this log yet", 0);
+    if (!covered(k, r))
+        return fail(e, NOT_FOUND, "the round's record is not durable yet", r->number);
     const struct committed *c = &r->logs[index];
     out_init(&o, note, sizeof(note));
-    /* The record of the round is in the anchor's reach, and with it what it commits to. */
     status st = checkpoint_sign_root(&k->keys.vault, &log, c->size, c->root,
                                      secret_view(k->keys.system[SYSTEM_LEDGER]), &o, e);
     if (st == OK)

@@ -9,7 +9,7 @@ struct round;
 void round_free(struct round *r);
 /* Forgets the round under construction and the last one. */
 void round_forget_all(struct keeper *k);
-/* The batch with its record holds: it is the last one now. */
+/* The batch with its record holds and its heads are settled: it is the last one now. */
 void round_settle(struct keeper *k);
 MUST_CHECK status entry_tree_committed(struct keeper *k, struct batch *b, struct err *e);
 

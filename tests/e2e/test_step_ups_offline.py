@@ -444,7 +444,7 @@ EFFECT_FIELDS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("make,kind,which,fields", EFFECT_FIELDS, ids=str)
+@pytest.mark.parametrize("make,kind,which,fields", EFFECT_FIELDS, ids=lambda value: getattr(value, "__name__", str(value)))
 def test_an_effect_that_is_not_what_was_approved_is_found(judge, make, kind, which, fields):
     story = make()
     seq = story.find(kind, which)

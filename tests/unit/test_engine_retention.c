@@ -193,6 +193,21 @@ static status read_from(struct rig *r, uint64_t from, enum problem *ret_problem)
     return st;
 }
 
+/* From a place in the log on, or of the record there. */
+static status prove(struct rig *r, enum verb verb, uint64_t at, enum problem *ret_problem)
+{
+    struct request *rq = rig_request(r, verb, &r->alice, "acme", NULL, NULL);
+    status st;
+
+    rq->from = rq->seq = at;
+    rig_submit(r, rq);
+    rig_wait(r);
+    st = rq->outcome;
+    *ret_problem = rq->problem;
+    request_free(rq);
+    return st;
+}
+
 /* --- tests ----------------------------------------------------------------------------------- */
 
 static void nothing_goes_unless_operators_allowed_it(void **state)
@@ -244,6 +259,29 @@ static void old_records_go_with_a_statement_and_the_rest_verifies(void **state)
         assert_non_null(strstr(rq->lines, "\"days\":40"));
         request_free(rq);
     }
+    rig_free(r);
+}
+
+/* It is no damage, which would be told to those who watch. */
+static void proofs_that_need_what_was_dropped_are_answered_as_gone(void **state)
+{
+    static const enum verb verbs[] = { VERB_LOG_INCLUSION, VERB_LOG_CONSISTENCY, VERB_LOG_RANGE };
+    struct customer c;
+    struct rig *r = old_log(&c);
+    enum problem problem;
+
+    (void)state;
+    assert_int_equal(set_retention(r, 40), OK);
+    next_day(r, 41);
+    assert_int_equal(beginning(r), 512);
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+        assert_int_equal(prove(r, verbs[i], 300, &problem), NOT_FOUND);
+        assert_int_equal(problem, PROBLEM_GONE);
+        assert_int_equal(prove(r, verbs[i], 512, &problem), OK);
+        assert_int_equal(prove(r, verbs[i], 599, &problem), OK);
+    }
+    assert_int_equal(prove(r, VERB_LOG_CONSISTENCY, 256, &problem), OK);
+    assert_int_equal(prove(r, VERB_LOG_RANGE, 256, &problem), OK);
     rig_free(r);
 }
 
@@ -328,6 +366,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_goes_unless_operators_allowed_it),
         cmocka_unit_test(old_records_go_with_a_statement_and_the_rest_verifies),
+        cmocka_unit_test(proofs_that_need_what_was_dropped_are_answered_as_gone),
         cmocka_unit_test(younger_records_stay),
         cmocka_unit_test(what_is_to_be_kept_for_ever_is),
         cmocka_unit_test(nothing_goes_while_a_purge_is_to_come_or_is_young),

@@ -23,8 +23,8 @@ static size_t build(struct rig *r)
     }
 }
 
-/* The whole round; its root as the record has it. */
-static void go_round(struct rig *r, uint8_t ret_root[32])
+/* The round and its record; its root as the record has it. */
+static void commit_round(struct rig *r, uint8_t ret_root[32])
 {
     struct span root;
 
@@ -35,6 +35,13 @@ static void go_round(struct rig *r, uint8_t ret_root[32])
     assert_true(id_same(&r->records[0].r.log, &tree_log));
     assert_true(record_field(r->records[0].r.line, "root", &root));
     assert_true(hex_parse((const char *)root.p, root.n, ret_root, 32));
+}
+
+/* As the engine does it: the record is durable, and the tree signed for. */
+static void go_round(struct rig *r, uint8_t ret_root[32])
+{
+    commit_round(r, ret_root);
+    assert_int_equal(rig_checkpoint(r, tree_log), OK);
 }
 
 static status branch(struct rig *r, struct id log, struct commitment *c, struct span *ret_note)
@@ -182,6 +189,23 @@ static void a_lock_ends_the_rounds_and_the_next_one_has_the_next_number(void **s
     assert_int_equal(c.round, 1);
 }
 
+/* A server that was taken over could take it back and have another history signed. */
+static void nothing_is_signed_of_a_round_that_the_anchor_does_not_cover(void **state)
+{
+    struct rig *r = *state;
+    struct commitment c;
+    struct span note;
+    uint8_t root[32];
+
+    tenant_new(r, 101);
+    commit_round(r, root);
+    assert_int_equal(branch(r, rig_id(101), &c, &note), NOT_FOUND);
+    uint64_t before = rig_hello(r).anchor_size;
+    assert_int_equal(rig_batch(r, NULL, 0), OK);
+    check_branch(r, rig_id(101), 1, root);
+    assert_true(rig_hello(r).anchor_size > before);
+}
+
 static void a_large_round_is_built_in_slices(void **state)
 {
     struct rig *r = *state;
@@ -203,6 +227,7 @@ static void a_large_round_is_built_in_slices(void **state)
     struct span field;
     assert_true(record_field(r->records[0].r.line, "root", &field));
     assert_true(hex_parse((const char *)field.p, field.n, root, 32));
+    assert_int_equal(rig_checkpoint(r, tree_log), OK);
     struct id last = { { 0xee, 4, 31, 1 } };
     check_branch(r, last, 160, root);
 }
@@ -218,6 +243,7 @@ int main(void)
         CASE(only_a_complete_round_has_a_record_and_only_one),
         CASE(nobody_but_the_round_writes_to_the_trees_log),
         CASE(a_lock_ends_the_rounds_and_the_next_one_has_the_next_number),
+        CASE(nothing_is_signed_of_a_round_that_the_anchor_does_not_cover),
         CASE(a_large_round_is_built_in_slices),
     };
 
