@@ -175,6 +175,8 @@ int audit_verify(struct cli *c)
         t.step_ups = &ups;
     if (cli_option(c, OPT_VAULT_BUNDLE) != NULL)
         ups.vault = &vault_ups;
+    else if (bundle != NULL)
+        ups.enclosed = &vault_ups;
     int code = verify(c, &t, &vault);
 
     step_ups_clear(&ups);

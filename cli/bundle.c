@@ -120,6 +120,14 @@ static void take_verified(void *context, struct span line, const struct ledger_t
     trail_record(r->trail, line);
 }
 
+static void take_operator(void *context, struct span line)
+{
+    struct reading *r = context;
+
+    if (r->trail->step_ups != NULL)
+        step_ups_operator(r->trail->step_ups, line);
+}
+
 static status read_pieces(struct reading *r, FILE *file)
 {
     status st = OK;
@@ -145,7 +153,9 @@ bool bundle_key_parse(const char *text, uint8_t key[static 32])
 int bundle_read(const struct cli *c, const char *path, bool own_key, struct trail *t)
 {
     static struct reading r; /* the trail's tree stays there */
-    struct bundle_reader reader = { .context = &r, .begin = begin, .record = take_verified };
+    struct bundle_reader reader = {
+        .context = &r, .begin = begin, .record = take_verified, .operator_record = take_operator
+    };
     FILE *file = fopen(path, "re");
 
     if (file == NULL)
@@ -166,5 +176,7 @@ int bundle_read(const struct cli *c, const char *path, bool own_key, struct trai
     t->judged = true;
     t->bad_why = st == OK ? NULL : r.bundle.err.why;
     t->bad_seq = r.bundle.bad_seq;
+    if (st == OK && t->step_ups != NULL)
+        step_ups_release(t->step_ups);
     return EXIT_DONE;
 }

@@ -468,11 +468,13 @@ void step_ups_begin(struct step_ups *s, const struct id *log)
     s->operations = json_object();
     s->contexts = json_object();
     s->done = json_array();
+    s->waiting = s->enclosed != NULL ? json_array() : NULL;
 }
 
 void step_ups_clear(struct step_ups *s)
 {
     roster_clear(&s->roster);
+    json_decref(s->waiting);
     json_decref(s->slots);
     json_decref(s->operations);
     json_decref(s->contexts);
@@ -494,9 +496,21 @@ static const char *take_record(struct step_ups *s, const struct record_head *hea
     return why;
 }
 
+static json_t *read_record(struct span line)
+{
+    return json_loadb((const char *)line.p, line.n, JSON_REJECT_DUPLICATES, NULL);
+}
+
+static void take_line(struct step_ups *s, const struct record_head *head, struct span line)
+{
+    AUTO(json_t) *record = read_record(line);
+
+    s->bad_why = record != NULL ? take_record(s, head, record) : "no memory";
+    s->bad_seq = head->seq;
+}
+
 void step_ups_line(struct step_ups *s, struct span line)
 {
-    AUTO(json_t) *record = NULL;
     struct record_head head;
 
     if (s->bad_why != NULL || record_parse(line, &head, NULL) != OK)
@@ -504,9 +518,40 @@ void step_ups_line(struct step_ups *s, struct span line)
     if (head.type != RECORD_OPERATION_APPROVED && head.type != RECORD_VAULT_CREATED &&
         head.type != RECORD_REKEY_DONE && !is_effect(head.type))
         return;
-    record = json_loadb((const char *)line.p, line.n, JSON_REJECT_DUPLICATES, NULL);
-    s->bad_why = record != NULL ? take_record(s, &head, record) : "no memory";
-    s->bad_seq = head.seq;
+    if (s->waiting == NULL)
+        take_line(s, &head, line);
+    else if (json_array_append_new(s->waiting,
+                                   json_stringn_nocheck((const char *)line.p, line.n)) != 0)
+        s->bad_why = "no memory";
+}
+
+void step_ups_operator(struct step_ups *s, struct span line)
+{
+    AUTO(json_t) *record = NULL;
+    struct step_ups *vault = s->enclosed;
+    struct record_head head;
+
+    if (vault == NULL)
+        return;
+    s->vault = vault;
+    if (vault->bad_why != NULL || record_parse(line, &head, NULL) != OK)
+        return;
+    record = read_record(line);
+    vault->bad_why = record != NULL ? roster_take(&vault->roster, &head, record) : "no memory";
+    vault->bad_seq = head.seq;
+}
+
+void step_ups_release(struct step_ups *s)
+{
+    AUTO(json_t) *waiting = s->waiting;
+    size_t i = 0;
+    const json_t *one = NULL;
+
+    s->waiting = NULL;
+    json_array_foreach(waiting, i, one)
+    {
+        step_ups_line(s, span_of(json_string_value(one), json_string_length(one)));
+    }
 }
 
 json_t *step_ups_summary(const struct step_ups *s)
@@ -542,4 +587,7 @@ void step_ups_print(const struct step_ups *s, const char *log_name)
         table_print(s->done, COLUMNS(done_columns), "");
     if (roster_of(s) == NULL)
         say("Whose keys they are is in the vault's log: give its export with --vault-bundle.");
+    else if (s->vault != NULL && s->vault == s->enclosed)
+        say("Whose keys they are is what the bundle says, which may leave out a removal: "
+            "--vault-bundle shows all.");
 }

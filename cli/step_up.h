@@ -28,10 +28,14 @@
 
 struct step_ups {
     const struct step_ups *vault; /* verified before: whose keys they are; NULL: not known */
+    /* Zeroed, for a bundle whose own records of operators say that: they come after the others, so
+     * these wait for step_ups_release. vault becomes this one if there are any. */
+    struct step_ups *enclosed;
 
     /* The rest is the verifier's. */
     struct id log;
     struct roster roster; /* if this is the vault's own log */
+    json_t *waiting;      /* lines that step_ups_release will take */
     json_t *slots;        /* else slot id -> {"operator", "public_key"}, as first seen */
     json_t *operations;   /* hash -> {"text", "need", "used", "by": [{"slot", ...}]} */
     json_t *contexts;     /* of all approvals: each is of one session */
@@ -43,10 +47,15 @@ struct step_ups {
     uint64_t bad_seq;
 };
 
-/* Of a zeroed struct, or one in which only vault is set. step_ups_clear gives back what it has. */
+/* Of a zeroed struct, or one in which only vault or enclosed is set. step_ups_clear gives back what
+ * it has. */
 void step_ups_begin(struct step_ups *s, const struct id *log);
 void step_ups_clear(struct step_ups *s);
 void step_ups_line(struct step_ups *s, struct span line);
+/* A record of operators that the bundle has of the vault's log; bad ones are enclosed->bad_why. */
+void step_ups_operator(struct step_ups *s, struct span line);
+/* The bundle verifies: who the operators were is known, and what waited is taken. */
+void step_ups_release(struct step_ups *s);
 
 /* {"operations", "approvals", "signatures", "cards", "plain_grants", "enrolled", "done": [...]} */
 json_t *step_ups_summary(const struct step_ups *s);

@@ -154,17 +154,32 @@ void trail_record(struct trail *t, struct span line)
         step_ups_line(t->step_ups, line);
 }
 
-int trail_report_bad(const struct cli *c, const struct trail *t, uint64_t seq, const char *why)
+static int report_bad(const struct cli *c, const char *log_name, uint64_t seq, const char *why)
 {
     if (cli_json(c)) {
-        AUTO(json_t) *summary = json_pack("{s:s, s:b, s:I, s:s}", "log", t->name, "verified", 0,
+        AUTO(json_t) *summary = json_pack("{s:s, s:b, s:I, s:s}", "log", log_name, "verified", 0,
                                           "bad_seq", (json_int_t)seq, "reason", why);
         table_print_json(summary);
     }
     return report(EXIT_UNVERIFIED,
                   "%s does NOT verify at record %llu: %s. Keep what you have and "
                   "ask the vault's operators",
-                  t->name, (unsigned long long)seq, why);
+                  log_name, (unsigned long long)seq, why);
+}
+
+int trail_report_bad(const struct cli *c, const struct trail *t, uint64_t seq, const char *why)
+{
+    return report_bad(c, t->name, seq, why);
+}
+
+/* Who approved is known from the vault's log; so what is wrong there comes first. */
+static int check_step_ups(const struct cli *c, const struct trail *t)
+{
+    const struct step_ups *own = t->step_ups;
+
+    if (own->vault != NULL && own->vault->bad_why != NULL)
+        return report_bad(c, "vault", own->vault->bad_seq, own->vault->bad_why);
+    return own->bad_why != NULL ? trail_report_bad(c, t, own->bad_seq, own->bad_why) : EXIT_DONE;
 }
 
 static int report_good(const struct cli *c, const struct trail *t)
@@ -214,9 +229,7 @@ int trail_check(const struct cli *c, struct trail *t)
         return trail_report_bad(c, t, t->verify.bad_seq, e.why);
     if (!t->judged && t->first > 0 && t->from == t->first && t->to == t->size && !t->stated)
         return trail_report_bad(c, t, t->first, "records are missing without a statement");
-    if (t->step_ups != NULL && t->step_ups->bad_why != NULL)
-        return trail_report_bad(c, t, t->step_ups->bad_seq, t->step_ups->bad_why);
-    return EXIT_DONE;
+    return t->step_ups != NULL ? check_step_ups(c, t) : EXIT_DONE;
 }
 
 int trail_finish(const struct cli *c, struct trail *t)

@@ -35,7 +35,8 @@ MUST_CHECK status store_records_before(struct store *s, const struct id *log, ui
  * after (0: from the first that is left). An id is never used for another record. */
 MUST_CHECK status store_feed(struct store *s, uint64_t after, size_t limit, store_record_fn each,
                              void *context, struct err *e);
-/* Those about operators and the quorum (types 10, 13 and 14), in the vault's log, from seq on. */
+/* Those that say who the operators were and what the quorum (types 1, 10, 13, 14 and 17), in the
+ * vault's log, from seq on. */
 MUST_CHECK status store_operator_records(struct store *s, uint64_t from_seq, store_record_fn each,
                                          void *context, struct err *e);
 /* Lease records (types 300 to 302) of any log with time >= since_us, oldest first. */

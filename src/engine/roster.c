@@ -1,5 +1,6 @@
-/* Who the operators were, for those who read another log than the vault's: the records of their
- * hardware keys and of the quorum, each proven to be in the vault's log. */
+/* Who the operators were, for those who read another log than the vault's: the vault's creation,
+ * the records of their hardware keys and of the quorum, and the rotations that bring a higher one,
+ * each proven to be in the vault's log. */
 #include "nodes.h"
 #include "trail.h"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import terminal
-from harness import AUTHENTICATOR, BIN, CONFLICT, DENIED, LOCKED, NOT_FOUND, OK, PIN, UNVERIFIED, USAGE, await_that
+from harness import AUTHENTICATOR, BIN, CONFLICT, DENIED, LOCKED, NOT_FOUND, OK, PIN, SLOW, UNVERIFIED, USAGE, await_that
 from keyring import CELL_SIZE, CELLS_AT, DATA_KEY, TOMBSTONE, derive, keyring_of, u32
 from middle import local_middle, tls_middle, vault_certificate
 from nacl.public import PrivateKey, SealedBox
@@ -749,6 +749,27 @@ def test_a_rotation_that_is_asked_for_on_a_full_disk_is_told_so_and_done_later(o
     alice.cli("rekey")
     assert customer.leased()["value"] == customer.value
     vault.cli("audit", "verify", "vault")
+
+
+@pytest.mark.skipif(SLOW > 1, reason="faketime and sanitizers both want to be loaded first")
+def test_a_full_disk_does_not_keep_the_keys_of_an_engagement_that_is_due(on_small_disk):
+    vault = on_small_disk
+    customer, stays = vault.customer(), vault.customer()
+    tenant = bytes.fromhex(vault.api("GET", f"/v1/tenants/{customer.name}")["id"])
+    vault.api("POST", f"/v1/tenants/{customer.name}/engagements/{customer.engagement}/end", {})
+    vault.stop()
+    doomed = [cell for cell in keyring_of(vault).of(DATA_KEY) if cell.parent == tenant]
+    filler = fill(vault)
+    vault.start("+7d")
+    await_that("the keys are destroyed", lambda: vault.local("GET", "/v1/status").json["next_purge"] is None)
+    left = keyring_of(vault)
+    assert len(doomed) == 1 and len(left.of(DATA_KEY)) == 1 and doomed[0].sealed not in left.data
+    vault.unlock(expect=None)
+    filler.unlink()
+    open_again(vault)
+    vault.await_record(customer.name, type="purge.done")
+    assert stays.leased()["value"] == stays.value
+    vault.cli("audit", "verify", customer.name)
 
 
 # Clocks

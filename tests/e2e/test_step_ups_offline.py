@@ -61,9 +61,9 @@ def tenant_story():
 def judge(tmp_path):
     """What both verifiers say: None, or (log, record, reason)."""
 
-    def run(story, vault=None):
+    def run(story, vault=None, enclosed=None):
         options = ["--step-ups"]
-        bundle = story.bundle(tmp_path / "trail.jsonl")
+        bundle = story.bundle(tmp_path / "trail.jsonl", enclosed)
         if vault is not None:
             options += ["--vault-bundle", vault.bundle(tmp_path / "vault.jsonl")]
         ours = by_command(tmp_path, bundle, *options)
@@ -114,18 +114,45 @@ def test_a_trail_whose_operations_were_all_approved_verifies(judge):
     assert judge(tenant_story(), vault_story()) is None
 
 
-def test_the_records_of_operators_in_a_bundle_say_whose_keys_they_are(tmp_path):
-    def said(story, vault):
-        bundle = story.bundle(tmp_path / "trail.jsonl", vault)
-        words = [sys.executable, VERIFY_AUDIT, bundle, "--step-ups"]
-        return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False).stdout
-
-    assert "signed by the operators' enrolled keys" in said(tenant_story(), vault_story())
+def test_the_records_of_operators_in_a_bundle_say_whose_keys_they_are(judge, tmp_path):
+    assert judge(tenant_story(), enclosed=vault_story()) is None
+    for ask in (command(tmp_path, "audit", "verify", "--bundle", tmp_path / "trail.jsonl", "--step-ups"),
+                subprocess.run([sys.executable, VERIFY_AUDIT, tmp_path / "trail.jsonl", "--step-ups"],
+                               capture_output=True, text=True, timeout=60, check=False)):  # fmt: skip
+        assert "signed by the operators' enrolled keys" in ask.stdout
     first = tenant_story().find("operation.approved")
     stranger = changed(tenant_story(), first, operator="mallory")
-    assert said(stranger, vault_story()) == f"BAD record {first}: slot has another operator or key\n"
-    # Whether the command takes such a bundle at all: it verifies them as part of it.
-    assert by_command(tmp_path, tenant_story().bundle(tmp_path / "trail.jsonl", vault_story())) is None
+    assert judge(stranger, enclosed=vault_story()) == ("acme", first, "slot has another operator or key")
+    story = tenant_story()
+    text = text_of("rekey.tenant", 60, f"tenant={TENANT.hex()}")
+    story.operation(text, [MALLORY], "rekey.begun", what="tenant", epoch=3)
+    assert judge(story, enclosed=vault_story()) == ("acme", len(story.records) - 2, "slot was not enrolled then")
+    late = tenant_story()
+    late.start_us += 10 * 24 * 3600 * 1000000
+    assert judge(late, enclosed=vault_story()) == ("acme", first, "fewer approvals were asked for than the quorum")
+
+
+def test_records_of_operators_in_a_bundle_that_do_not_fit_each_other_are_found_in_the_vaults_log(judge):
+    vault = vault_story()
+    twice = changed(vault, 2, slot_id=ALICE.slot)
+    assert judge(tenant_story(), enclosed=twice) == ("vault", 2, "slot is enrolled twice")
+    gone = vault.find("operator.removed")
+    stranger = changed(tenant_story(), tenant_story().find("operation.approved"), operator="mallory")
+    assert judge(stranger, enclosed=changed(vault, gone, number=2)) == ("vault", gone, "no such keys to remove")
+    assert judge(vault, enclosed=twice) == ("vault", 2, "slot is enrolled twice")
+    assert judge(vault, enclosed=vault) is None
+    # The vault's whole log, if it is given, counts instead.
+    assert judge(tenant_story(), vault, enclosed=twice) is None
+
+
+def test_a_bundle_need_not_be_a_file_to_be_held_against_its_own_records_of_operators(tmp_path):
+    story = tenant_story()
+    story = changed(story, story.find("operation.approved"), operator="mallory")
+    bundle = story.bundle(tmp_path / "trail.jsonl", vault_story())
+    done = subprocess.run([BIN / "strongroom", "--profile", tmp_path / "none", "audit", "verify", "--bundle",
+                           "/dev/stdin", "--step-ups"], input=bundle.read_bytes(), capture_output=True, timeout=60,
+                          check=False)  # fmt: skip
+    assert done.returncode == UNVERIFIED and b"record 3: slot has another operator or key" in done.stderr
 
 
 def test_the_summary_says_what_was_approved_by_whom_and_what_rests_on_the_keepers_word(tmp_path):
@@ -417,7 +444,7 @@ EFFECT_FIELDS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("make,kind,which,fields", EFFECT_FIELDS, ids=str)
+@pytest.mark.parametrize("make,kind,which,fields", EFFECT_FIELDS, ids=lambda value: getattr(value, "__name__", str(value)))
 def test_an_effect_that_is_not_what_was_approved_is_found(judge, make, kind, which, fields):
     story = make()
     seq = story.find(kind, which)
@@ -539,6 +566,7 @@ def test_the_trails_of_a_running_vault_are_checked_and_its_own_export_serves_a_t
         assert (said["enrolled"], said["plain_grants"]) == (True, 1)
     vault.cli("audit", "verify", "vault", "--step-ups", "--vault-bundle", own, expect=USAGE)
     assert by_exit(tenants, "--step-ups", "--vault-bundle", own) == 0
+    assert vault.cli_json("audit", "verify", "--bundle", tenants, "--step-ups")["step_ups"]["enrolled"] is True
 
 
 def test_what_people_approved_with_their_keys_verifies_and_names_them(new_vault):
@@ -552,7 +580,8 @@ def test_what_people_approved_with_their_keys_verifies_and_names_them(new_vault)
     settled(vault)
     own, tenants = vault.export("vault"), vault.export(customer.name)
     for bundle, options, done in ((own, (), ("operator.remove", "alice")),
-                                  (tenants, ("--vault-bundle", own), ("hold.set", "alice, bob"))):  # fmt: skip
+                                  (tenants, ("--vault-bundle", own), ("hold.set", "alice, bob")),
+                                  (tenants, (), ("hold.set", "alice, bob"))):  # fmt: skip
         said = vault.cli_json("audit", "verify", "--bundle", bundle, "--step-ups", *options)["step_ups"]
         assert [(one["operation"], one["approved_by"]) for one in said["done"]] == [done]
         assert by_exit(bundle, "--step-ups", *options) == 0

@@ -328,6 +328,44 @@ static void the_same_touch_does_not_count_twice(void **state)
     end_with(&log, "approval repeats an earlier one");
 }
 
+/* A key that the vault's log has as another's is no key of this operator; what waits is judged by
+ * records that come after it. */
+static void lines_wait_for_the_records_of_operators_that_are_enclosed(void **state)
+{
+    const struct signer *s = *state;
+    struct step_ups vault = { .vault = NULL };
+    struct log own = { .s = { .enclosed = &vault }, .time_us = START_US + 9000000 };
+    struct wire_operation m = make_operation(OPERATION_REKEY_TENANT, 1);
+    struct id slot = { { 1 } };
+    uint8_t bytes[LIMIT_RECORD], hash[32];
+    struct out line;
+    struct fields f;
+
+    step_ups_begin(&own.s, &tenant);
+    approve(&own, s, &m, hash);
+    add_effect(&own, &m, hash);
+    assert_int_equal(own.s.approvals, 0);
+    for (uint64_t seq = 0; seq < 2; seq++) {
+        struct record_head head = { .seq = seq, .time_us = START_US + seq };
+
+        head.type = seq == 0 ? RECORD_VAULT_CREATED : RECORD_OPERATOR_ENROLLED;
+        fields_init(&f);
+        fields_number(&f, "quorum", 1);
+        fields_text(&f, "operator", "bob");
+        fields_id(&f, "slot_id", &slot);
+        fields_hex(&f, "public_key", SPAN(s->public));
+        out_init(&line, bytes, sizeof(bytes));
+        assert_int_equal(record_compose(&head, fields_view(&f), span_of(NULL, 0), &line, NULL), OK);
+        step_ups_operator(&own.s, span_of(line.p, line.n));
+    }
+    assert_null(own.s.bad_why);
+    step_ups_release(&own.s);
+    assert_null(vault.bad_why);
+    assert_int_equal(own.s.bad_seq, 0);
+    end_with(&own, "slot has another operator or key");
+    step_ups_clear(&vault);
+}
+
 /* --- operators over time --------------------------------------------------------------------- */
 
 static void tell(struct roster *r, uint16_t type, const char *time, json_t *taken, const char *why)
@@ -408,6 +446,7 @@ int main(void)
         cmocka_unit_test(every_operation_that_a_hardware_key_approved_is_good_once),
         cmocka_unit_test(a_card_approves_just_what_recovers),
         cmocka_unit_test(the_same_touch_does_not_count_twice),
+        cmocka_unit_test(lines_wait_for_the_records_of_operators_that_are_enclosed),
         cmocka_unit_test(a_key_is_enrolled_from_its_record_to_its_removal),
         cmocka_unit_test(the_least_number_follows_operators_and_quorum),
     };

@@ -83,6 +83,70 @@ static struct request *committed(struct rig *r, const struct holder *who, const 
     return NULL;
 }
 
+/* Waits for a round of at least that number that has as much of the log; returns its number. */
+static uint64_t await_round(struct rig *r, const struct holder *who, const char *log,
+                            uint64_t round, uint64_t size)
+{
+    for (unsigned i = 0; i < 1000; i++) {
+        struct request *rq = committed(r, who, log);
+        struct span text;
+
+        assert_non_null(rq);
+        uint64_t number = (uint64_t)json_integer_value(json_object_get(rq->reply, "round"));
+        uint64_t tree = read_note(rig_text(rq->reply, "tree_checkpoint"), &text).size;
+        uint64_t held = read_note(rig_text(rq->reply, "checkpoint"), &text).size;
+        request_free(rq);
+        if (number >= round && held >= size) {
+            assert_true(tree > number); /* the tree's own checkpoint has the round */
+            assert_true(show(r, who, "tree").size >= tree);
+            return number;
+        }
+        usleep(10000);
+    }
+    rig_must(false, "no such round");
+    return 0;
+}
+
+static void restart_with(struct rig *r, uint64_t checkpoint_s, uint64_t checkpoint_idle_s)
+{
+    r->settings.checkpoint_s = checkpoint_s;
+    r->settings.checkpoint_idle_s = checkpoint_idle_s;
+    rig_restart_engine(r);
+}
+
+static void an_idle_vault_is_committed_to_again_and_again(void **state)
+{
+    struct rig *r = rig_new();
+
+    (void)state;
+    customer_new(r, "acme");
+    restart_with(r, 3600, 1); /* what grew has its round at once, and no other for an hour */
+    uint64_t size = show(r, &r->alice, "acme").size;
+    uint64_t first = await_round(r, &r->alice, "acme", 0, size);
+    await_round(r, &r->alice, "acme", first + 1, size);
+    assert_int_equal(show(r, &r->alice, "acme").size, size);
+    rig_free(r);
+}
+
+static void what_changed_is_committed_to_soon(void **state)
+{
+    struct rig *r = rig_new();
+
+    (void)state;
+    customer_new(r, "acme");
+    restart_with(r, 1, 3600);
+    uint64_t size = show(r, &r->alice, "acme").size;
+    uint64_t first = await_round(r, &r->alice, "acme", 0, size);
+    for (unsigned i = 0; i < 2; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "e%u", i);
+        rig_do(r, VERB_ENGAGEMENT_START, &r->alice, "acme", NULL, json_pack("{s:s}", "name", name));
+        size = show(r, &r->alice, "acme").size;
+        first = await_round(r, &r->alice, "acme", first + 1, size);
+    }
+    rig_free(r);
+}
+
 static void a_log_is_shown_to_be_the_continuation_of_what_it_was(void **state)
 {
     struct rig *r = rig_new();
@@ -292,6 +356,8 @@ int main(void)
         cmocka_unit_test(a_log_is_shown_to_be_the_continuation_of_what_it_was),
         cmocka_unit_test(a_record_is_shown_to_be_in_its_log),
         cmocka_unit_test(each_log_gets_a_branch_of_the_round_in_a_checkpoint_of_the_tree),
+        cmocka_unit_test(an_idle_vault_is_committed_to_again_and_again),
+        cmocka_unit_test(what_changed_is_committed_to_soon),
         cmocka_unit_test(everybody_sees_the_tree_and_a_gateway_nothing_else),
         cmocka_unit_test(cosignatures_are_shown_with_the_checkpoint_that_they_are_of),
         cmocka_unit_test(a_subtree_is_kept_when_it_is_complete),
