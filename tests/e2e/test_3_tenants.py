@@ -150,9 +150,12 @@ def test_a_gateway_may_lease_what_it_is_granted_and_do_nothing_else(vault, custo
     for method, path in [("GET", "/v1/tenants"), ("POST", "/v1/tenants"), ("GET", "/v1/gateways"),
                          ("GET", f"/v1/tenants/{customer.name}"), ("GET", f"/v1/tenants/{customer.name}/keys"),
                          ("POST", f"/v1/tenants/{customer.name}/keys/{customer.key}/revoke"),
-                         ("GET", "/v1/leases"), ("GET", f"/v1/logs/{customer.name}"), ("POST", "/v1/certificates")]:
+                         ("GET", "/v1/leases"), ("GET", "/v1/records"), ("POST", "/v1/certificates")]:
         reply = vault.call(method, path, {} if method == "POST" else None, customer.gateway)
         assert (reply.status, reply.json["title"]) == (403, "denied"), f"{method} {path}"
+    for log in (customer.name, "vault"):  # it may see how the tree of all logs grows, and no log besides
+        assert vault.call("GET", f"/v1/logs/{log}", who=customer.gateway).status == 404
+    assert vault.call("GET", "/v1/logs/tree", who=customer.gateway).status == 200
 
 
 def test_patterns_grant_what_they_say(vault, customer):

@@ -264,7 +264,7 @@ def test_a_database_older_than_the_keyring_is_refused_and_nothing_is_destroyed(o
     own.start()
     refused = own.cli("--device", own.authenticator.path, "unlock", answers=[("pin", PIN)], expect=LOCKED)
     assert "older than the keyring" in refused.err
-    assert own.state == "locked"
+    assert own.state == "rolled-back"
     assert len(keyring_of(own).of(DATA_KEY)) == alive
     own.stop()
     put_back(own, today)
