@@ -131,7 +131,7 @@ class Load:
             if reply.status == 201:
                 with self._news:
                     if reply.json["value"] != customer.value:
-                        self.wrong.append(customer.name)
+                        self.wrong.append((customer.name, len(reply.json["value"])))
                     self.given[customer.name].append(reply.json["lease"][:32])
                     self.answered += 1
                     self._news.notify_all()
@@ -157,7 +157,7 @@ class Load:
 
 def settle(vault, load, logs):
     """After the last round: every lease is there, both verifiers agree, and the MACs too."""
-    assert not load.wrong
+    assert not load.wrong, load.wrong
     for log in logs:
         before = -1
         while len(log.leaves) > before:
