@@ -20,33 +20,8 @@ static int names(const struct cli *c, const char **ret_auditor, const char **ret
     return code == EXIT_DONE ? cli_name(c, 1, "a tenant", ret_tenant) : code;
 }
 
-static void tell(const struct cli *c, const json_t *reply, const char *auditor, const char *what,
-                 const char *tenant)
-{
-    if (cli_json(c))
-        table_print_json(reply);
-    else
-        say("%s %s %s.", auditor, what, tenant);
-}
-
-int auditor_assign(struct cli *c)
-{
-    AUTO(json_t) *reply = NULL;
-    const char *auditor = NULL;
-    const char *tenant = NULL;
-    char path[128];
-    int code = names(c, &auditor, &tenant);
-
-    if (code != EXIT_DONE)
-        return code;
-    snprintf(path, sizeof(path), "/v1/auditors/%s/tenants", auditor);
-    code = https_call(c, METHOD_POST, path, json_pack("{s:s}", "tenant", tenant), &reply);
-    if (code == EXIT_DONE)
-        tell(c, reply, auditor, "may now see", tenant);
-    return code;
-}
-
-int auditor_unassign(struct cli *c)
+/* Lets the auditor see the tenant, or no longer. */
+static int change(struct cli *c, bool sees)
 {
     AUTO(json_t) *reply = NULL;
     const char *auditor = NULL;
@@ -56,11 +31,30 @@ int auditor_unassign(struct cli *c)
 
     if (code != EXIT_DONE)
         return code;
-    snprintf(path, sizeof(path), "/v1/auditors/%s/tenants/%s", auditor, tenant);
-    code = https_call(c, METHOD_DELETE, path, NULL, &reply);
-    if (code == EXIT_DONE)
-        tell(c, reply, auditor, "may no longer see", tenant);
-    return code;
+    if (sees) {
+        snprintf(path, sizeof(path), "/v1/auditors/%s/tenants", auditor);
+        code = https_call(c, METHOD_POST, path, json_pack("{s:s}", "tenant", tenant), &reply);
+    } else {
+        snprintf(path, sizeof(path), "/v1/auditors/%s/tenants/%s", auditor, tenant);
+        code = https_call(c, METHOD_DELETE, path, NULL, &reply);
+    }
+    if (code != EXIT_DONE)
+        return code;
+    if (cli_json(c))
+        table_print_json(reply);
+    else
+        say("%s may %s see %s.", auditor, sees ? "now" : "no longer", tenant);
+    return EXIT_DONE;
+}
+
+int auditor_assign(struct cli *c)
+{
+    return change(c, true);
+}
+
+int auditor_unassign(struct cli *c)
+{
+    return change(c, false);
 }
 
 /* The first few tenants in one line, and how many more there are. */

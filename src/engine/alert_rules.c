@@ -88,26 +88,6 @@ void alert_rules_free(struct alert_rules *rules)
 
 /* --- reading a record ------------------------------------------------------------------------ */
 
-static bool read_id(struct span line, const char *name, struct id *ret_id)
-{
-    struct span value;
-
-    return record_field(line, name, &value) &&
-           hex_parse((const char *)value.p, value.n, ret_id->b, sizeof ret_id->b);
-}
-
-static bool read_number(struct span line, const char *name, uint64_t *ret_number)
-{
-    struct span value;
-    char text[24];
-
-    if (!record_field(line, name, &value) || value.n >= sizeof text)
-        return false;
-    memcpy(text, value.p, value.n);
-    text[value.n] = '\0';
-    return number_parse(text, 0, INT64_MAX, ret_number);
-}
-
 /* Names need no escapes: what has some is not repeated. */
 static void put_raw(struct fields *f, const char *name, struct span value)
 {
@@ -173,7 +153,8 @@ static bool seen(struct table *pairs, const struct store_first_use *u)
 static bool use_of(const struct store_record *r, struct store_first_use *u)
 {
     *u = (struct store_first_use){ .tenant = r->log, .seq = r->seq };
-    return read_id(r->line, "key_id", &u->key) && read_id(r->line, "gateway_id", &u->gateway);
+    return record_field_id(r->line, "key_id", &u->key) &&
+           record_field_id(r->line, "gateway_id", &u->gateway);
 }
 
 /* The pair is stored with the record of the lease, and marked with the record of the alert: what
@@ -306,7 +287,7 @@ static status denied_burst(struct hearing *h, struct err *e)
 
     (void)e;
     if (threshold == 0 || r->outcome != OUTCOME_DENIED || !record_field(r->line, "actor", &name) ||
-        (many && !read_number(r->line, "count", &count)))
+        (many && !record_field_number(r->line, "count", 0, INT64_MAX, &count)))
         return OK;
     who = actor_named(&h->rules->actors, name);
     if (who == NULL)
@@ -398,7 +379,8 @@ static status use_after_rotation(struct hearing *h, struct err *e)
     (void)e;
     if (h->phase == ALERT_AGAIN || !h->en->settings.alert.after_rotation || h->en->leases == NULL ||
         !record_field(r->line, "reason", &reason) || !span_same(reason, span_text("grace-over")) ||
-        !read_id(r->line, "key_id", &key) || !read_number(r->line, "version", &version))
+        !record_field_id(r->line, "key_id", &key) ||
+        !record_field_number(r->line, "version", 0, INT64_MAX, &version))
         return OK;
     count = find_holders(h->en, &key, (uint32_t)version, list);
     if (count == 0 || path_of(h->en, &r->log, &key, path, &gone) != OK)
@@ -495,7 +477,7 @@ static status usage_spike(struct hearing *h, struct err *e)
     struct id key;
     status st;
 
-    if (set->spike_factor == 0 || !read_id(h->r->line, "key_id", &key))
+    if (set->spike_factor == 0 || !record_field_id(h->r->line, "key_id", &key))
         return OK;
     st = rate_for(h, &key, hour, &rate, e);
     if (st != OK || rate == NULL || hour < rate->past.hour) /* that hour is in the mean */

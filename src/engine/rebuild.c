@@ -75,14 +75,6 @@ static status load_assignments(struct engine *en, struct err *e)
     return st;
 }
 
-static bool field_id(struct span line, const char *name, struct id *ret_id)
-{
-    struct span value;
-
-    return record_field(line, name, &value) &&
-           hex_parse((const char *)value.p, value.n, ret_id->b, sizeof ret_id->b);
-}
-
 static bool field_time(struct span line, const char *name, uint64_t *ret_time_us)
 {
     struct span value;
@@ -91,29 +83,17 @@ static bool field_time(struct span line, const char *name, uint64_t *ret_time_us
            time_parse((const char *)value.p, value.n, ret_time_us);
 }
 
-static bool field_number(struct span line, const char *name, uint64_t max, uint64_t *ret_number)
-{
-    struct span value;
-    char text[24];
-
-    if (!record_field(line, name, &value) || value.n >= sizeof text)
-        return false;
-    memcpy(text, value.p, value.n);
-    text[value.n] = '\0';
-    return number_parse(text, 1, max, ret_number);
-}
-
 /* What was written into the record when the lease was issued. false: not a lease of this form. */
 static bool read_issued(const struct engine *en, const struct store_record *r, struct lease *lease)
 {
     struct span certificate;
     uint64_t version;
 
-    if (!field_id(r->line, "key_id", &lease->key) ||
-        !field_id(r->line, "gateway_id", &lease->gateway) ||
-        !field_id(r->line, "engagement_id", &lease->engagement) ||
+    if (!record_field_id(r->line, "key_id", &lease->key) ||
+        !record_field_id(r->line, "gateway_id", &lease->gateway) ||
+        !record_field_id(r->line, "engagement_id", &lease->engagement) ||
         !field_time(r->line, "expires", &lease->expires_us) ||
-        !field_number(r->line, "version", UINT32_MAX, &version) ||
+        !record_field_number(r->line, "version", 1, UINT32_MAX, &version) ||
         !record_field(r->line, "certificate", &certificate) ||
         !hex_parse((const char *)certificate.p, certificate.n, lease->certificate, 32))
         return false;
@@ -139,7 +119,7 @@ static bool replay_lease(void *context, const struct store_record *r)
     struct lease lease = { .issued_us = 0 };
     struct id id;
 
-    if (!field_id(r->line, "lease_id", &id))
+    if (!record_field_id(r->line, "lease_id", &id))
         return true;
     held = leases_find(leases, &id, 0);
     if (r->type == RECORD_LEASE_RELEASED) {

@@ -283,29 +283,17 @@ status retention_delete(struct engine *en, struct err *e)
 
 /* --- recovery, reading ----------------------------------------------------------------------- */
 
-static bool field_number(struct span line, const char *name, uint64_t max, uint64_t *ret_number)
-{
-    struct span value;
-    char text[24];
-
-    if (!record_field(line, name, &value) || value.n >= sizeof text)
-        return false;
-    memcpy(text, value.p, value.n);
-    text[value.n] = '\0';
-    return number_parse(text, 0, max, ret_number);
-}
-
 status retention_recover(struct engine *en, const struct wire_record *r, struct err *e)
 {
     struct store_retention set = { .seq = r->seq };
-    struct span hex;
     uint64_t number;
 
-    if (r->type == RECORD_RECORDS_DROPPED && field_number(r->line, "last_seq", INT64_MAX, &number))
+    if (r->type == RECORD_RECORDS_DROPPED &&
+        record_field_number(r->line, "last_seq", 0, INT64_MAX, &number))
         return store_log_begin(en->store, &r->log, number + 1, e);
-    if (r->type != RECORD_RETENTION_SET || !field_number(r->line, "days", RETENTION_MAX, &number) ||
-        !record_field(r->line, "tenant_id", &hex) ||
-        !hex_parse((const char *)hex.p, hex.n, set.tenant.b, sizeof set.tenant.b))
+    if (r->type != RECORD_RETENTION_SET ||
+        !record_field_number(r->line, "days", 0, RETENTION_MAX, &number) ||
+        !record_field_id(r->line, "tenant_id", &set.tenant))
         return OK;
     set.days = (uint32_t)number;
     return store_retention_set(en->store, &set, e);

@@ -41,34 +41,20 @@ static status read_record(const struct keeper *k, const struct id *log, struct s
     return OK;
 }
 
-static bool read_number(struct span line, const char *name, uint64_t max, uint64_t *ret_number)
-{
-    struct span value;
-    char text[24];
-
-    if (!record_field(line, name, &value) || value.n >= sizeof(text))
-        return false;
-    memcpy(text, value.p, value.n);
-    text[value.n] = '\0';
-    return number_parse(text, 0, max, ret_number);
-}
-
 /* For how many days the tenant's records are kept. */
 static status read_allowed(const struct keeper *k, const struct id *tenant,
                            const struct wire_drop *m, uint64_t *ret_days, struct span *ret_by,
                            struct err *e)
 {
     struct record_head head;
-    struct span hex;
     struct id whose;
 
     status st = read_record(k, &vault_log, m->allowed, m->allowed_mac, &head, e);
     if (st != OK)
         return st;
     if (head.type != RECORD_RETENTION_SET || head.outcome != OUTCOME_OK ||
-        !record_field(m->allowed, "tenant_id", &hex) ||
-        !hex_parse((const char *)hex.p, hex.n, whose.b, sizeof(whose.b)) ||
-        !id_same(&whose, tenant) || !read_number(m->allowed, "days", RETENTION_MAX, ret_days) ||
+        !record_field_id(m->allowed, "tenant_id", &whose) || !id_same(&whose, tenant) ||
+        !record_field_number(m->allowed, "days", 0, RETENTION_MAX, ret_days) ||
         !record_field(m->allowed, "operation", ret_by) || *ret_days < RETENTION_MIN)
         return fail(e, DENIED, "the tenant's records are to be kept", 0);
     return OK;

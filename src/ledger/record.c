@@ -199,3 +199,26 @@ bool record_field(struct span line, const char *name, struct span *ret_value)
     }
     return find(inside, name, ret_value);
 }
+
+bool record_field_id(struct span line, const char *name, struct id *ret_id)
+{
+    struct span value;
+
+    return record_field(line, name, &value) &&
+           hex_parse((const char *)value.p, value.n, ret_id->b, sizeof(ret_id->b));
+}
+
+bool record_field_number(struct span line, const char *name, uint64_t min, uint64_t max,
+                         uint64_t *ret_number)
+{
+    struct span value;
+    char text[24];
+    struct in from;
+
+    if (!record_field(line, name, &value) || value.n >= sizeof(text))
+        return false;
+    from = in_of(value);
+    in_copy(&from, (uint8_t *)text, value.n);
+    text[value.n] = '\0';
+    return number_parse(text, min, max, ret_number);
+}
