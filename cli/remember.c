@@ -147,14 +147,12 @@ int remember_refuse(struct cli *c, const struct trail *t)
 /* Was a checkpoint of the log called so ever seen? Only of those whose ids are fixed. */
 static bool is_known(const struct cli *c, const char *name)
 {
-    struct id log = { { 0 } };
+    bool tree = strcmp(name, "tree") == 0;
     struct seen seen;
 
-    if (strcmp(name, "tree") == 0)
-        memset(log.b, 0xff, sizeof(log.b));
-    else if (strcmp(name, "vault") != 0)
+    if (!tree && strcmp(name, "vault") != 0)
         return false;
-    profile_seen(&c->profile, &log, &seen);
+    profile_seen(&c->profile, tree ? &ledger_log_tree : &ledger_log_vault, &seen);
     return seen.known;
 }
 

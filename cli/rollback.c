@@ -6,6 +6,7 @@
 
 #include "cli.h"
 #include "commands.h"
+#include "ledger/tree.h"
 #include "operation.h"
 #include "reply.h"
 
@@ -45,7 +46,6 @@ int rollback_accept(struct cli *c)
     AUTO(json_t) *now = NULL;
     AUTO(json_t) *done = NULL;
     struct wire_operation meant = { .code = OPERATION_ROLLBACK_ACCEPT };
-    const struct id vault_log = { { 0 } };
     struct seen seen = { 0 };
     uint64_t records = 0;
     uint64_t anchored = 0;
@@ -57,7 +57,7 @@ int rollback_accept(struct cli *c)
     if (code != EXIT_DONE)
         return code;
     if (profile_exists(c) && profile_load(c) == EXIT_DONE)
-        profile_seen(&c->profile, &vault_log, &seen);
+        profile_seen(&c->profile, &ledger_log_vault, &seen);
     meant.known_size = seen.size;
     memcpy(meant.known_root, seen.root, sizeof(meant.known_root));
     tell(now, &meant, records, anchored);

@@ -14,6 +14,12 @@
 #include "base/status.h"
 #include "crypto/crypto.h"
 
+/* One less than the levels could count: the size itself must fit the same number of bits. */
+#define LEDGER_SIZE_MAX (((uint64_t)1 << LIMIT_TREE_LEVELS) - 1)
+
+/* The logs that are no tenant's: the vault's own is zero, that of the vault tree all ones. */
+extern const struct id ledger_log_vault, ledger_log_tree;
+
 struct ledger_tree {
     struct id log;
     uint32_t index;                      /* leaf in the vault tree; 0: the vault's, or none yet */

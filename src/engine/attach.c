@@ -302,7 +302,7 @@ static void note_unanswered(const struct wire_record *r, void *context)
             return;
         }
     }
-    if (id_same(&r->log, &trail_tree)) /* nobody asked */
+    if (id_same(&r->log, &ledger_log_tree)) /* nobody asked */
         return;
     /* The heads follow the records: the size is still that of before. */
     if (store_log_size(u->en->store, &r->log, &stored, NULL) == OK && r->seq < stored)

@@ -131,7 +131,7 @@ APPLY(log_cosign)
     struct id log;
     status st = trail_find(en, rq, &log, e);
 
-    if (st == OK && !id_same(&log, &trail_tree))
+    if (st == OK && !id_same(&log, &ledger_log_tree))
         st = fail(e, BAD_INPUT, "only the vault tree is cosigned", 0);
     if (st == OK)
         st = body_number(rq, "size", 0, 1, INT64_MAX, &c.size, e);
@@ -207,7 +207,7 @@ static status tree_note(struct engine *en, uint64_t round, json_t **ret_note, ui
         return st;
     json_decref(*ret_note);
     *ret_note = NULL;
-    st = store_note(en->store, &trail_tree, &newest, e);
+    st = store_note(en->store, &ledger_log_tree, &newest, e);
     if (st == OK && newest.size <= round)
         st = fail(e, NOT_FOUND, "no checkpoint has the round yet", 0);
     if (st != OK)
@@ -228,7 +228,7 @@ static json_t *siblings_of(const struct commitment *c)
 
 APPLY(log_commitment)
 {
-    struct nodes nodes = { .en = en, .log = trail_tree };
+    struct nodes nodes = { .en = en, .log = ledger_log_tree };
     struct ledger_proof p = { 0 };
     json_t *record = NULL, *note = NULL;
     struct branch b = { 0 };
@@ -236,12 +236,12 @@ APPLY(log_commitment)
     struct id log;
     status st = trail_find(en, rq, &log, e);
 
-    if (st == OK && id_same(&log, &trail_tree))
+    if (st == OK && id_same(&log, &ledger_log_tree))
         st = fail(e, NOT_FOUND, "the vault tree does not commit to itself", 0);
     if (st == OK)
         st = get_branch(en, &log, &b, e);
     if (st == OK)
-        st = store_records(en->store, &trail_tree, b.c.round, 1, take_line, &record, e);
+        st = store_records(en->store, &ledger_log_tree, b.c.round, 1, take_line, &record, e);
     if (st == OK && record == NULL)
         st = fail(e, NOT_FOUND, "the round has no record", 0);
     if (st == OK)

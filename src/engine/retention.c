@@ -26,8 +26,6 @@
 #define SLICE     512              /* rows of one transaction */
 #define SLICES    8                /* of one run */
 
-static const struct id vault_log;
-
 /* --- how much is old enough ------------------------------------------------------------------ */
 
 /* A record with its line. */
@@ -176,7 +174,7 @@ static status state_drop(struct engine *en, const struct store_retention *r, uin
                          uint64_t size, struct statement_room *room, struct err *e)
 {
     struct nodes nodes = { .en = en, .log = r->tenant };
-    status st = read_record(en, &vault_log, r->seq, &room->allowed, e);
+    status st = read_record(en, &ledger_log_vault, r->seq, &room->allowed, e);
 
     if (st == OK)
         st = read_record(en, &r->tenant, from - 1, &room->last, e);

@@ -86,7 +86,7 @@ void rounds_heard(struct rounds *r, const struct id *log)
 {
     struct known_log *k;
 
-    if (id_same(log, &trail_tree))
+    if (id_same(log, &ledger_log_tree))
         return;
     k = table_find(&r->known, log->b);
     if (k == NULL) {
@@ -197,7 +197,7 @@ static status store_one(struct engine *en, const struct signed_log *s, struct er
     };
     status st = store_note_set(en->store, &n, e);
 
-    if (st == OK && id_same(&s->log, &trail_tree))
+    if (st == OK && id_same(&s->log, &ledger_log_tree))
         st = store_tree_note_add(en->store, s->size, n.note,
                                  s->size > TREE_NOTES ? s->size - TREE_NOTES : 0, e);
     return st;
@@ -246,7 +246,7 @@ static status commit(struct engine *en, struct err *e)
     entry.fields = fields_view(&f);
     st = batch_single(en, &entry, NULL, e);
     if (st == OK)
-        st = sign(en, &trail_tree, 1, e);
+        st = sign(en, &ledger_log_tree, 1, e);
     return st == OK ? store_signed(en, e) : st;
 }
 

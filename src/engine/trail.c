@@ -7,15 +7,12 @@
 #include "page.h"
 #include "retention.h"
 
-const struct id trail_tree = { { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-                                 0xff, 0xff, 0xff, 0xff, 0xff } };
-
 /* The vault tree says nothing of anybody, so everybody may see it, and gateways nothing else. */
 status trail_find(struct engine *en, struct request *rq, struct id *ret_log, struct err *e)
 {
     status st;
 
-    *ret_log = trail_tree;
+    *ret_log = ledger_log_tree;
     if (strcmp(rq->param[0], "tree") == 0)
         return OK;
     *ret_log = (struct id){ { 0 } };
@@ -91,7 +88,7 @@ APPLY(log_show)
                           json_id(&log), "name", rq->param[0], "size", (json_int_t)size,
                           "checkpoint", note, "public_key", public_key);
     st = add_beginning(en, &log, rq->reply, e);
-    return st == OK && id_same(&log, &trail_tree) ? cosigned_add(en, rq->reply, e) : st;
+    return st == OK && id_same(&log, &ledger_log_tree) ? cosigned_add(en, rq->reply, e) : st;
 }
 
 APPLY(log_records)

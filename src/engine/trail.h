@@ -5,7 +5,6 @@
 #include "internal.h"
 #include "ledger/proof.h"
 
-extern const struct id trail_tree; /* the log of the vault tree */
 /* The log that the path names, as far as this peer may see it. */
 status trail_find(struct engine *en, struct request *rq, struct id *ret_log, struct err *e);
 

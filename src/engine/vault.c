@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "fido/fido.h"
+#include "ledger/tree.h"
 #include "tls_files.h"
 
 const char *vault_state_name(enum vault_state state)
@@ -110,14 +111,13 @@ status vault_lock_itself(struct engine *en, struct err *e)
 APPLY(vault_lock)
 {
     bool open = en->state == VAULT_UNLOCKED;
-    const struct id vault_log = { { 0 } };
     struct err trouble = { 0 };
     struct fields f;
     status st;
 
     (void)e;
     if (open)
-        fields_of(en, &f, rq, &vault_log);
+        fields_of(en, &f, rq, &ledger_log_vault);
     rq->reply = json_pack("{s:s}", "state", "locked");
     st = open ? lock_records(en, &f, &trouble) : OK;
     if (engine_lock_keeper(en, &trouble) != OK || st != OK)

@@ -139,10 +139,9 @@ static status take(struct keeper *k, const struct wire_entry *m, const uint8_t o
 static void put_fields(struct batch *b, const struct session *session, const struct slot *slot,
                        struct span text, uint8_t have, uint8_t need)
 {
-    const struct id vault_log = { { 0 } };
     const struct wire_entry *m = b->entry;
     struct made *made =
-        entry_make(b, operation_of_tenant(m->operation.code) ? &m->tenant : &vault_log,
+        entry_make(b, operation_of_tenant(m->operation.code) ? &m->tenant : &ledger_log_vault,
                    RECORD_OPERATION_APPROVED);
     uint8_t context[32];
 

@@ -115,9 +115,9 @@ static struct log_head *log_of(const struct keeper *k, const struct made *made)
 {
     struct log_head *head = heads_find(&k->heads, &made->log);
 
-    if (id_same(&made->log, &tree_log_id) && made->type != RECORD_TREE_COMMITTED)
+    if (id_same(&made->log, &ledger_log_tree) && made->type != RECORD_TREE_COMMITTED)
         head = NULL;
-    return head != NULL ? head : heads_find(&k->heads, &vault_log_id);
+    return head != NULL ? head : heads_find(&k->heads, &ledger_log_vault);
 }
 
 static status append(struct keeper *k, const struct made *made, struct span engine_fields,

@@ -20,8 +20,6 @@
 
 #define DAY_US ((uint64_t)86400 * SECOND_US)
 
-static const struct id vault_log;
-
 /* A record of log as this keeper wrote it. */
 static status read_record(const struct keeper *k, const struct id *log, struct span line,
                           const uint8_t mac[static MAC_SIZE], struct record_head *ret_head,
@@ -49,7 +47,7 @@ static status read_allowed(const struct keeper *k, const struct id *tenant,
     struct record_head head;
     struct id whose;
 
-    status st = read_record(k, &vault_log, m->allowed, m->allowed_mac, &head, e);
+    status st = read_record(k, &ledger_log_vault, m->allowed, m->allowed_mac, &head, e);
     if (st != OK)
         return st;
     if (head.type != RECORD_RETENTION_SET || head.outcome != OUTCOME_OK ||

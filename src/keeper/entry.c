@@ -57,7 +57,7 @@ status entry_stage(struct keeper *k, struct batch *b, const struct cell *cell, s
 
 static status check_tenant(const struct keeper *k, const struct wire_entry *m, struct err *e)
 {
-    if (id_is_zero(&m->tenant) || id_same(&m->tenant, &tree_log_id) ||
+    if (id_is_zero(&m->tenant) || id_same(&m->tenant, &ledger_log_tree) ||
         heads_find(&k->heads, &m->tenant) == NULL)
         return fail(e, NOT_FOUND, "no such tenant", 0);
     return OK;
@@ -131,7 +131,7 @@ static status do_record(struct keeper *k, struct batch *b, struct err *e)
         return fail(e, DENIED, "only the keeper writes records of this type", m->type);
     if (m->outcome > OUTCOME_FAILED)
         return fail(e, BAD_INPUT, "unknown outcome", m->outcome);
-    if (heads_find(&k->heads, &m->log) == NULL || id_same(&m->log, &tree_log_id))
+    if (heads_find(&k->heads, &m->log) == NULL || id_same(&m->log, &ledger_log_tree))
         return fail(e, NOT_FOUND, "no such log", 0);
     entry_make(b, &m->log, m->type)->outcome = m->outcome;
     return OK;
@@ -142,7 +142,7 @@ static status do_tenant_new(struct keeper *k, struct batch *b, struct err *e)
     const struct wire_entry *m = b->entry;
     struct ledger_tree tree;
 
-    if (id_is_zero(&m->tenant) || id_same(&m->tenant, &tree_log_id))
+    if (id_is_zero(&m->tenant) || id_same(&m->tenant, &ledger_log_tree))
         return fail(e, BAD_INPUT, "a tenant needs an id", 0);
     ledger_genesis(&k->keys.vault, &m->tenant, &tree);
     status st = heads_add(&k->heads, &tree, NULL, HEADS_IN_BATCH, e);
@@ -481,19 +481,16 @@ static status do_lease_release(struct keeper *k, struct batch *b, struct err *e)
 
 static status do_clock_confirm(struct keeper *k, struct batch *b, struct err *e)
 {
-    const struct id vault_log = { { 0 } };
-
     if (!k->clock.held || b->confirm)
         return fail(e, CONFLICT, "the clock is not held", 0);
     b->confirm = true;
-    entry_make(b, &vault_log, RECORD_CLOCK_CONFIRMED);
+    entry_make(b, &ledger_log_vault, RECORD_CLOCK_CONFIRMED);
     return OK;
 }
 
 void entry_put_enrolled(struct batch *b, const struct slot *slot)
 {
-    const struct id vault_log = { { 0 } };
-    struct made *made = entry_make(b, &vault_log, RECORD_OPERATOR_ENROLLED);
+    struct made *made = entry_make(b, &ledger_log_vault, RECORD_OPERATOR_ENROLLED);
 
     fields_text(&made->fields, "operator", slot->label);
     fields_id(&made->fields, "slot_id", &slot->id);
@@ -504,13 +501,12 @@ void entry_put_enrolled(struct batch *b, const struct slot *slot)
 
 static status do_vault_created(struct keeper *k, struct batch *b, struct err *e)
 {
-    const struct id vault_log = { { 0 } };
     struct slot slot;
     size_t cursor = 0;
 
-    if (heads_find(&k->heads, &vault_log)->tree.size != 0)
+    if (heads_find(&k->heads, &ledger_log_vault)->tree.size != 0)
         return fail(e, CONFLICT, "the vault's log has begun already", 0);
-    struct made *made = entry_make(b, &vault_log, RECORD_VAULT_CREATED);
+    struct made *made = entry_make(b, &ledger_log_vault, RECORD_VAULT_CREATED);
     fields_id(&made->fields, "vault_id", &k->keys.vault);
     fields_text(&made->fields, "region", k->keys.region);
     fields_number(&made->fields, "quorum", keyring_info(k->ring)->k);
@@ -587,7 +583,7 @@ void entry_failed(struct keeper *k, struct batch *b, const struct err *why)
     fields_text(&made->fields, "attempt",
                 m->kind == ENTRY_OPERATION ? operation_name(m->operation.code)
                                            : record_type_name(attempted_type(m)));
-    if (heads_find(&k->heads, &m->log) == NULL || id_same(&m->log, &tree_log_id))
+    if (heads_find(&k->heads, &m->log) == NULL || id_same(&m->log, &ledger_log_tree))
         put_id(made, "tenant_id", &m->log);
     put_id(made, "engagement_id", &m->engagement);
     if (!id_is_zero(&m->key))

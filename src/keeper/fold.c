@@ -61,11 +61,10 @@ static void put_subject(struct fields *f, const struct journal_entry *entry)
 
 static void make(struct keeper *k, struct batch *b, const struct journal_entry *entry)
 {
-    const struct id vault_log = { { 0 } };
     /* An alarm is for those who run the vault; what its tombstone says of a tenant is unproven. */
     bool of_tenant =
         entry->type != RECORD_TOMBSTONE_ALARM && heads_find(&k->heads, &entry->tenant) != NULL;
-    struct made *made = entry_make(b, of_tenant ? &entry->tenant : &vault_log, entry->type);
+    struct made *made = entry_make(b, of_tenant ? &entry->tenant : &ledger_log_vault, entry->type);
 
     made->outcome = entry->outcome <= OUTCOME_FAILED ? entry->outcome : OUTCOME_FAILED;
     put_subject(&made->fields, entry);

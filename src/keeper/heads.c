@@ -10,10 +10,6 @@
 #define FIRST_BUCKETS 256
 #define FIRST_LEAVES  64
 
-const struct id vault_log_id = { { 0 } };
-const struct id tree_log_id = { { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-                                  0xff, 0xff, 0xff, 0xff, 0xff } };
-
 static size_t bucket_of(const struct heads *h, const struct id *log)
 {
     struct in i = in_of(SPAN(log->b));
@@ -156,7 +152,7 @@ struct heads_sum heads_sum(const struct heads *h)
 
 static bool has_place(const struct ledger_tree *tree)
 {
-    return tree->index != 0 || id_same(&tree->log, &vault_log_id);
+    return tree->index != 0 || id_same(&tree->log, &ledger_log_vault);
 }
 
 /* Of the log that the head is of: nobody else's. */
@@ -194,7 +190,7 @@ static void leave_place(struct heads *h, const struct log_head *head)
 
 status heads_place(struct heads *h, struct log_head *head, struct err *e)
 {
-    if (has_place(&head->tree) || id_same(&head->tree.log, &tree_log_id))
+    if (has_place(&head->tree) || id_same(&head->tree.log, &ledger_log_tree))
         return OK;
     head->tree.index = h->next_index;
     status st = take_place(h, head, e);

@@ -5,7 +5,6 @@
 #include "ledger/commitment.h"
 
 /* The vault's own log, and that of the vault tree. */
-extern const struct id vault_log_id, tree_log_id;
 
 struct log_head {
     struct log_head *next;

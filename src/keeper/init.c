@@ -131,7 +131,7 @@ static status make_keyring(struct keeper *k, struct birth *b, struct err *e)
     k->unlocked_us = k->active_us = keeper_monotonic(k);
     keeper_time_raise(k, journal_time(k->journal));
     keeper_time_write(k);
-    ledger_genesis(&b->info.vault, &vault_log_id, &tree);
+    ledger_genesis(&b->info.vault, &ledger_log_vault, &tree);
     keeper_insist(heads_add(&k->heads, &tree, NULL, HEADS_LOADED, e), e);
     k->heads_loaded = true;
     k->records_durable = k->heads_found = 0;

@@ -8,8 +8,6 @@
 #include "base/clock.h"
 #include "batch.h"
 
-static const struct id vault_log;
-
 /* --- slots and quorum ------------------------------------------------------------------------ */
 
 /* The root is to be rotated; with a quorum that an earlier request may have changed. */
@@ -109,7 +107,7 @@ static status do_operator_remove(struct keeper *k, struct batch *b, struct err *
     status st = ask_rekey(k, b, 0, REKEY_DATABASE, e);
     if (st != OK)
         return st;
-    struct made *made = entry_make(b, &vault_log, RECORD_OPERATOR_REMOVED);
+    struct made *made = entry_make(b, &ledger_log_vault, RECORD_OPERATOR_REMOVED);
     fields_span(&made->fields, "operator", b->entry->operation.operator_name);
     if (!id_is_zero(&b->entry->operation.slot)) /* one key, not the operator */
         fields_id(&made->fields, "slot_id", &b->entry->operation.slot);
@@ -130,7 +128,8 @@ static status do_quorum_set(struct keeper *k, struct batch *b, struct err *e)
         return fail(e, CONFLICT, "that is the quorum already", 0);
     status st = ask_rekey(k, b, (uint8_t)wanted, 0, e);
     if (st == OK)
-        fields_number(&entry_make(b, &vault_log, RECORD_QUORUM_CHANGED)->fields, "quorum", wanted);
+        fields_number(&entry_make(b, &ledger_log_vault, RECORD_QUORUM_CHANGED)->fields, "quorum",
+                      wanted);
     return st;
 }
 
@@ -183,7 +182,7 @@ static status do_card_renew(struct keeper *k, struct batch *b, struct err *e)
     if (st == OK)
         st = ask_rekey(k, b, 0, 0, e);
     if (st == OK)
-        fields_number(&entry_make(b, &vault_log, RECORD_CARDS_RENEWED)->fields, "cards",
+        fields_number(&entry_make(b, &ledger_log_vault, RECORD_CARDS_RENEWED)->fields, "cards",
                       b->entry->operation.number);
     return st;
 }
@@ -204,7 +203,7 @@ static status do_rekey_root(struct keeper *k, struct batch *b, struct err *e)
     status st = ask_rekey(k, b, 0, 0, e);
 
     if (st == OK)
-        put_begun(b, &vault_log, "root", (uint64_t)k->keys.epoch + 1);
+        put_begun(b, &ledger_log_vault, "root", (uint64_t)k->keys.epoch + 1);
     return st;
 }
 
@@ -251,7 +250,7 @@ static status do_rekey_database(struct keeper *k, struct batch *b, struct err *e
     if (st != OK)
         return st;
     b->system = true;
-    put_begun(b, &vault_log, "database", 0);
+    put_begun(b, &ledger_log_vault, "database", 0);
     return OK;
 }
 
@@ -282,7 +281,7 @@ status entry_database_rekeyed(struct keeper *k, struct batch *b, struct err *e)
         return st;
     b->system = true;
     b->destroyed = true;
-    fields_text(&entry_make(b, &vault_log, RECORD_REKEY_DONE)->fields, "what", "database");
+    fields_text(&entry_make(b, &ledger_log_vault, RECORD_REKEY_DONE)->fields, "what", "database");
     return OK;
 }
 
@@ -383,7 +382,7 @@ static status do_retention_set(struct keeper *k, struct batch *b, struct err *e)
         return fail(e, NOT_FOUND, "no such tenant", 0);
     if (m->number != 0 && (m->number < RETENTION_MIN || m->number > RETENTION_MAX))
         return fail(e, BAD_INPUT, "records are kept for 30 to 36500 days, or for ever", 0);
-    struct made *made = entry_make(b, &vault_log, RECORD_RETENTION_SET);
+    struct made *made = entry_make(b, &ledger_log_vault, RECORD_RETENTION_SET);
     fields_id(&made->fields, "tenant_id", &m->tenant);
     fields_number(&made->fields, "days", m->number);
     return OK;

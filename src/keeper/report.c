@@ -159,8 +159,8 @@ static status load_end(struct keeper *k, struct span seal, bool old, struct err 
     const struct keyring_info *info = keyring_info(k->ring);
     struct ledger_tree tree;
 
-    if (heads_find(&k->heads, &vault_log_id) == NULL) {
-        ledger_genesis(&info->vault, &vault_log_id, &tree);
+    if (heads_find(&k->heads, &ledger_log_vault) == NULL) {
+        ledger_genesis(&info->vault, &ledger_log_vault, &tree);
         status st = heads_add(&k->heads, &tree, NULL, HEADS_LOADED, e);
         if (st != OK)
             return st;
@@ -174,8 +174,8 @@ static status load_end(struct keeper *k, struct span seal, bool old, struct err 
     k->heads_loaded = true;
     k->rolled_back = old;
     k->found.anchored = moment_anchored(k);
-    k->found.size = heads_find(&k->heads, &vault_log_id)->tree.size;
-    ledger_root(&heads_find(&k->heads, &vault_log_id)->tree, k->found.root);
+    k->found.size = heads_find(&k->heads, &ledger_log_vault)->tree.size;
+    ledger_root(&heads_find(&k->heads, &ledger_log_vault)->tree, k->found.root);
     return OK;
 }
 

@@ -31,7 +31,7 @@ status rollback_accept(struct keeper *k, struct batch *b, struct err *e)
 
     if (m->size != k->found.size || !span_same(SPAN(m->root), SPAN(k->found.root)))
         return fail(e, CONFLICT, "the vault's log is not the one that was approved", 0);
-    struct made *made = entry_make(b, &vault_log_id, RECORD_ROLLBACK_ACCEPTED);
+    struct made *made = entry_make(b, &ledger_log_vault, RECORD_ROLLBACK_ACCEPTED);
     fields_number(&made->fields, "size", m->size);
     fields_hex(&made->fields, "root", SPAN(m->root));
     fields_number(&made->fields, "known_size", m->known_size);
@@ -52,8 +52,8 @@ status entry_rollback_told(struct keeper *k, struct batch *b, struct err *e)
 
     if (!k->accepted.exists)
         return fail(e, CONFLICT, "no rollback was accepted", 0);
-    if (head == NULL || id_same(&head->tree.log, &vault_log_id) ||
-        id_same(&head->tree.log, &tree_log_id))
+    if (head == NULL || id_same(&head->tree.log, &ledger_log_vault) ||
+        id_same(&head->tree.log, &ledger_log_tree))
         return fail(e, NOT_FOUND, "no such tenant", 0);
     ledger_root(&head->tree, root);
     struct made *made = entry_make(b, &head->tree.log, RECORD_ROLLBACK_ACCEPTED);

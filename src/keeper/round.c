@@ -63,7 +63,7 @@ void round_forget_all(struct keeper *k)
 
 static status round_new(const struct keeper *k, struct round **ret_round, struct err *e)
 {
-    const struct log_head *tree = heads_find(&k->heads, &tree_log_id);
+    const struct log_head *tree = heads_find(&k->heads, &ledger_log_tree);
     struct round *r = calloc(1, sizeof(*r));
 
     if (r == NULL)
@@ -210,19 +210,19 @@ status keeper_round(struct keeper *k, struct in *body, struct out *reply, struct
 status entry_tree_committed(struct keeper *k, struct batch *b, struct err *e)
 {
     const struct round *r = k->round_next;
-    const struct log_head *head = heads_find(&k->heads, &tree_log_id);
+    const struct log_head *head = heads_find(&k->heads, &ledger_log_tree);
 
     if (r == NULL || !complete(r) || b->round)
         return fail(e, CONFLICT, "no round is complete", 0);
     if (head == NULL) {
         struct ledger_tree tree;
-        ledger_genesis(&k->keys.vault, &tree_log_id, &tree);
+        ledger_genesis(&k->keys.vault, &ledger_log_tree, &tree);
         status st = heads_add(&k->heads, &tree, NULL, HEADS_IN_BATCH, e);
         if (st != OK)
             return st;
     }
     b->round = true;
-    struct made *made = entry_make(b, &tree_log_id, RECORD_TREE_COMMITTED);
+    struct made *made = entry_make(b, &ledger_log_tree, RECORD_TREE_COMMITTED);
     fields_number(&made->fields, "round", r->number);
     fields_hex(&made->fields, "root", span_of(r->levels[DEPTH][0], SHA256_SIZE));
     return OK;

@@ -9,8 +9,7 @@
 #include "fragment.h"
 #include "text.h"
 
-#define SIZE_MAX_LOG (((uint64_t)1 << LIMIT_TREE_LEVELS) - 1)
-#define VERSION      2
+#define VERSION 2
 
 static const struct {
     const char *begins;
@@ -83,9 +82,9 @@ static bool header_take(struct span line, struct bundle_header *h)
            name_take(value[3], h->name) &&
            base64_parse((const char *)value[4].p, value[4].n, h->public32, sizeof(h->public32),
                         &n) &&
-           n == sizeof(h->public32) && text_number_parse(value[5], SIZE_MAX_LOG, &h->size) &&
-           text_number_parse(value[6], SIZE_MAX_LOG, &h->from) &&
-           text_number_parse(value[7], SIZE_MAX_LOG, &h->to) && h->from <= h->to &&
+           n == sizeof(h->public32) && text_number_parse(value[5], LEDGER_SIZE_MAX, &h->size) &&
+           text_number_parse(value[6], LEDGER_SIZE_MAX, &h->from) &&
+           text_number_parse(value[7], LEDGER_SIZE_MAX, &h->to) && h->from <= h->to &&
            h->to <= h->size;
 }
 
@@ -140,7 +139,7 @@ static status take_dropped(struct bundle *b, struct span line, struct err *e)
     struct span seq;
     struct span hex;
 
-    if (!record_field(line, "last_seq", &seq) || !text_number_parse(seq, SIZE_MAX_LOG, &last) ||
+    if (!record_field(line, "last_seq", &seq) || !text_number_parse(seq, LEDGER_SIZE_MAX, &last) ||
         !record_field(line, "root", &hex) ||
         !hex_parse((const char *)hex.p, hex.n, root, sizeof(root)))
         return bundle_refuse(b, b->verify.head.seq, "malformed statement of dropped records", e);

@@ -5,14 +5,8 @@
  */
 #include "bundle_lines.h"
 #include "fragment.h"
+#include "ledger/person.h"
 #include "text.h"
-
-#define SIZE_MAX_LOG (((uint64_t)1 << LIMIT_TREE_LEVELS) - 1)
-#define TAG_SIZE     16
-
-static const struct id vault_log; /* all zero */
-static const struct id tree_log = { { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-                                      0xff, 0xff, 0xff, 0xff, 0xff, 0xff } };
 
 #define MEMBERS(list) (list), sizeof(list) / sizeof((list)[0])
 
@@ -57,9 +51,8 @@ status bundle_person(struct bundle *b, struct span line, struct err *e)
                                                       { "name", true } };
     struct span value[sizeof(members) / sizeof(members[0])];
     uint8_t bytes[BUNDLE_LINE_MAX];
-    uint8_t hash[SHA256_SIZE];
+    uint8_t expected[PERSON_TAG];
     struct span name;
-    struct label l;
     struct id salt;
     struct id tag;
 
@@ -69,11 +62,8 @@ status bundle_person(struct bundle *b, struct span line, struct err *e)
     name = unescape(value[2], bytes);
     if (name.n > NAME_MAX_LENGTH)
         return bundle_refuse(b, b->next, "malformed line", e);
-    label_init(&l, "person");
-    label_id(&l, &salt);
-    label_field(&l, name);
-    sha256(label_view(&l), hash);
-    if (!span_same(SPAN(tag.b), span_of(hash, TAG_SIZE)))
+    person_tag(salt.b, name, expected);
+    if (!span_same(SPAN(tag.b), SPAN(expected)))
         return bundle_refuse(b, b->next, "name does not belong to its tag", e);
     b->persons++;
     if (b->reader.person != NULL)
@@ -123,11 +113,11 @@ status bundle_operator(struct bundle *b, struct span line, struct err *e)
     status st = OK;
 
     if (!fragment_object(line, MEMBERS(members), value) ||
-        !text_number_parse(value[1], SIZE_MAX_LOG, &seq) ||
-        !text_number_parse(value[2], SIZE_MAX_LOG, &size) || !proof_take(value[3], &proof))
+        !text_number_parse(value[1], LEDGER_SIZE_MAX, &seq) ||
+        !text_number_parse(value[2], LEDGER_SIZE_MAX, &size) || !proof_take(value[3], &proof))
         return bundle_refuse(b, b->next, "malformed line", e);
     record = unescape(value[0], bytes);
-    if (record_parse(record, &head, NULL) != OK || !id_same(&head.log, &vault_log) ||
+    if (record_parse(record, &head, NULL) != OK || !id_same(&head.log, &ledger_log_vault) ||
         head.seq != seq || !says_who(head.type))
         return bundle_refuse(b, b->next, "malformed record of operators", e);
     if (seq < b->operator_next)
@@ -153,7 +143,7 @@ status bundle_vault_checkpoint(struct bundle *b, struct span line, struct err *e
         return bundle_refuse(b, b->next, "line is out of place", e);
     if (!bundle_text(line, "vault_checkpoint", bytes, &note))
         return bundle_refuse(b, b->next, "malformed line", e);
-    if (checkpoint_verify(note, &b->header.vault, &vault_log, SPAN(b->public32), &size, root,
+    if (checkpoint_verify(note, &b->header.vault, &ledger_log_vault, SPAN(b->public32), &size, root,
                           &b->err) != OK)
         return bundle_failed(b, b->next, CORRUPT, e);
     if (size != b->operator_size || !span_same(SPAN(root), SPAN(b->operator_root)))
@@ -188,14 +178,14 @@ static status check_round(struct bundle *b, struct span record, uint64_t size,
     uint64_t signed_size = 0;
     uint64_t number = 0;
 
-    if (record_parse(record, &head, NULL) != OK || !id_same(&head.log, &tree_log) ||
+    if (record_parse(record, &head, NULL) != OK || !id_same(&head.log, &ledger_log_tree) ||
         head.type != RECORD_TREE_COMMITTED || !record_field(record, "round", &round) ||
         !text_number_parse(round, FRAGMENT_NUMBER_MAX, &number) || number != b->commitment.round ||
         !record_field(record, "root", &hex) ||
         !hex_take(hex, b->commitment_root, sizeof(b->commitment_root)))
         return bundle_refuse(b, b->next, "malformed record of a commitment", e);
-    if (checkpoint_verify(note, &b->header.vault, &tree_log, SPAN(b->public32), &signed_size, root,
-                          &b->err) != OK)
+    if (checkpoint_verify(note, &b->header.vault, &ledger_log_tree, SPAN(b->public32), &signed_size,
+                          root, &b->err) != OK)
         return bundle_failed(b, b->next, CORRUPT, e);
     ledger_leaf(record, leaf);
     if (signed_size != size || proof_inclusion_check(leaf, head.seq, size, root, proof, NULL) != OK)
@@ -224,7 +214,7 @@ status bundle_commitment(struct bundle *b, struct span line, struct err *e)
         !text_number_parse(value[1], FRAGMENT_NUMBER_MAX, &c->round) ||
         !text_number_parse(value[2], ((uint64_t)1 << COMMITMENT_LEVELS) - 1, &index) ||
         !hex_take(value[3], c->sibling[0], sizeof(c->sibling)) ||
-        !text_number_parse(value[5], SIZE_MAX_LOG, &size) || !proof_take(value[6], &proof))
+        !text_number_parse(value[5], LEDGER_SIZE_MAX, &size) || !proof_take(value[6], &proof))
         return bundle_refuse(b, b->next, "malformed line", e);
     c->index = (uint32_t)index;
     return check_round(b, unescape(value[4], record), size, &proof, unescape(value[7], note), e);

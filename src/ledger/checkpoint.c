@@ -11,7 +11,6 @@
 #define PREFIX_LENGTH  (sizeof(ORIGIN_PREFIX) - 1)
 #define ORIGIN_LENGTH  (PREFIX_LENGTH + ID_HEX_LENGTH + 1 + ID_HEX_LENGTH)
 #define SIGNATURE_SIZE (NOTE_KEY_ID + ED25519_SIGNATURE_SIZE)
-#define SIZE_MAX_LOG   (((uint64_t)1 << LIMIT_TREE_LEVELS) - 1)
 #define BASE64_SIZE(n) (4 * (((n) + 2) / 3) + 1)
 
 static void origin_put(struct out *o, const struct id *vault, const struct id *log)
@@ -118,7 +117,7 @@ static bool parse(struct span note, struct parts *p)
     if (!note_allowed(note) || !note_take_line(&rest, &p->origin) ||
         !note_take_line(&rest, &size) || !note_take_line(&rest, &root) ||
         !note_take_line(&rest, &blank) || blank.n != 0 ||
-        !text_number_parse(size, SIZE_MAX_LOG, &p->size) ||
+        !text_number_parse(size, LEDGER_SIZE_MAX, &p->size) ||
         !base64_parse((const char *)root.p, root.n, p->root, sizeof(p->root), &n) ||
         n != sizeof(p->root))
         return false;

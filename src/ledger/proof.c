@@ -5,8 +5,7 @@
  */
 #include "ledger/proof.h"
 
-#define SIZE_MAX_LOG (((uint64_t)1 << LIMIT_TREE_LEVELS) - 1)
-#define PREFIX_NODE  0x01
+#define PREFIX_NODE 0x01
 
 void ledger_node(const uint8_t left[static SHA256_SIZE], const uint8_t right[static SHA256_SIZE],
                  uint8_t out[static SHA256_SIZE])
@@ -142,7 +141,7 @@ status proof_inclusion(uint64_t seq, uint64_t size, ledger_node_fn node, void *c
     uint64_t end = size;
     bool left = false;
 
-    if (seq >= size || size > SIZE_MAX_LOG)
+    if (seq >= size || size > LEDGER_SIZE_MAX)
         return fail(e, BAD_INPUT, "no such record in a tree of that size", 0);
     ret->count = 0;
     while (end - start > 1) {
@@ -164,7 +163,7 @@ status proof_consistency(uint64_t from, uint64_t size, ledger_node_fn node, void
     bool known = true; /* the subtree that ends at from is the whole old tree */
     status st = OK;
 
-    if (from > size || size > SIZE_MAX_LOG)
+    if (from > size || size > LEDGER_SIZE_MAX)
         return fail(e, BAD_INPUT, "no such earlier size", 0);
     ret->count = 0;
     if (from == 0)
@@ -188,7 +187,7 @@ status proof_range(uint64_t from, uint64_t to, uint64_t size, ledger_node_fn nod
     struct source s = { .node = node, .context = context };
     status st = OK;
 
-    if (from > to || to > size || size > SIZE_MAX_LOG)
+    if (from > to || to > size || size > LEDGER_SIZE_MAX)
         return fail(e, BAD_INPUT, "no such range", 0);
     ret_left->count = 0;
     ret_right->count = 0;
@@ -332,7 +331,7 @@ status ledger_tree_start(struct ledger_tree *t, uint64_t from, const struct ledg
 {
     struct ledger_tree begun = { .log = t->log };
 
-    if (from > SIZE_MAX_LOG || !grow(&begun, from, left))
+    if (from > LEDGER_SIZE_MAX || !grow(&begun, from, left))
         return fail(e, CORRUPT, "other number of hashes than the size has", left->count);
     *t = begun;
     return OK;
@@ -343,7 +342,7 @@ status ledger_tree_finish(struct ledger_tree *t, uint64_t size, const struct led
 {
     struct ledger_tree whole = *t;
 
-    if (size < t->size || size > SIZE_MAX_LOG || !grow(&whole, size, right))
+    if (size < t->size || size > LEDGER_SIZE_MAX || !grow(&whole, size, right))
         return fail(e, CORRUPT, "other number of hashes than the size has", right->count);
     *t = whole;
     return OK;

@@ -5,7 +5,6 @@
 #include "text.h"
 
 #define BASE64_SIZE(n) (4 * (((n) + 2) / 3) + 1)
-#define SIZE_MAX_LOG   (((uint64_t)1 << LIMIT_TREE_LEVELS) - 1)
 
 status tlog_proof_write(struct span record, uint64_t index, const struct ledger_proof *proof,
                         struct span note, struct out *out, struct err *e)
@@ -77,7 +76,7 @@ status tlog_proof_read(struct span text, struct tlog_proof *ret, struct err *e)
                       &ret->record_length))
         return fail(e, BAD_INPUT, "the proof has no record with it", 0);
     if (!take_named(&rest, "index ", &index) ||
-        !text_number_parse(index, SIZE_MAX_LOG, &ret->index) || !take_hashes(&rest, &ret->proof))
+        !text_number_parse(index, LEDGER_SIZE_MAX, &ret->index) || !take_hashes(&rest, &ret->proof))
         return fail(e, BAD_INPUT, "the proof is malformed", 0);
     ret->note = span_of(rest.p, rest.n);
     return OK;

@@ -9,15 +9,16 @@
 
 #define LEAF_PREFIX 0x00 /* RFC 6962 2.1: leaves and nodes can never be mistaken */
 
-/* One less than the levels could count: the size itself must fit the same number of bits. */
-#define SIZE_MAX_LOG (((uint64_t)1 << LIMIT_TREE_LEVELS) - 1)
-
 #define HEAD_EDGE_AT 64 /* log, size, time and prev come before */
 
 static bool edge_valid(const struct ledger_tree *t, unsigned level)
 {
     return (t->size >> level & 1) != 0;
 }
+
+const struct id ledger_log_vault = { { 0 } };
+const struct id ledger_log_tree = { { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                                      0xff, 0xff, 0xff, 0xff, 0xff, 0xff } };
 
 void ledger_genesis(const struct id *vault, const struct id *log, struct ledger_tree *ret_tree)
 {
@@ -47,7 +48,7 @@ status ledger_append(struct ledger_tree *t, const uint8_t leaf[static SHA256_SIZ
     struct out o;
     unsigned level = 0;
 
-    if (t->size >= SIZE_MAX_LOG)
+    if (t->size >= LEDGER_SIZE_MAX)
         return fail(e, LIMIT, "log is full", 0);
     if (time_us < t->time_us)
         return fail(e, BAD_INPUT, "time runs backwards", 0);
@@ -176,7 +177,7 @@ status ledger_head_decode(struct span head, struct span head_key, struct ledger_
             i.bad = true;
     }
     in_raw(&i, MAC_SIZE);
-    if (tree.size > SIZE_MAX_LOG || !in_end(&i))
+    if (tree.size > LEDGER_SIZE_MAX || !in_end(&i))
         return fail(e, CORRUPT, "log head has a wrong shape", 0);
     *ret_tree = tree;
     return OK;
