@@ -22,8 +22,8 @@ struct command {
     const char *verb;          /* NULL: the noun is the command */
     int (*run)(struct cli *c); /* exit code; failures are reported */
     const char *arguments;     /* "TENANT/NAME"; in brackets what may be left out */
-    uint64_t required;
-    uint64_t optional;
+    option_set required;
+    option_set optional;
     const char *help;
 };
 

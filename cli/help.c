@@ -58,7 +58,7 @@ static void print_usage(const struct command *command)
     print("\n      %s\n", command->help);
 }
 
-static void print_options(const char *title, uint64_t options)
+static void print_options(const char *title, option_set options)
 {
     if (options == 0)
         return;
@@ -100,7 +100,7 @@ static void print_all(const struct command *commands, size_t count)
 
 int help_print(const struct command *commands, size_t count, const char *noun)
 {
-    uint64_t options = 0;
+    option_set options = 0;
 
     if (noun == NULL) {
         print_all(commands, count);
@@ -122,7 +122,7 @@ int help_print(const struct command *commands, size_t count, const char *noun)
 }
 
 /* " --name" of each option, or only of those that take a value. */
-static void print_option_words(uint64_t options, bool only_valued)
+static void print_option_words(option_set options, bool only_valued)
 {
     for (int i = 0; i < OPTION_COUNT; i++) {
         bool valued = option_row((enum option_id)i)->argument != NULL;

@@ -196,7 +196,7 @@ static int check_command(const struct command *row, const struct options *o)
 {
     const char *verb = row->verb != NULL ? row->verb : "";
     const char *gap = row->verb != NULL ? " " : "";
-    uint64_t allowed = GLOBAL_OPTIONS | row->required | row->optional;
+    option_set allowed = GLOBAL_OPTIONS | row->required | row->optional;
     size_t least = 0;
     size_t most = help_arguments(row, &least);
 

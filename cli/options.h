@@ -71,10 +71,12 @@ enum option_id {
     OPT_WITNESS,
     OPT_WITNESS_KEY,
     OPT_YES,
-    OPTION_COUNT
+    OPTION_COUNT /* at most 128 */
 };
 
-#define BIT(option)    (UINT64_C(1) << (option))
+/* A set of options, one bit each. */
+typedef unsigned __int128 option_set;
+#define BIT(option)    ((option_set)1 << (option))
 #define GLOBAL_OPTIONS (BIT(OPT_HELP + 1) - 1)
 
 struct option_row {
@@ -94,7 +96,7 @@ struct repeated {
 };
 
 struct options {
-    uint64_t given;
+    option_set given;
     const char *value[OPTION_COUNT]; /* "" for a flag, NULL if not given */
     struct repeated grants;
     struct repeated operators;

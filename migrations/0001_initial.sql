@@ -40,6 +40,8 @@ CREATE TABLE key (
     provider   INTEGER NOT NULL CHECK (provider BETWEEN 0 AND 65535),
     state      INTEGER NOT NULL CHECK (state BETWEEN 1 AND 3), -- active, revoked, purged
     version    INTEGER NOT NULL CHECK (version BETWEEN 0 AND 4294967295), -- the current one
+    scope      INTEGER NOT NULL CHECK (scope BETWEEN 1 AND 3), -- inference, admin, billing_read
+    class      INTEGER NOT NULL CHECK (class BETWEEN 1 AND 3), -- static, killable, minted
     created_us INTEGER NOT NULL CHECK (created_us >= 0),
     PRIMARY KEY (tenant, name),
     UNIQUE (tenant, id),

@@ -58,11 +58,13 @@ TYPES = set(
     tenant.seed_destroyed engagement.held engagement.lifted purge.hastened
     key.put key.rotated key.revoked key.destroyed
     lease.issued lease.renewed lease.released lease.refused
+    lease.revoked lease.repeated usage.reported usage.gap revocation.acknowledged
     gateway.added gateway.removed grant.added grant.removed certificate.issued certificate.revoked
     request.refused requests.refused audit.exported operation.failed
     operation.approved operation.proposed operation.withdrawn
     tree.committed rollback.accepted alert.raised retention.set records.dropped person.erased
     auditor.assigned auditor.unassigned
+    policy.set compat.set approle.added approle.removed token.issued token.revoked
     """.split()
 )
 

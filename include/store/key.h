@@ -15,6 +15,8 @@ struct store_key {
     uint16_t provider;
     uint8_t state;
     uint32_t version; /* current */
+    uint8_t scope;    /* enum key_scope of provider */
+    uint8_t class;    /* enum key_class */
     uint64_t created_us;
 };
 MUST_CHECK status store_key_add(struct store *s, const struct store_key *k, struct err *e);
@@ -22,7 +24,7 @@ MUST_CHECK status store_key(struct store *s, const struct id *tenant, const char
                             struct store_key *ret_key, struct err *e);
 MUST_CHECK status store_key_by_id(struct store *s, const struct id *tenant, const struct id *id,
                                   struct store_key *ret_key, struct err *e);
-/* Changes state, engagement, provider and current version of (tenant, id). */
+/* Changes state, engagement, provider, current version, scope and class of (tenant, id). */
 MUST_CHECK status store_key_set(struct store *s, const struct store_key *k, struct err *e);
 MUST_CHECK status store_keys(struct store *s, const struct id *tenant, const char *after,
                              struct store_key *ret_keys, size_t cap, size_t *ret_count,

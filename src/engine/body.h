@@ -37,8 +37,4 @@ status body_region(const struct engine *en, struct request *rq, struct err *e);
 status key_path_parse(const char *path, bool pattern, char tenant[STORE_NAME],
                       char key[STORE_PATTERN], struct err *e);
 
-/* provider.c */
-uint16_t provider_parse(const char *name); /* 0: unknown */
-const char *provider_name(uint16_t code);
-
 #endif

@@ -9,6 +9,7 @@
 #include "lease/lease.h"
 #include "ledger/record.h"
 #include "policy/policy.h"
+#include "provider/provider.h"
 #include "store/store.h"
 #include "waiting.h"
 #include "wire/client.h"

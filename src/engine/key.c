@@ -45,9 +45,10 @@ static const char *version_state_name(uint8_t state)
 static json_t *key_json(const struct store_key *k, const char *tenant, const char *engagement,
                         const char *hint)
 {
-    return json_pack("{s:o, s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:o}", "id", json_id(&k->id), "name",
-                     k->name, "tenant", tenant, "engagement", engagement, "provider",
-                     provider_name(k->provider), "state", key_state_name(k->state), "version",
+    return json_pack("{s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:o}", "id",
+                     json_id(&k->id), "name", k->name, "tenant", tenant, "engagement", engagement,
+                     "provider", provider_name(k->provider), "scope", scope_name(k->scope), "class",
+                     class_name(k->class), "state", key_state_name(k->state), "version",
                      (int)k->version, "hint", hint, "created", json_time(k->created_us));
 }
 
@@ -177,6 +178,8 @@ static status put_entry(struct engine *en, struct request *rq, const struct plan
     fields_of(en, &f, rq, &entry.log);
     fields_text(&f, "key", plan->key.name);
     fields_text(&f, "provider", provider_name(plan->key.provider));
+    fields_text(&f, "scope", scope_name(plan->key.scope));
+    fields_text(&f, "class", class_name(plan->key.class));
     entry.data = span_of(delivery, n);
     entry.fields = fields_view(&f);
     return batch_entry(en, rq, &entry, e);
@@ -190,6 +193,25 @@ static status plan_new(struct request *rq, struct plan **ret_plan, struct err *e
         return fail(e, NO_MEMORY, "no memory for a key", 0);
     memcpy(plan->tenant, rq->param[0], strnlen(rq->param[0], STORE_NAME - 1));
     *ret_plan = plan;
+    return OK;
+}
+
+/* What the key may do and what ending its leases is worth; inference and static unless said. */
+static status body_attributes(const struct request *rq, struct store_key *k, struct err *e)
+{
+    const char *scope, *class;
+    status st = body_text(rq, "scope", true, STORE_NAME, &scope, e);
+
+    if (st == OK)
+        st = body_text(rq, "class", true, STORE_NAME, &class, e);
+    if (st != OK)
+        return st;
+    k->scope = scope == NULL ? SCOPE_INFERENCE : scope_parse(scope);
+    k->class = class == NULL ? CLASS_STATIC : class_parse(class);
+    if (k->scope == 0)
+        return fail(e, BAD_INPUT, "scope is inference, admin or billing_read", 0);
+    if (k->class == 0)
+        return fail(e, BAD_INPUT, "class is static, killable or minted", 0);
     return OK;
 }
 
@@ -211,6 +233,9 @@ APPLY(key_put)
     plan->key.provider = provider_parse(provider);
     if (plan->key.provider == 0)
         return fail(e, BAD_INPUT, "unknown provider: see strongroom key put --help", 0);
+    st = body_attributes(rq, &plan->key, e);
+    if (st != OK)
+        return st;
     st = store_key(en->store, &rq->log, rq->param[1], &existing, &absent);
     if (st == OK && existing.state != KEY_ACTIVE)
         return fail(e, CONFLICT, "a key of that name ended: choose another name", 0);

@@ -1,6 +1,6 @@
 /* Leases: the path that must be short. Look up, decide, one entry; the keeper opens the key and
  * writes the record in the same step. */
-#include "internal.h"
+#include "leasable.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,53 +14,12 @@ struct plan {
     struct lease lease;
     uint64_t ttl_s;
     uint16_t provider;
+    uint8_t class;
     char path[2 * STORE_NAME]; /* tenant/name, as the gateway asked */
     bool sealed;               /* to the gateway's key: */
     uint8_t seal_to[32];
     uint8_t nonce[32];
 };
-
-static struct policy_bounds bounds_of(const struct engine *en)
-{
-    return (struct policy_bounds){ .ttl_s = en->settings.lease_ttl_s,
-                                   .max_ttl_s = en->settings.lease_max_ttl_s };
-}
-
-/* Policy first, existence second: a gateway without a grant learns nothing about what exists. */
-static status find_leasable(struct engine *en, struct request *rq, const char *tenant_name,
-                            const char *key_name, uint64_t asked_s, struct store_leasable *found,
-                            uint64_t *ret_ttl_s, struct err *e)
-{
-    struct policy_bounds bounds = bounds_of(en);
-    struct store_tenant tenant;
-    struct err absent = { 0 };
-    status st = store_leasable(en->store, tenant_name, key_name, found, &absent);
-
-    if (st == NOT_FOUND) {
-        if (store_tenant(en->store, tenant_name, &tenant, &absent) != OK)
-            return fail(e, DENIED, "no grant covers this key", 0);
-        st = policy_lease(en->policy, &rq->gateway, &tenant.id, key_name, asked_s, &bounds,
-                          ret_ttl_s, e);
-        if (st == OK) {
-            rq->log = tenant.id; /* its gateway, its log */
-            st = fail(e, NOT_FOUND, "there is no such key", 0);
-        }
-        return st;
-    }
-    if (st != OK)
-        return err_note(e, st, absent.where, absent.why, absent.detail);
-    st = policy_lease(en->policy, &rq->gateway, &found->tenant.id, key_name, asked_s, &bounds,
-                      ret_ttl_s, e);
-    rq->log = found->tenant.id;
-    if (st != OK)
-        return st;
-    if (found->engagement_state != ENGAGEMENT_ACTIVE)
-        return fail(e, DENIED, "the engagement has ended", 0);
-    if (found->key.state != KEY_ACTIVE || found->version_state != VERSION_CURRENT ||
-        found->sealed.n == 0)
-        return fail(e, DENIED, "the key was revoked", 0);
-    return OK;
-}
 
 static status issue_entry(struct engine *en, struct request *rq, const struct plan *plan,
                           struct span sealed, const char *purpose, struct err *e)
@@ -89,7 +48,7 @@ static status issue_entry(struct engine *en, struct request *rq, const struct pl
     fields_of(en, &f, rq, &entry.log);
     fields_text(&f, "key", plan->path);
     fields_number(&f, "ttl_s", plan->ttl_s);
-    fields_text(&f, "class", "static");
+    fields_text(&f, "class", class_name(plan->class));
     if (purpose != NULL) /* free text: it may name somebody */
         fields_person(en, &f, "purpose", purpose, &l->tenant);
     entry.fields = fields_view(&f);
@@ -138,10 +97,11 @@ APPLY(lease_issue)
     if (st == OK)
         st = body_delivery(rq, plan, e);
     if (st == OK)
-        st = find_leasable(en, rq, tenant, key, asked_s, &found, &plan->ttl_s, e);
+        st = leasable_find(en, rq, tenant, key, asked_s, &found, &plan->ttl_s, e);
     if (st != OK)
         return st;
     plan->provider = found.key.provider;
+    plan->class = found.key.class;
     memcpy(plan->path, path, strlen(path));
     plan->lease = (struct lease){ .tenant = found.tenant.id,
                                   .engagement = found.key.engagement,
@@ -164,9 +124,9 @@ static json_t *lease_json(const struct engine *en, const struct plan *plan, cons
 
     return json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:o, s:o, s:I}", "lease", token, "key",
                      plan->path, "provider", provider_name(plan->provider), "version",
-                     (int)l->version, "class", "static", "region", en->region, "issued",
-                     json_time(l->issued_us), "expires", json_time(l->expires_us), "ttl_s",
-                     (json_int_t)plan->ttl_s);
+                     (int)l->version, "class", class_name(plan->class), "region", en->region,
+                     "issued", json_time(l->issued_us), "expires", json_time(l->expires_us),
+                     "ttl_s", (json_int_t)plan->ttl_s);
 }
 
 /* What was signed beside what every lease says; the vault and the certificate are the gateway's to
@@ -257,6 +217,7 @@ static status name_key(struct engine *en, struct plan *plan, struct store_leasab
         return st;
     snprintf(plan->path, sizeof plan->path, "%s/%s", tenant.name, key.name);
     plan->provider = key.provider;
+    plan->class = key.class;
     found->tenant = tenant;
     found->key = key;
     return OK;
@@ -280,7 +241,7 @@ APPLY(lease_renew)
     if (st == OK)
         st = name_key(en, plan, &named, e);
     if (st == OK)
-        st = find_leasable(en, rq, named.tenant.name, named.key.name, asked_s, &found, &plan->ttl_s,
+        st = leasable_find(en, rq, named.tenant.name, named.key.name, asked_s, &found, &plan->ttl_s,
                            e);
     if (st == OK && found.key.version != plan->lease.version)
         st = fail(e, CONFLICT, "the key was rotated: lease the new version", 0);

@@ -85,8 +85,8 @@ static const struct verb_row rows[VERB_COUNT] = {
 
     [VERB_KEY_LIST] = { "key.list", O | A | T | U, OPEN, READ_T, "", key_list, NULL },
     [VERB_KEY_SHOW] = { "key.show", O | A | T | U, OPEN, READ_T, "", key_show, NULL },
-    [VERB_KEY_PUT] = { "key.put", O | A | T, OPEN, STORE_T, "provider engagement sealed_key",
-                       key_put, key_stored },
+    [VERB_KEY_PUT] = { "key.put", O | A | T, OPEN, STORE_T,
+                       "provider engagement scope class sealed_key", key_put, key_stored },
     [VERB_KEY_ROTATE] = { "key.rotate", O | A | T, OPEN, STORE_T, "sealed_key grace_s", key_rotate,
                           key_stored },
     [VERB_KEY_REVOKE] = { "key.revoke", O | A | T, OPEN, CHANGE_T | FLAG_DESTROYS, "", key_revoke,

@@ -2,7 +2,7 @@
  * The vocabulary of the audit trail. Codes and names are stored and exported: a row may be
  * added, but never changed, removed or given to another meaning.
  */
-#include "ledger/record.h"
+#include "ledger/record_type.h"
 
 enum origin {
     ORIGIN_KEEPER, /* appears only through the keeper operation that it describes */
@@ -53,6 +53,11 @@ static const struct row rows[] = {
     { RECORD_LEASE_RENEWED, ORIGIN_KEEPER, "lease.renewed" },
     { RECORD_LEASE_RELEASED, ORIGIN_KEEPER, "lease.released" },
     { RECORD_LEASE_REFUSED, ORIGIN_ENGINE, "lease.refused" },
+    { RECORD_LEASE_REVOKED, ORIGIN_ENGINE, "lease.revoked" },
+    { RECORD_LEASE_REPEATED, ORIGIN_KEEPER, "lease.repeated" },
+    { RECORD_USAGE_REPORTED, ORIGIN_ENGINE, "usage.reported" },
+    { RECORD_USAGE_GAP, ORIGIN_ENGINE, "usage.gap" },
+    { RECORD_REVOCATION_ACKNOWLEDGED, ORIGIN_ENGINE, "revocation.acknowledged" },
     { RECORD_GATEWAY_ADDED, ORIGIN_ENGINE, "gateway.added" },
     { RECORD_GATEWAY_REMOVED, ORIGIN_ENGINE, "gateway.removed" },
     { RECORD_GRANT_ADDED, ORIGIN_ENGINE, "grant.added" },
@@ -72,6 +77,12 @@ static const struct row rows[] = {
     { RECORD_PERSON_ERASED, ORIGIN_ENGINE, "person.erased" },
     { RECORD_AUDITOR_ASSIGNED, ORIGIN_ENGINE, "auditor.assigned" },
     { RECORD_AUDITOR_UNASSIGNED, ORIGIN_ENGINE, "auditor.unassigned" },
+    { RECORD_POLICY_SET, ORIGIN_ENGINE, "policy.set" },
+    { RECORD_COMPAT_SET, ORIGIN_ENGINE, "compat.set" },
+    { RECORD_APPROLE_ADDED, ORIGIN_ENGINE, "approle.added" },
+    { RECORD_APPROLE_REMOVED, ORIGIN_ENGINE, "approle.removed" },
+    { RECORD_TOKEN_ISSUED, ORIGIN_ENGINE, "token.issued" },
+    { RECORD_TOKEN_REVOKED, ORIGIN_ENGINE, "token.revoked" },
 };
 
 #define ROW_COUNT (sizeof(rows) / sizeof(rows[0]))

@@ -15,6 +15,8 @@ status store_key_add(struct store *s, const struct store_key *k, struct err *e)
     query_put_number(&q, k->provider);
     query_put_number(&q, k->state);
     query_put_number(&q, k->version);
+    query_put_number(&q, k->scope);
+    query_put_number(&q, k->class);
     query_put_number(&q, k->created_us);
     return query_run(&q, NULL, e);
 }
@@ -28,6 +30,8 @@ static void get_columns(struct query *q, struct store_key *k)
     k->provider = (uint16_t)query_get_number(q, UINT16_MAX);
     k->state = (uint8_t)query_get_number(q, UINT8_MAX);
     k->version = (uint32_t)query_get_number(q, UINT32_MAX);
+    k->scope = (uint8_t)query_get_number(q, UINT8_MAX);
+    k->class = (uint8_t)query_get_number(q, UINT8_MAX);
     k->created_us = query_get_number(q, INT64_MAX);
 }
 
@@ -95,6 +99,8 @@ status store_key_set(struct store *s, const struct store_key *k, struct err *e)
     query_put_number(&q, k->provider);
     query_put_number(&q, k->state);
     query_put_number(&q, k->version);
+    query_put_number(&q, k->scope);
+    query_put_number(&q, k->class);
     st = query_run(&q, &changes, e);
     if (st == OK && changes == 0)
         return fail(e, NOT_FOUND, "no such key", 0);

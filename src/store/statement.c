@@ -8,8 +8,9 @@
 #define ENGAGEMENT_COLUMNS                                                              \
     "SELECT id, tenant, name, state, started_us, ended_us, due_us, left_us, purged_us " \
     "FROM engagement "
-#define KEY_COLUMNS \
-    "SELECT id, tenant, engagement, name, provider, state, version, created_us FROM key "
+#define KEY_COLUMNS                                                                            \
+    "SELECT id, tenant, engagement, name, provider, state, version, scope, class, created_us " \
+    "FROM key "
 #define VERSION_COLUMNS \
     "SELECT tenant, key, version, state, hint, created_us, destroy_at_us, sealed FROM version "
 #define VERSION_COLUMNS_UNSEALED \
@@ -54,18 +55,18 @@ const char *const statement_sql[STATEMENT_COUNT] = {
         ENGAGEMENT_COLUMNS "WHERE state IN (2, 4) ORDER BY due_us, tenant, id LIMIT ?1 OFFSET ?2",
 
     [SQL_KEY_ADD] =
-        "INSERT INTO key (id, tenant, engagement, name, provider, state, version, created_us) "
-        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO key (id, tenant, engagement, name, provider, state, version, scope, class, "
+        "created_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     [SQL_KEY_BY_NAME] = KEY_COLUMNS "WHERE tenant = ?1 AND name = ?2",
     [SQL_KEY_BY_ID] = KEY_COLUMNS "WHERE tenant = ?1 AND id = ?2",
-    [SQL_KEY_SET] = "UPDATE key SET engagement = ?3, provider = ?4, state = ?5, version = ?6 "
-                    "WHERE tenant = ?1 AND id = ?2",
+    [SQL_KEY_SET] = "UPDATE key SET engagement = ?3, provider = ?4, state = ?5, version = ?6, "
+                    "scope = ?7, class = ?8 WHERE tenant = ?1 AND id = ?2",
     [SQL_KEY_LIST] = KEY_COLUMNS "WHERE tenant = ?1 AND name > ?2 ORDER BY name",
     /* A key whose versions are gone is still found, as one with a destroyed version. */
     [SQL_KEY_LEASABLE] =
         "SELECT t.id, t.name, t.region, t.created_us, k.id, k.tenant, k.engagement, k.name, "
-        "k.provider, k.state, k.version, k.created_us, g.state, coalesce(v.state, 3), "
-        "coalesce(v.hint, ''), coalesce(v.sealed, x'') FROM tenant t "
+        "k.provider, k.state, k.version, k.scope, k.class, k.created_us, g.state, "
+        "coalesce(v.state, 3), coalesce(v.hint, ''), coalesce(v.sealed, x'') FROM tenant t "
         "JOIN key k ON k.tenant = t.id AND k.name = ?2 "
         "JOIN engagement g ON g.tenant = t.id AND g.id = k.engagement "
         "LEFT JOIN version v ON v.tenant = t.id AND v.key = k.id AND v.version = k.version "

@@ -34,7 +34,7 @@ HEAD_KEY = bytes([0x4B]) * 32
 SEED = bytes([0x49]) * 32
 START_US = 1795251633123456  # 2026-11-21T09:00:33.123456Z
 
-# Codes by hundreds as in include/ledger/record.h; K marks those that only the keeper may write.
+# Codes by hundreds as in include/ledger/record_type.h; K marks those that only the keeper may write.
 TYPES = """
 1 vault.created K; 2 vault.unlocked K; 3 vault.unlock_failed K; 4 vault.locked; 5 server.started;
 6 recovery.unanswered; 7 clock.jumped K; 8 clock.confirmed K; 9 tombstone.alarm K; 10 operator.enrolled K;
@@ -44,11 +44,13 @@ TYPES = """
 104 purge.done; 105 tenant.seed_destroyed K; 106 engagement.held K; 107 engagement.lifted K; 108 purge.hastened K;
 200 key.put K; 201 key.rotated K; 202 key.revoked; 203 key.destroyed K;
 300 lease.issued K; 301 lease.renewed K; 302 lease.released K; 303 lease.refused;
+304 lease.revoked; 305 lease.repeated K; 306 usage.reported; 307 usage.gap; 308 revocation.acknowledged;
 400 gateway.added; 401 gateway.removed; 402 grant.added; 403 grant.removed; 404 certificate.issued;
 405 certificate.revoked; 406 request.refused; 407 requests.refused; 408 audit.exported; 409 operation.failed K;
 410 operation.approved K; 411 operation.proposed; 412 operation.withdrawn;
 19 tree.committed K; 20 rollback.accepted K; 413 alert.raised; 414 retention.set K; 415 records.dropped K;
-416 person.erased; 417 auditor.assigned; 418 auditor.unassigned
+416 person.erased; 417 auditor.assigned; 418 auditor.unassigned;
+419 policy.set; 420 compat.set; 421 approle.added; 422 approle.removed; 423 token.issued; 424 token.revoked
 """
 
 

@@ -195,6 +195,8 @@ static inline struct store_key key_of(unsigned n, unsigned tenant, unsigned enga
                            .provider = 7,
                            .state = KEY_ACTIVE,
                            .version = 1,
+                           .scope = 1,
+                           .class = 2,
                            .created_us = CREATED_US };
 
     (void)snprintf(k.name, sizeof(k.name), "%s", name);

@@ -1,5 +1,5 @@
 /* Providers by name. Codes are bound into sealed keys and never reused. */
-#include "internal.h"
+#include "provider/provider.h"
 
 #include <string.h>
 
