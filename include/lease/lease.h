@@ -43,6 +43,9 @@ MUST_CHECK status leases_end(struct leases *l, const struct lease *pattern, size
 /* Drops what expired by now_us. */
 MUST_CHECK status leases_expire(struct leases *l, uint64_t now_us, struct err *e);
 size_t leases_count(const struct leases *l);
+/* How many are live at now_us of a tenant, or of one gateway (else NULL) with that tenant. */
+size_t leases_live(const struct leases *l, const struct id *tenant, const struct id *gateway,
+                   uint64_t now_us);
 /* Live leases in no order; start with *cursor = 0. */
 const struct lease *leases_next(const struct leases *l, size_t *cursor);
 

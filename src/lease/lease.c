@@ -139,3 +139,15 @@ const struct lease *leases_next(const struct leases *l, size_t *cursor)
 {
     return table_next(&l->table, cursor);
 }
+
+size_t leases_live(const struct leases *l, const struct id *tenant, const struct id *gateway,
+                   uint64_t now_us)
+{
+    const struct lease *lease;
+    size_t cursor = 0, count = 0;
+
+    while ((lease = leases_next(l, &cursor)) != NULL)
+        count += lease->expires_us > now_us && id_same(&lease->tenant, tenant) &&
+                 (gateway == NULL || id_same(&lease->gateway, gateway));
+    return count;
+}
