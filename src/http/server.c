@@ -20,10 +20,6 @@
 #include "identity/identity.h"
 #include "secret/wiping.h"
 
-/* TLS 1.3 only, no session tickets, no SHA-1, two groups. */
-#define PRIORITIES                                                               \
-    "NORMAL:-VERS-ALL:+VERS-TLS1.3:%NO_TICKETS:-SIGN-RSA-SHA1:-SIGN-ECDSA-SHA1:" \
-    "-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1"
 #define IDLE_SECONDS 60
 #define SURPLUS_MAX  (16 * LIMIT_HTTP_BODY) /* read so that the refusal can be heard */
 #define DRAIN_MS     2000
@@ -291,7 +287,7 @@ static status start_tls(struct http *h, struct err *e)
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TLS, 0, NULL, NULL,
         handle_tls, h, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_HTTPS_MEM_CERT, c->certificate,
         MHD_OPTION_HTTPS_MEM_KEY, c->key, MHD_OPTION_HTTPS_MEM_TRUST, c->ca,
-        MHD_OPTION_HTTPS_PRIORITIES, PRIORITIES, MHD_OPTION_THREAD_POOL_SIZE,
+        MHD_OPTION_HTTPS_PRIORITIES, HTTP_PRIORITIES, MHD_OPTION_THREAD_POOL_SIZE,
         h->settings.threads < 2 ? 0 : h->settings.threads, MHD_OPTION_CONNECTION_LIMIT,
         h->settings.connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)(LIMIT_HTTP_HEADERS * 2), MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
