@@ -3,7 +3,8 @@
  * way at any time, from one thread. It says how many were answered a second, with which statuses,
  * and how long they took.
  *
- *   load PORT CERTIFICATE KEY REQUESTS [connections N] [seconds S] [cold 1] [once 1] [save FILE]
+ *   load PORT CERTIFICATE KEY REQUESTS [connections N] [seconds S] [replies N] [cold 1] [once 1]
+ *        [save FILE]
  *
  * REQUESTS is a file of lines "METHOD PATH BODY", taken in turn by whichever connection is free;
  * "once" ends when each was sent. "cold" makes a connection for every request. "save" writes the
@@ -53,7 +54,7 @@ struct request {
 static struct {
     uint16_t port;
     const char *certificate, *key, *requests, *save;
-    uint64_t connections, seconds, cold, once;
+    uint64_t connections, seconds, replies, cold, once;
 } options = { .connections = 1, .seconds = 5 };
 
 static struct request *requests;
@@ -94,8 +95,8 @@ static uint64_t number(const char *text)
 static void parse(int argc, char **argv)
 {
     if (argc < 5 || argc % 2 == 0)
-        die("usage", "load PORT CERTIFICATE KEY REQUESTS [connections N] [seconds S] [cold 1] "
-                     "[once 1] [save FILE]");
+        die("usage", "load PORT CERTIFICATE KEY REQUESTS [connections N] [seconds S] [replies N] "
+                     "[cold 1] [once 1] [save FILE]");
     options.port = (uint16_t)number(argv[1]);
     options.certificate = argv[2];
     options.key = argv[3];
@@ -105,6 +106,8 @@ static void parse(int argc, char **argv)
             options.connections = number(argv[i + 1]);
         else if (strcmp(argv[i], "seconds") == 0)
             options.seconds = number(argv[i + 1]);
+        else if (strcmp(argv[i], "replies") == 0)
+            options.replies = number(argv[i + 1]);
         else if (strcmp(argv[i], "cold") == 0)
             options.cold = number(argv[i + 1]);
         else if (strcmp(argv[i], "once") == 0)
@@ -200,7 +203,8 @@ static void connection_open(struct connection *c)
 /* The next request for this connection; false: none is left. */
 static bool take(struct connection *c)
 {
-    if (over || (options.once != 0 && request_next == request_count))
+    if (over || (options.once != 0 && request_next == request_count) ||
+        (options.replies != 0 && request_next == options.replies))
         return false;
     c->request = requests[request_next % request_count].text;
     c->request_n = requests[request_next % request_count].n;
