@@ -82,6 +82,14 @@ MUST_CHECK status crypto_seal_with_salt(struct span kek, uint32_t epoch, struct 
                                         struct span plain, struct span salt32, uint8_t *ret_sealed,
                                         struct err *e);
 /* CORRUPT, always with the same reason, if anything differs. */
+/* The two halves of crypto_open, for what is opened over and over: the derived bytes, which open
+ * this one message and are as secret as it is, and opening with them. A sealed value with another
+ * first SEAL_PREFIX bytes needs others. Errors as of crypto_open. */
+#define SEAL_PREFIX 40
+MUST_CHECK status crypto_open_key(struct span kek, struct span aad, struct span sealed,
+                                  struct secret **ret_key, struct err *e);
+MUST_CHECK status crypto_open_with(const struct secret *key, struct span aad, struct span sealed,
+                                   struct secret **ret_plain, struct err *e);
 MUST_CHECK status crypto_open(struct span kek, struct span aad, struct span sealed,
                               struct secret **ret_plain, struct err *e);
 

@@ -27,6 +27,7 @@
 #define SUITE          1 /* HKDF-SHA256, AES-256-GCM, 32-byte commitment */
 
 _Static_assert(CIPHER_AT + TAG_SIZE == SEAL_OVERHEAD, "the header promises this overhead");
+_Static_assert(COMMITMENT_AT == SEAL_PREFIX, "the header promises this prefix");
 
 /* The process's own key for salts. Not secret_free'd: it lives as long as the process. */
 static struct {
@@ -205,17 +206,13 @@ static status does_not_open(struct err *e)
     return fail(e, CORRUPT, "sealed value does not open", 0);
 }
 
-status crypto_open(struct span kek, struct span aad, struct span sealed, struct secret **ret_plain,
-                   struct err *e)
+status crypto_open_key(struct span kek, struct span aad, struct span sealed,
+                       struct secret **ret_key, struct err *e)
 {
     static const uint8_t kind[] = { 'S', 'R', FORMAT_VERSION, SUITE };
     struct in i = in_of(sealed);
     struct span header = in_raw(&i, HEADER_SIZE);
     struct span salt = in_raw(&i, SALT_SIZE);
-    struct span commitment = in_raw(&i, COMMITMENT_SIZE);
-    AUTO(secret) *okm = NULL;
-    AUTO(secret) *plain = NULL;
-    struct message m;
     status st = check_inputs(kek, aad, e);
 
     if (st != OK)
@@ -223,12 +220,24 @@ status crypto_open(struct span kek, struct span aad, struct span sealed, struct 
     /* No negotiation: one version and suite are written, and only they are read. */
     if (sealed.n < SEAL_OVERHEAD || !span_same(span_of(header.p, sizeof(kind)), SPAN(kind)))
         return does_not_open(e);
-    st = message_keys(kek, header, salt, aad, &okm, e);
-    if (st != OK)
-        return st;
-    message_init(&m, okm, header, aad);
+    return message_keys(kek, header, salt, aad, ret_key, e);
+}
+
+status crypto_open_with(const struct secret *key, struct span aad, struct span sealed,
+                        struct secret **ret_plain, struct err *e)
+{
+    AUTO(secret) *plain = NULL;
+    struct message m;
+    status st;
+
+    /* A wiped secret has length 0. */
+    if (secret_view(key).n != OKM_SIZE || aad.n > LABEL_SIZE)
+        return fail(e, BUG, "not what opens a sealed value", 0);
+    if (sealed.n < SEAL_OVERHEAD)
+        return does_not_open(e);
+    message_init(&m, key, span_of(sealed.p, HEADER_SIZE), aad);
     /* Before decryption: a ciphertext made for two keys must not even be tried. */
-    if (!secret_equal(m.commitment, commitment))
+    if (!secret_equal(m.commitment, span_of(sealed.p + COMMITMENT_AT, COMMITMENT_SIZE)))
         return does_not_open(e);
     st = secret_new(sealed.n - SEAL_OVERHEAD, &plain, e);
     if (st != OK)
@@ -240,4 +249,13 @@ status crypto_open(struct span kek, struct span aad, struct span sealed, struct 
     *ret_plain = plain;
     plain = NULL;
     return OK;
+}
+
+status crypto_open(struct span kek, struct span aad, struct span sealed, struct secret **ret_plain,
+                   struct err *e)
+{
+    AUTO(secret) *okm = NULL;
+    status st = crypto_open_key(kek, aad, sealed, &okm, e);
+
+    return st == OK ? crypto_open_with(okm, aad, sealed, ret_plain, e) : st;
 }

@@ -13,6 +13,9 @@
 #define ENTRY_COST   1024
 #define FOLD_COST    (32 * 1024)
 #define BATCH_BUDGET (LIMIT_FRAME - 8192)
+/* What one request may need: an operation's entries, a provider key of the largest size. */
+#define ROOM_COST    (48 * 1024)
+#define ROOM_ENTRIES 16
 
 /* Names that records of this batch have tags for: durable before the keeper writes the records. */
 static status store_names(struct engine *en, struct err *e)
@@ -63,10 +66,11 @@ status batch_entry(struct engine *en, struct request *rq, const struct wire_entr
     return OK;
 }
 
-/* Half full: what comes next may be large, so it waits for the next batch. */
+/* What comes next may be large, so it waits for the next batch. */
 bool batch_full(const struct engine *en)
 {
-    return en->batch_cost > BATCH_BUDGET / 2 || en->batch_count >= LIMIT_BATCH_ENTRIES / 2 + 16;
+    return en->batch_cost > BATCH_BUDGET - ROOM_COST ||
+           en->batch_count > LIMIT_BATCH_ENTRIES - ROOM_ENTRIES;
 }
 
 static status store_heads_of(struct engine *en, struct in *body, struct err *e)

@@ -42,6 +42,7 @@ struct exchange {
     bool answered; /* by the engine */
     uint8_t *body;
     size_t body_length;
+    size_t body_room;
     bool too_large;
     size_t surplus;  /* bytes of a body that is too large */
     unsigned status; /* overrides the mapping of rq->outcome, e.g. 405 */

@@ -21,6 +21,7 @@
 #include "secret/wiping.h"
 
 #define IDLE_SECONDS 60
+#define BODY_FIRST   1024
 #define SURPLUS_MAX  (16 * LIMIT_HTTP_BODY) /* read so that the refusal can be heard */
 #define DRAIN_MS     2000
 
@@ -33,18 +34,23 @@ static void answered(struct request *rq)
     MHD_resume_connection(x->connection);
 }
 
+static void body_free(struct exchange *x)
+{
+    secret_wipe((struct mspan){ .p = x->body, .n = x->body_length });
+    free(x->body);
+}
+
 static void exchange_free(struct exchange *x)
 {
     if (x == NULL)
         return;
     atomic_fetch_sub(&x->http->exchanges, 1);
     request_free(x->rq);
-    secret_wipe((struct mspan){ .p = x->body, .n = x->body_length });
-    free(x->body);
+    body_free(x);
     free(x);
 }
 
-static void copy_query(struct exchange *x)
+static void copy_arguments(struct exchange *x)
 {
     struct request *rq = x->rq;
     const char *after = MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, "after");
@@ -78,6 +84,12 @@ static void copy_query(struct exchange *x)
     }
 }
 
+static void copy_query(struct exchange *x)
+{
+    if (MHD_get_connection_values(x->connection, MHD_GET_ARGUMENT_KIND, NULL, NULL) > 0)
+        copy_arguments(x);
+}
+
 static enum MHD_Result begin(struct http *h, struct MHD_Connection *connection, const char *url,
                              const char *method, bool local, void **state)
 {
@@ -102,17 +114,36 @@ static enum MHD_Result begin(struct http *h, struct MHD_Connection *connection, 
     return MHD_YES;
 }
 
+/* Most bodies are short, and what is large costs at birth and at its end. */
+static bool body_reserve(struct exchange *x, size_t n)
+{
+    size_t room = x->body_room == 0 ? BODY_FIRST : x->body_room;
+    uint8_t *body;
+
+    if (n <= x->body_room)
+        return true;
+    while (room < n)
+        room *= 2;
+    body = malloc(room);
+    if (body == NULL)
+        return false;
+    if (x->body_length > 0)
+        memcpy(body, x->body, x->body_length);
+    body_free(x);
+    x->body = body;
+    x->body_room = room;
+    return true;
+}
+
 static enum MHD_Result collect(struct exchange *x, const char *data, size_t n)
 {
-    if (x->body == NULL)
-        x->body = malloc(LIMIT_HTTP_BODY);
-    if (x->body == NULL)
-        return MHD_NO;
     if (x->too_large || n > LIMIT_HTTP_BODY - x->body_length) {
         x->too_large = true;
         x->surplus += n;
         return x->surplus > SURPLUS_MAX ? MHD_NO : MHD_YES;
     }
+    if (!body_reserve(x, x->body_length + n))
+        return MHD_NO;
     memcpy(x->body + x->body_length, data, n);
     x->body_length += n;
     return MHD_YES;

@@ -123,7 +123,7 @@ static struct log_head *log_of(const struct keeper *k, const struct made *made)
 static status append(struct keeper *k, const struct made *made, struct span engine_fields,
                      struct wire_record *ret_record, struct err *e)
 {
-    AUTO(secret) *audit_key = NULL;
+    const struct secret *audit_key;
     struct batch *b = k->batch;
     struct log_head *head = log_of(k, made);
     uint8_t leaf[SHA256_SIZE];
@@ -149,7 +149,7 @@ static status append(struct keeper *k, const struct made *made, struct span engi
     out_init(&line, b->line, sizeof(b->line));
     st = record_compose(&h, fields_view(&made->fields), engine_fields, &line, e);
     if (st == OK)
-        st = ledger_audit_key(k->keys.system[SYSTEM_AUDIT], &k->keys.vault, &h.log, &audit_key, e);
+        st = opened_audit_key(k, &h.log, &audit_key, e);
     if (st != OK)
         return st;
     *ret_record = (struct wire_record){ .log = h.log,

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "round.h"
+#include "value.h"
 
 #define HINT_TAIL     4
 #define HINT_MINIMUM  20 /* shorter keys would show too much of themselves */
@@ -93,26 +94,6 @@ static status find_key(const struct keeper *k, const struct wire_entry *m, struc
     if (st == NOT_FOUND || (st == OK && !id_same(&ret_cell->parent, &m->tenant)))
         return fail(e, NOT_FOUND, "no such key and version", 0);
     return st;
-}
-
-/* The tenant key of an epoch, or with *epoch 0 the newest; *epoch says which. */
-static status tenant_key(const struct keeper *k, const struct id *tenant, uint32_t *epoch,
-                         struct secret **ret_key, struct err *e)
-{
-    struct cell seed;
-    status st = seed_find(k, tenant, *epoch, &seed, e);
-
-    if (st == NOT_FOUND)
-        return fail(e, NOT_FOUND, "the tenant has no seed", 0);
-    *epoch = (uint32_t)seed.due_us;
-    return st == OK ? keys_tenant(&k->keys, &seed, ret_key, e) : st;
-}
-
-static struct key_name name_of(const struct wire_entry *m)
-{
-    return (struct key_name){
-        .tenant = m->tenant, .key = m->key, .version = m->version, .provider = m->provider
-    };
 }
 
 static void put_key(struct made *made, const struct wire_entry *m)
@@ -292,7 +273,7 @@ static status do_key_put(struct keeper *k, struct batch *b, struct err *e)
     AUTO(secret) *wrap = NULL;
     AUTO(secret) *data_key = NULL;
     const struct wire_entry *m = b->entry;
-    struct key_name name = name_of(m);
+    struct key_name name = value_name(m);
     struct cell cell = { .type = CELL_DATA_KEY,
                          .id = m->key,
                          .parent = m->tenant,
@@ -305,7 +286,7 @@ static status do_key_put(struct keeper *k, struct batch *b, struct err *e)
     if (st == OK)
         st = open_delivery(k, m->data, &value, e);
     if (st == OK)
-        st = tenant_key(k, &m->tenant, &cell.epoch, &wrap, e);
+        st = value_tenant_key(k, &m->tenant, &cell.epoch, &wrap, e);
     if (st == OK)
         st = secret_random(KEY_SIZE, &data_key, e);
     if (st == OK)
@@ -382,50 +363,40 @@ static void make_lease(struct batch *b, uint16_t type, const struct id *lease,
         fields_text(&made->fields, "delivery", "sealed");
 }
 
-/* A live key of the tenant in an engagement that has not ended. */
-static status find_leasable(const struct keeper *k, const struct wire_entry *m,
-                            struct cell *ret_cell, struct err *e)
+/* A live key of the tenant in an engagement that has not ended. *ret_opened: NULL if it cannot be
+ * kept. */
+static status find_leasable(struct keeper *k, const struct wire_entry *m, struct cell *ret_cell,
+                            struct opened_key **ret_opened, struct err *e)
 {
     status st = check_tenant(k, m, e);
 
     if (st == OK && (m->expires_us == 0 || m->expires_us >= YEAR_10000_US))
         st = fail(e, BAD_INPUT, "a lease needs an end", 0);
-    if (st == OK)
-        st = find_key(k, m, ret_cell, e);
-    if (st == OK)
-        st = check_active(k, &m->tenant, &ret_cell->engagement, e);
-    return st;
-}
-
-static status open_value(const struct keeper *k, const struct wire_entry *m,
-                         const struct cell *cell, struct secret **ret_value, struct err *e)
-{
-    AUTO(secret) *wrap = NULL;
-    AUTO(secret) *data_key = NULL;
-    struct key_name name = name_of(m);
-    struct err inner = { 0 };
-    uint32_t epoch = cell->epoch;
-
-    status st = tenant_key(k, &m->tenant, &epoch, &wrap, e);
-    if (st == OK)
-        st = keys_open_data_key(&k->keys, wrap, &name, cell, &data_key, e);
     if (st != OK)
         return st;
-    st = keys_open_value(&k->keys, data_key, &name, m->data, ret_value, &inner);
-    if (st == CORRUPT)
-        return fail(e, CORRUPT, "the sealed value does not open", 0);
-    return st == OK ? OK : err_note(e, st, inner.where, inner.why, inner.detail);
+    *ret_opened = opened_find(k, &m->tenant, &m->key, m->version);
+    if (*ret_opened != NULL) {
+        *ret_cell = (*ret_opened)->cell;
+        return OK;
+    }
+    st = find_key(k, m, ret_cell, e);
+    if (st == OK)
+        st = check_active(k, &m->tenant, &ret_cell->engagement, e);
+    if (st == OK)
+        *ret_opened = opened_keep(k, &m->tenant, ret_cell);
+    return st;
 }
 
 static status do_key_open(struct keeper *k, struct batch *b, struct err *e)
 {
     const struct wire_entry *m = b->entry;
+    struct opened_key *opened;
     struct cell cell;
     struct id lease;
 
-    status st = find_leasable(k, m, &cell, e);
+    status st = find_leasable(k, m, &cell, &opened, e);
     if (st == OK)
-        st = open_value(k, m, &cell, &b->plain, e);
+        st = value_open(k, m, &cell, opened, &b->plain, e);
     if (st != OK)
         return st;
     random_bytes((struct mspan){ lease.b, sizeof(lease.b) });
@@ -456,11 +427,12 @@ static status check_token(const struct keeper *k, const struct wire_entry *m, st
 
 static status do_lease_renew(struct keeper *k, struct batch *b, struct err *e)
 {
+    struct opened_key *opened;
     struct cell cell;
     status st = check_token(k, b->entry, e);
 
     if (st == OK)
-        st = find_leasable(k, b->entry, &cell, e);
+        st = find_leasable(k, b->entry, &cell, &opened, e);
     if (st != OK)
         return st;
     make_lease(b, RECORD_LEASE_RENEWED, &b->entry->lease, &cell);

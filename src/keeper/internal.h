@@ -11,6 +11,7 @@
 #include "keys.h"
 #include "ledger/record.h"
 #include "moment.h"
+#include "opened.h"
 #include "operators.h"
 #include "rollback.h"
 #include "wire/message.h"
@@ -51,6 +52,7 @@ struct keeper {
     struct keyring *ring;
     struct journal *journal;
     struct keys keys;
+    struct opened opened;
     struct session sessions[SESSIONS];
     struct quorum quorum;
     struct candidate candidates[CANDIDATES];

@@ -92,6 +92,7 @@ void keeper_free(struct keeper *k)
     rekey_abandon(k);
     if (k->ring != NULL)
         keyring_forget(k->ring);
+    opened_forget(k);
     keys_clear(&k->keys);
     keeper_forget_shares(k);
     for (size_t i = 0; i < SESSIONS; i++)

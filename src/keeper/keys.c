@@ -292,7 +292,18 @@ status keys_seal_value(const struct keys *keys, const struct secret *data_key,
     return OK;
 }
 
-status keys_open_value(const struct keys *keys, const struct secret *data_key,
+status keys_value_key(const struct keys *keys, const struct secret *data_key,
+                      const struct key_name *name, struct span sealed, struct secret **ret_key,
+                      struct err *e)
+{
+    struct label aad;
+
+    value_context(keys, "aad.provider-key", name, &aad);
+    label_u16(&aad, name->provider);
+    return crypto_open_key(secret_view(data_key), label_view(&aad), sealed, ret_key, e);
+}
+
+status keys_open_value(const struct keys *keys, const struct secret *value_key,
                        const struct key_name *name, struct span sealed, struct secret **ret_value,
                        struct err *e)
 {
@@ -301,7 +312,7 @@ status keys_open_value(const struct keys *keys, const struct secret *data_key,
 
     value_context(keys, "aad.provider-key", name, &aad);
     label_u16(&aad, name->provider);
-    status st = crypto_open(secret_view(data_key), label_view(&aad), sealed, &value, e);
+    status st = crypto_open_with(value_key, label_view(&aad), sealed, &value, e);
     if (st == OK)
         st = crypto_unpad(value, e);
     if (st != OK)

@@ -76,7 +76,11 @@ MUST_CHECK status keys_open_data_key(const struct keys *keys, const struct secre
 MUST_CHECK status keys_seal_value(const struct keys *keys, const struct secret *data_key,
                                   const struct key_name *name, struct span value,
                                   uint8_t *ret_sealed, size_t *ret_n, struct err *e);
-MUST_CHECK status keys_open_value(const struct keys *keys, const struct secret *data_key,
+/* What opens this one sealed value, derived from the data key; then the value. */
+MUST_CHECK status keys_value_key(const struct keys *keys, const struct secret *data_key,
+                                 const struct key_name *name, struct span sealed,
+                                 struct secret **ret_key, struct err *e);
+MUST_CHECK status keys_open_value(const struct keys *keys, const struct secret *value_key,
                                   const struct key_name *name, struct span sealed,
                                   struct secret **ret_value, struct err *e);
 

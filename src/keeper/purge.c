@@ -242,6 +242,7 @@ void keeper_tick(struct keeper *k)
     keeper_time_note(k);
     if (k->next_due_us != 0 && now >= k->next_due_us && !k->clock.held)
         keeper_purge(k);
+    opened_settle(k);
 }
 
 #define WAIT_MAX_MS 30000

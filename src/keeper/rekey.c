@@ -216,6 +216,7 @@ static void take_over(struct keeper *k, struct rekey *r)
 {
     struct journal_entry entry = { .type = RECORD_REKEY_DONE, .number = r->info.epoch };
 
+    opened_forget(k);
     keys_take_system(&r->keys, &k->keys);
     keys_clear(&k->keys);
     k->keys = r->keys;

@@ -261,6 +261,7 @@ void keeper_lock(struct keeper *k)
     }
     /* First everything at once, then the bookkeeping: nothing may be left behind. */
     secret_wipe_all();
+    opened_forget(k);
     keys_clear(&k->keys);
     keeper_forget_shares(k);
     approvals_forget(k);

@@ -129,6 +129,7 @@ status keyring_put(struct keyring *k, const struct cell *cell, struct err *e)
         return st;
     if (!keyring_cell_type_lives(cell->type))
         return fail(e, BAD_INPUT, "not a type of cell", cell->type);
+    k->edition++;
     found = keyring_index_find(k, cell->type, &cell->id, cell->version, &old_place, old, e);
     if (found != OK && found != NOT_FOUND)
         return found;
@@ -171,6 +172,7 @@ status keyring_destroy(struct keyring *k, uint8_t type, const struct id *id, uin
         return st;
     if (reason < DESTROY_REPLACED || reason > DESTROY_UNANSWERED)
         return fail(e, BAD_INPUT, "not a reason to destroy", reason);
+    k->edition++;
     st = keyring_index_find(k, type, id, version, &place, bytes, e);
     if (st == NOT_FOUND)
         return fail(e, NOT_FOUND, "no such cell", type);
@@ -311,6 +313,8 @@ status keyring_commit(struct keyring *k, struct err *e)
 
 void keyring_abort(struct keyring *k)
 {
+    if (k->birth_count + k->death_count > 0)
+        k->edition++;
     /* Births leave the index before deaths come back: it never needs more room than it had. */
     while (k->birth_count > 0)
         birth_remove(k, k->births[k->birth_count - 1].place);

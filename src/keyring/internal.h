@@ -77,6 +77,7 @@ struct keyring {
     uint32_t index_count;
     uint64_t index_seed;
 
+    uint64_t edition;     /* what is read may differ from what was read at another one */
     uint64_t seq;         /* last given out */
     uint64_t durable_seq; /* last that a finished commit used */
     struct birth *births;

@@ -294,6 +294,11 @@ status keyring_cell(const struct keyring *k, uint8_t type, const struct id *id, 
     return st;
 }
 
+uint64_t keyring_edition(const struct keyring *k)
+{
+    return k->edition;
+}
+
 size_t keyring_count(const struct keyring *k, uint8_t type)
 {
     return type < CELL_TYPES ? k->counts[type] : 0;

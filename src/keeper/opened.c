@@ -1,0 +1,122 @@
+/* Two tables in which a new entry takes the place of whatever was there: a collision costs time,
+ * never an answer. */
+#include "opened.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+static size_t place_of(const struct id *id, size_t count)
+{
+    struct in i = in_of(SPAN(id->b));
+
+    return (size_t)in_u64(&i) & (count - 1);
+}
+
+static void key_clear(struct opened_key *o)
+{
+    secret_free(o->value_key);
+    *o = (struct opened_key){ 0 };
+}
+
+void opened_forget(struct keeper *k)
+{
+    struct opened *o = &k->opened;
+
+    for (size_t i = 0; o->keys != NULL && i < OPENED_KEYS; i++)
+        key_clear(&o->keys[i]);
+    for (size_t i = 0; o->logs != NULL && i < OPENED_LOGS; i++)
+        secret_cleanup(&o->logs[i].audit_key);
+    free(o->keys);
+    free(o->logs);
+    *o = (struct opened){ 0 };
+}
+
+void opened_settle(struct keeper *k)
+{
+    if (k->opened.keys == NULL && k->opened.logs == NULL)
+        return;
+    if (k->ring == NULL || k->state != KEEPER_UNLOCKED ||
+        k->opened.edition != keyring_edition(k->ring))
+        opened_forget(k);
+}
+
+/* Within a batch, too: what an entry staged, the next one sees. */
+static void follow(struct keeper *k)
+{
+    opened_settle(k);
+    k->opened.edition = keyring_edition(k->ring);
+}
+
+struct opened_key *opened_find(struct keeper *k, const struct id *tenant, const struct id *key,
+                               uint32_t version)
+{
+    struct opened_key *o;
+
+    follow(k);
+    if (k->opened.keys == NULL || version == 0)
+        return NULL;
+    o = &k->opened.keys[place_of(key, OPENED_KEYS)];
+    return o->version == version && id_same(&o->key, key) && id_same(&o->tenant, tenant) ? o : NULL;
+}
+
+struct opened_key *opened_keep(struct keeper *k, const struct id *tenant, const struct cell *cell)
+{
+    struct opened_key *o;
+
+    follow(k);
+    if (k->opened.keys == NULL)
+        k->opened.keys = calloc(OPENED_KEYS, sizeof(*k->opened.keys));
+    if (k->opened.keys == NULL)
+        return NULL;
+    o = &k->opened.keys[place_of(&cell->id, OPENED_KEYS)];
+    key_clear(o);
+    o->tenant = *tenant;
+    o->key = cell->id;
+    o->version = cell->version;
+    o->cell = *cell;
+    return o;
+}
+
+const struct secret *opened_value_key(const struct opened_key *o, uint16_t provider,
+                                      struct span sealed)
+{
+    if (o->value_key == NULL || o->provider != provider || sealed.n < SEAL_PREFIX ||
+        !span_same(span_of(sealed.p, SEAL_PREFIX), SPAN(o->prefix)))
+        return NULL;
+    return o->value_key;
+}
+
+void opened_keep_value_key(struct opened_key *o, uint16_t provider, struct span sealed,
+                           struct secret *value_key)
+{
+    secret_free(o->value_key);
+    o->value_key = value_key;
+    o->provider = provider;
+    memcpy(o->prefix, sealed.p, SEAL_PREFIX); /* of what has just been derived from it */
+}
+
+status opened_audit_key(struct keeper *k, const struct id *log, const struct secret **ret_key,
+                        struct err *e)
+{
+    struct opened_log *o;
+    struct secret *key = NULL;
+    status st;
+
+    follow(k);
+    if (k->opened.logs == NULL)
+        k->opened.logs = calloc(OPENED_LOGS, sizeof(*k->opened.logs));
+    if (k->opened.logs == NULL)
+        return fail(e, NO_MEMORY, "no memory for a log's key", 0);
+    o = &k->opened.logs[place_of(log, OPENED_LOGS)];
+    if (o->audit_key == NULL || !id_same(&o->log, log)) {
+        st = ledger_audit_key(k->keys.system[SYSTEM_AUDIT], &k->keys.vault, log, &key, e);
+        if (st != OK)
+            return st;
+        secret_free(o->audit_key);
+        *o = (struct opened_log){ .log = *log, .audit_key = key };
+    }
+    *ret_key = o->audit_key;
+    return OK;
+}
