@@ -98,6 +98,7 @@ struct request {
     uint64_t wait_s;                           /* ?wait=: how long it may wait for a record */
     struct record_filter *filter;              /* owned; of records, NULL: all */
     json_t *body;                              /* owned; NULL or an object */
+    bool plain;                                /* the reply is only sent on: text will do */
     void (*done)(struct request *rq);
     void *context;
 
@@ -107,6 +108,7 @@ struct request {
     enum problem problem;
     bool created;         /* 201 instead of 200 */
     json_t *reply;        /* owned */
+    char *text;           /* owned, of wiping_malloc: a JSON object instead of reply, if plain */
     struct secret *value; /* owned: a provider key, added to the reply as "value" */
     char *lines;          /* owned: an NDJSON body instead of reply */
     size_t lines_length;

@@ -4,6 +4,7 @@
  */
 #include "alert.h"
 #include "cells.h"
+#include "nodes.h"
 #include "trail.h"
 
 #include <errno.h>
@@ -470,6 +471,7 @@ void engine_detach(struct engine *en)
     policy_free(en->policy);
     leases_free(en->leases);
     alerts_free(en->alerts);
+    nodes_forget(en);
     identity_ca_cleanup(&en->ca);
     en->store = NULL;
     en->persons = NULL;

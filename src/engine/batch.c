@@ -111,7 +111,7 @@ static status store_records_of(struct engine *en, struct in *body, uint16_t coun
         memcpy(row.mac, r.mac, sizeof row.mac);
         st = store_record_add(en->store, &row, e);
         if (st == OK)
-            st = nodes_keep(en, &r.log, r.seq, e);
+            st = nodes_keep(en, &r.log, r.seq, r.line, e);
         if (st == OK)
             st = alerts_heard(en, &row, e);
         engine_time_heard(en, r.time_us);
@@ -248,6 +248,7 @@ static bool decide(struct engine *en, struct request *rq)
         rq->outcome = verb_row(rq->verb)->apply(en, rq, &rq->err);
     if (rq->outcome == OK)
         return true;
+    secret_wipe((struct mspan){ en->batch->p + batch_n, en->batch->n - batch_n });
     en->batch->n = batch_n;
     en->batch_cost = batch_cost;
     en->batch_count = batch_count;

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "secret/wiping.h"
 #include "session.h"
 #include "tls_files.h"
 
@@ -348,6 +349,7 @@ void request_free(struct request *rq)
         return;
     json_decref(rq->body);
     json_decref(rq->reply);
+    wiping_free(rq->text);
     secret_free(rq->value);
     free(rq->lines);
     free(rq->filter);

@@ -26,6 +26,7 @@ enum vault_state {
 const char *vault_state_name(enum vault_state state); /* vault.c */
 
 struct alerts;
+struct growth;
 struct operations;
 struct persons;
 struct rounds;
@@ -66,6 +67,7 @@ struct engine {
     struct refusals *refusals;
     struct persons *persons; /* while the database is open */
     struct alerts *alerts;
+    struct growth *growth; /* nodes.c: the newest subtrees of some logs; NULL: none yet */
     struct identity_ca *ca;
     char ca_pem[LIMIT_CERTIFICATE];
     uint8_t intake_public[32];

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "secret/wiping.h"
 
 #define LIST_MAX    1000
 #define PURPOSE_MAX 128
@@ -129,6 +130,36 @@ static json_t *lease_json(const struct engine *en, const struct plan *plan, cons
                      "ttl_s", (json_int_t)plan->ttl_s);
 }
 
+/* The same object as text: there is no time for a tree of it with each lease. NULL without memory. */
+static char *lease_text(const struct engine *en, const struct plan *plan, const char *token)
+{
+    const struct lease *l = &plan->lease;
+    struct fields f;
+    struct span members;
+    char *text;
+
+    fields_init(&f);
+    fields_text(&f, "lease", token);
+    fields_text(&f, "key", plan->path);
+    fields_text(&f, "provider", provider_name(plan->provider));
+    fields_number(&f, "version", l->version);
+    fields_text(&f, "class", class_name(plan->class));
+    fields_text(&f, "region", en->region);
+    fields_time(&f, "issued", l->issued_us);
+    fields_time(&f, "expires", l->expires_us);
+    fields_number(&f, "ttl_s", plan->ttl_s);
+    members = fields_view(&f); /* each with a comma in front */
+    text = members.n == 0 ? NULL : wiping_malloc(members.n + 2);
+    if (text == NULL)
+        return NULL;
+    memcpy(text, members.p, members.n);
+    text[0] = '{';
+    text[members.n] = '}';
+    text[members.n + 1] = '\0';
+    secret_wipe((struct mspan){ f.bytes, members.n }); /* the token */
+    return text;
+}
+
 /* What was signed beside what every lease says; the vault and the certificate are the gateway's to
  * know. */
 static void add_delivery(json_t *reply, const struct plan *plan, struct span data)
@@ -158,6 +189,10 @@ COMPLETE(lease_issued)
         return OK;
     lease_token_format(&result->lease, result->lease_mac, token);
     rq->created = true;
+    if (rq->plain && !plan->sealed) {
+        rq->text = lease_text(en, plan, token);
+        return OK;
+    }
     rq->reply = lease_json(en, plan, token);
     if (plan->sealed)
         add_delivery(rq->reply, plan, result->data);
@@ -266,7 +301,10 @@ COMPLETE(lease_renewed)
         rq->outcome = fail(&rq->err, NOT_FOUND, "there is no such lease, or it is over", 0);
         return OK;
     }
-    rq->reply = lease_json(en, plan, rq->param[0]);
+    if (rq->plain)
+        rq->text = lease_text(en, plan, rq->param[0]);
+    else
+        rq->reply = lease_json(en, plan, rq->param[0]);
     return leases_set(en->leases, &plan->lease, e);
 }
 

@@ -6,6 +6,9 @@
  */
 #include "nodes.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 /* Children of one level, in order, as a tree of their own: its root is the parent. */
 struct gather {
     struct ledger_tree tree;
@@ -101,29 +104,98 @@ status nodes_of(void *context, unsigned level, uint64_t number,
     return st;
 }
 
-status nodes_keep(struct engine *en, const struct id *log, uint64_t seq, struct err *e)
+/* --- what grows ------------------------------------------------------------------------------ */
+
+/* The records of a log since the last whole subtree of the first level, so that they need not be
+ * read again for the next one. A log that is not here, or has a gap, is read. */
+#define GROWTHS 256 /* a power of two */
+
+struct growth {
+    struct id log;
+    uint64_t next; /* the record that would come next; 0: nothing is here */
+    uint8_t edge[NODE_STEP + 1][SHA256_SIZE]; /* as of struct ledger_tree, of those before the last */
+};
+
+void nodes_forget(struct engine *en)
+{
+    free(en->growth);
+    en->growth = NULL;
+}
+
+static void grow(struct growth *g, uint64_t number, const uint8_t leaf[static SHA256_SIZE])
+{
+    uint8_t hash[SHA256_SIZE];
+    unsigned level = 0;
+
+    memcpy(hash, leaf, sizeof hash);
+    for (; (number >> level & 1) != 0; level++)
+        ledger_node(g->edge[level], hash, hash);
+    memcpy(g->edge[level], hash, sizeof hash);
+}
+
+/* Takes record seq in. true: it completes a subtree, and all of it was seen: its root. The hash of a
+ * record is in the one after it, so most of them need not be computed. */
+static bool growth_takes(struct engine *en, const struct id *log, uint64_t seq, struct span line,
+                         uint8_t ret_root[static SHA256_SIZE])
+{
+    const uint64_t within = seq & ((1 << NODE_STEP) - 1);
+    uint8_t leaf[SHA256_SIZE];
+    struct growth *g;
+    struct span prev;
+
+    if (en->growth == NULL)
+        en->growth = calloc(GROWTHS, sizeof *en->growth);
+    if (en->growth == NULL)
+        return false;
+    g = &en->growth[(log->b[0] | (unsigned)log->b[1] << 8) & (GROWTHS - 1)];
+    if (within == 0)
+        *g = (struct growth){ .log = *log, .next = seq };
+    if (g->next != seq || !id_same(&g->log, log))
+        return false;
+    g->next = seq + 1;
+    if (within > 0) {
+        if (!record_field(line, "prev", &prev) ||
+            !hex_parse((const char *)prev.p, prev.n, leaf, sizeof leaf)) {
+            g->next = 0;
+            return false;
+        }
+        grow(g, within - 1, leaf);
+    }
+    if (within + 1 < 1 << NODE_STEP)
+        return false;
+    ledger_leaf(line, leaf);
+    grow(g, within, leaf);
+    memcpy(ret_root, g->edge[NODE_STEP], SHA256_SIZE);
+    g->next = 0;
+    return true;
+}
+
+status nodes_keep(struct engine *en, const struct id *log, uint64_t seq, struct span line,
+                  struct err *e)
 {
     struct nodes n = { .en = en, .log = *log };
+    uint8_t hash[SHA256_SIZE];
+    bool grown = growth_takes(en, log, seq, line, hash);
     status st = OK;
 
     for (unsigned level = NODE_STEP; st == OK && level <= NODE_TOP; level += NODE_STEP) {
         struct err gap = { 0 };
-        uint8_t hash[SHA256_SIZE];
         struct gather g = { .e = &gap };
         uint64_t number = seq >> level;
 
         if ((seq + 1) & (((uint64_t)1 << level) - 1))
             break;
         g.next = number << NODE_STEP;
-        if (level == NODE_STEP)
-            st = from_records(&n, &g, g.next + (1 << NODE_STEP), &gap);
-        else
+        if (level > NODE_STEP)
             st = from_rows(&n, &g, level - NODE_STEP, g.next + (1 << NODE_STEP), &gap);
+        else if (!grown)
+            st = from_records(&n, &g, g.next + (1 << NODE_STEP), &gap);
         if (st == CORRUPT) /* whoever asks for a proof is told */
             return OK;
         if (st != OK)
             return err_note(e, st, gap.where, gap.why, gap.detail);
-        ledger_root(&g.tree, hash);
+        if (level > NODE_STEP || !grown)
+            ledger_root(&g.tree, hash);
         st = store_node_add(en->store, log, level, number, hash, e);
     }
     return st;

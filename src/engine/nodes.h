@@ -18,6 +18,9 @@ struct nodes {
 status nodes_of(void *context, unsigned level, uint64_t number,
                 uint8_t ret_hash[static SHA256_SIZE], struct err *e);
 /* In the transaction that stores record seq of log: keeps the subtrees that it completes. */
-status nodes_keep(struct engine *en, const struct id *log, uint64_t seq, struct err *e);
+status nodes_keep(struct engine *en, const struct id *log, uint64_t seq, struct span line,
+                  struct err *e);
+/* Forgets what it remembers of records that no subtree is kept of yet. */
+void nodes_forget(struct engine *en);
 
 #endif

@@ -63,9 +63,14 @@ static void free_json_text(void *text)
     give(text);
 }
 
-static struct MHD_Response *json_response(const json_t *json)
+static char *json_text(const json_t *json)
 {
-    char *text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT);
+    return json == NULL ? NULL : json_dumps(json, JSON_COMPACT);
+}
+
+/* Takes text over. */
+static struct MHD_Response *json_response(char *text)
+{
     struct MHD_Response *response = NULL;
 
     if (text == NULL)
@@ -84,7 +89,7 @@ static struct MHD_Response *problem_response(const struct exchange *x, unsigned 
     json_t *problem =
         json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title", title, "status",
                   (int)http, "detail", why == NULL ? title : why, "request_id", x->rq->id);
-    struct MHD_Response *response = json_response(problem);
+    struct MHD_Response *response = json_response(json_text(problem));
 
     json_decref(problem);
     return response;
@@ -128,6 +133,15 @@ static size_t escape(struct span from, uint8_t *to)
     return n;
 }
 
+/* The object that is the reply, taken out of rq. */
+static char *take_object(struct request *rq)
+{
+    char *text = rq->text;
+
+    rq->text = NULL;
+    return text != NULL ? text : json_text(rq->reply);
+}
+
 /* The reply with the provider key as its last member, in locked memory only. */
 static struct MHD_Response *value_response(struct request *rq)
 {
@@ -135,7 +149,7 @@ static struct MHD_Response *value_response(struct request *rq)
     struct span value = secret_view(rq->value);
     struct MHD_Response *response;
     struct secret *text = NULL;
-    char *open = json_dumps(rq->reply, JSON_COMPACT);
+    char *open = take_object(rq);
     size_t n;
 
     if (open == NULL)
@@ -175,7 +189,7 @@ static struct MHD_Response *content(struct exchange *x, unsigned http, const cha
         rq->lines = NULL;
         return response;
     }
-    return rq->value != NULL ? value_response(rq) : json_response(rq->reply);
+    return rq->value != NULL ? value_response(rq) : json_response(take_object(rq));
 }
 
 static void add_number(struct MHD_Response *response, const char *name, uint64_t value)

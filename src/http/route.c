@@ -112,6 +112,7 @@ void route_find(struct exchange *x, const char *method, const char *url)
         if (strcmp(routes[i].method, method) != 0)
             continue;
         x->rq->verb = routes[i].verb;
+        x->rq->plain = true;
         memcpy(x->rq->param, params, sizeof params);
         return;
     }

@@ -83,8 +83,9 @@ static status serve_one(struct keeper *k, int fd, struct mspan in, struct mspan 
     keeper_answer(k, span_of(in.p, length), out, &answer);
     if (answer > 0)
         st = reply(fd, span_of(out.p, answer), e);
-    secret_wipe(in);
-    secret_wipe(out);
+    /* What lies behind is zero: keeper_answer wipes all of a reply that it takes back. */
+    secret_wipe((struct mspan){ in.p, length });
+    secret_wipe((struct mspan){ out.p, answer > 0 ? answer : out.n });
     return st;
 }
 

@@ -16,6 +16,7 @@
 
 #include <sqlcipher/sqlite3.h>
 
+#include "remembered.h"
 #include "statement.h"
 #include "store/store.h"
 
@@ -39,6 +40,8 @@ struct store {
     uint64_t records_pending; /* added in this transaction */
     uint64_t records_kept;    /* of these, before the mark */
     struct view *views;
+    struct remembered *remembered; /* NULL: nothing is */
+    bool unsettled;                /* this transaction changed what may not be remembered */
     struct store *copy; /* under another key, while that is under way; else NULL */
     sqlite3_backup *backup;
     sqlite3_stmt *statements[STATEMENT_COUNT];

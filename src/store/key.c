@@ -158,8 +158,11 @@ status store_leasable(struct store *s, const char *tenant, const char *key,
 {
     AUTO(query) q = { 0 };
     bool row = false;
-    status st = query_begin(s, SQL_KEY_LEASABLE, &q, e);
+    status st;
 
+    if (remembered_find(s, tenant, key, ret_leasable))
+        return OK;
+    st = query_begin(s, SQL_KEY_LEASABLE, &q, e);
     if (st != OK)
         return st;
     query_put_text(&q, tenant);
@@ -169,5 +172,8 @@ status store_leasable(struct store *s, const char *tenant, const char *key,
         return st;
     if (!row)
         return fail(e, NOT_FOUND, "no such tenant or key", 0);
-    return get_leasable(&q, ret_leasable, e);
+    st = get_leasable(&q, ret_leasable, e);
+    if (st == OK)
+        remembered_keep(s, tenant, key, ret_leasable);
+    return st;
 }

@@ -16,6 +16,7 @@
 void open_free(struct store *s)
 {
     db_forget_views(s);
+    remembered_forget(s);
     for (size_t i = 0; i < STATEMENT_COUNT; i++)
         (void)sqlite3_finalize(s->statements[i]);
     (void)sqlite3_close(s->db);

@@ -22,6 +22,7 @@ static status control(struct store *s, enum statement which, struct err *e)
 static void end_transaction(struct store *s)
 {
     s->transaction = false;
+    s->unsettled = false;
     s->marked = false;
     s->records_pending = 0;
 }

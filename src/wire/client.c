@@ -18,6 +18,7 @@ struct wire_client {
     struct secret *request;
     struct secret *reply;
     struct out out;
+    size_t received; /* bytes in reply */
 };
 
 static void client_cleanup(struct wire_client **c)
@@ -62,8 +63,10 @@ void wire_client_free(struct wire_client *c)
 
 void wire_client_wipe(struct wire_client *c)
 {
-    secret_wipe(secret_fill(c->request));
-    secret_wipe(secret_fill(c->reply));
+    /* What lies behind is zero already: whoever takes back what it wrote wipes it. */
+    secret_wipe((struct mspan){ secret_fill(c->request).p, c->out.overflow ? LIMIT_FRAME : c->out.n });
+    secret_wipe((struct mspan){ secret_fill(c->reply).p, c->received });
+    c->received = 0;
 }
 
 struct out *wire_client_begin(struct wire_client *c, enum wire_op op)
@@ -101,6 +104,7 @@ static status client_receive(struct wire_client *c, size_t *ret_length, struct e
     do {
         got = recv(c->fd, room.p, room.n, MSG_TRUNC);
     } while (got < 0 && errno == EINTR);
+    c->received = got < 0 || (size_t)got > room.n ? room.n : (size_t)got;
     if (got < 0)
         return fail(e, IO, "the keeper is gone", errno);
     if (got == 0)

@@ -1,0 +1,94 @@
+#include "remembered.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "db.h"
+
+#define ROWS 512 /* a power of two */
+
+struct row {
+    char tenant[STORE_NAME];
+    char key[STORE_NAME];
+    struct store_leasable leasable;
+    uint8_t *sealed; /* owned; NULL: nothing is here */
+};
+
+struct remembered {
+    struct row rows[ROWS];
+};
+
+/* Changes that a lease makes, and what else happens while nobody changes a key. */
+static const bool harmless[STATEMENT_COUNT] = {
+    [SQL_BEGIN] = true,         [SQL_FACT_SET] = true,        [SQL_RECORD_ADD] = true,
+    [SQL_HEAD_SET] = true,      [SQL_NOTE_SET] = true,        [SQL_NODE_ADD] = true,
+    [SQL_TREE_NOTE_ADD] = true, [SQL_TREE_NOTE_DROP] = true,  [SQL_COSIGNATURE_ADD] = true,
+    [SQL_PERSON_ADD] = true,    [SQL_COSIGNATURE_DROP] = true, [SQL_FIRST_USE_ADD] = true,
+    [SQL_FIRST_USE_TOLD] = true, [SQL_FIRST_USE_TOLD_ALL] = true, [SQL_KEY_RATE_SET] = true,
+};
+
+static size_t place_of(const char *tenant, const char *key)
+{
+    uint64_t h = 0xcbf29ce484222325U; /* FNV-1a; who collides is read again */
+
+    for (; *tenant != '\0'; tenant++)
+        h = (h ^ (uint8_t)*tenant) * 0x100000001b3U;
+    h = (h ^ '/') * 0x100000001b3U;
+    for (; *key != '\0'; key++)
+        h = (h ^ (uint8_t)*key) * 0x100000001b3U;
+    return (size_t)(h ^ h >> 32) & (ROWS - 1);
+}
+
+bool remembered_find(const struct store *s, const char *tenant, const char *key,
+                     struct store_leasable *ret_leasable)
+{
+    const struct row *r;
+
+    if (s->remembered == NULL || s->failed)
+        return false;
+    r = &s->remembered->rows[place_of(tenant, key)];
+    if (r->sealed == NULL || strcmp(r->tenant, tenant) != 0 || strcmp(r->key, key) != 0)
+        return false;
+    *ret_leasable = r->leasable;
+    return true;
+}
+
+void remembered_keep(struct store *s, const char *tenant, const char *key,
+                     const struct store_leasable *leasable)
+{
+    struct row *r;
+
+    if (s->unsettled || leasable->sealed.n == 0 || strlen(tenant) >= sizeof r->tenant ||
+        strlen(key) >= sizeof r->key)
+        return;
+    if (s->remembered == NULL)
+        s->remembered = calloc(1, sizeof *s->remembered);
+    if (s->remembered == NULL)
+        return;
+    r = &s->remembered->rows[place_of(tenant, key)];
+    free(r->sealed);
+    r->sealed = malloc(leasable->sealed.n);
+    if (r->sealed == NULL)
+        return;
+    memcpy(r->tenant, tenant, strlen(tenant) + 1);
+    memcpy(r->key, key, strlen(key) + 1);
+    memcpy(r->sealed, leasable->sealed.p, leasable->sealed.n);
+    r->leasable = *leasable;
+    r->leasable.sealed = span_of(r->sealed, leasable->sealed.n);
+}
+
+void remembered_changes(struct store *s, enum statement which)
+{
+    if (harmless[which])
+        return;
+    s->unsettled = s->transaction;
+    remembered_forget(s);
+}
+
+void remembered_forget(struct store *s)
+{
+    for (size_t i = 0; s->remembered != NULL && i < ROWS; i++)
+        free(s->remembered->rows[i].sealed);
+    free(s->remembered);
+    s->remembered = NULL;
+}
