@@ -7,7 +7,7 @@
 #define LIMIT_DELIVERY      (8192 + 48)      /* crypto_box_seal of a provider key */
 #define LIMIT_FIELDS        2048             /* engine-built part of a record */
 #define LIMIT_RECORD        4096             /* a whole record line */
-#define LIMIT_FRAME         245760           /* one keeper message */
+#define LIMIT_FRAME         196608           /* one keeper message */
 #define LIMIT_BATCH_ENTRIES 128
 #define LIMIT_HTTP_BODY     65536
 #define LIMIT_HTTP_HEADERS  16384

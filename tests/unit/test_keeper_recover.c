@@ -2,6 +2,9 @@
  * durable, no record lost with a server, nothing half done. */
 #include "keeper_customer.h"
 
+/* Entries with fields of the largest size that fit a request, and whose reply does not. */
+#define TOO_MANY (LIMIT_FRAME / (LIMIT_FIELDS + 600))
+
 static void acknowledge(struct rig *r)
 {
     assert_int_equal(rig_batch(r, NULL, 0), OK);
@@ -38,16 +41,16 @@ static void rule_1_a_key_leaves_only_with_the_record_of_its_lease(void **state)
     assert_int_equal(r->records[0].r.type, RECORD_OPERATION_FAILED);
 
     /* In a batch that is refused as a whole there is neither. */
-    struct wire_entry many[LIMIT_BATCH_ENTRIES];
+    struct wire_entry many[TOO_MANY];
     static char filler[LIMIT_FIELDS];
     memset(filler, 'x', sizeof(filler));
     memcpy(filler, ",\"a\":\"", 6);
     filler[sizeof(filler) - 1] = '"';
-    for (size_t i = 0; i < LIMIT_BATCH_ENTRIES; i++) {
+    for (size_t i = 0; i < TOO_MANY; i++) {
         many[i] = rig_open_entry(TENANT, KEY, 1, open.data);
         many[i].fields = span_of(filler, sizeof(filler));
     }
-    rig_put_batch(r, many, LIMIT_BATCH_ENTRIES);
+    rig_put_batch(r, many, TOO_MANY);
     assert_int_equal(rig_call(r), LIMIT);
     for (size_t at = r->reply_n; at < sizeof(r->reply); at++)
         assert_int_equal(r->reply[at], 0);
@@ -176,7 +179,7 @@ static void rule_6_a_malformed_batch_changes_nothing(void **state)
 static void a_reply_that_would_not_fit_changes_nothing(void **state)
 {
     struct rig *r = *state;
-    struct wire_entry entries[LIMIT_BATCH_ENTRIES];
+    struct wire_entry entries[TOO_MANY];
     static char filler[LIMIT_FIELDS];
 
     memset(filler, 'x', sizeof(filler));
@@ -184,19 +187,19 @@ static void a_reply_that_would_not_fit_changes_nothing(void **state)
     filler[sizeof(filler) - 1] = '"';
     uint8_t sealed[LIMIT_SEALED_KEY];
     struct span value = put_key(r, sealed);
-    for (size_t i = 1; i < LIMIT_BATCH_ENTRIES; i++) {
+    for (size_t i = 1; i < TOO_MANY; i++) {
         entries[i] = rig_open_entry(TENANT, KEY, 1, value);
         entries[i].fields = span_of(filler, sizeof(filler));
     }
     entries[0] = (struct wire_entry){ .kind = ENTRY_TENANT_NEW, .tenant = rig_id(2) };
-    entries[LIMIT_BATCH_ENTRIES - 1] = (struct wire_entry){ .kind = ENTRY_ENGAGEMENT_END,
+    entries[TOO_MANY - 1] = (struct wire_entry){ .kind = ENTRY_ENGAGEMENT_END,
                                                             .tenant = TENANT,
                                                             .engagement = ENGAGEMENT };
-    rig_put_batch(r, entries, LIMIT_BATCH_ENTRIES);
+    rig_put_batch(r, entries, TOO_MANY);
     assert_int_equal(rig_call(r), LIMIT);
     assert_int_equal(rig_hello(r).batch_pending, 0);
     assert_int_equal(rig_hello(r).next_due_us, 0);
-    entries[1] = entries[LIMIT_BATCH_ENTRIES - 1];
+    entries[1] = entries[TOO_MANY - 1];
     assert_int_equal(rig_batch(r, entries, 2), OK);
     assert_int_equal(r->record_count, 2);
     assert_int_equal(r->records[0].r.type, RECORD_TENANT_CREATED);
