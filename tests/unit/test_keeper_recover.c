@@ -3,7 +3,7 @@
 #include "keeper_customer.h"
 
 /* Entries with fields of the largest size that fit a request, and whose reply does not. */
-#define TOO_MANY (LIMIT_FRAME / (LIMIT_FIELDS + 600))
+#define TOO_MANY (LIMIT_FRAME / (LIMIT_FIELDS + 440))
 
 static void acknowledge(struct rig *r)
 {
