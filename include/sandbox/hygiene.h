@@ -21,7 +21,7 @@ enum hygiene_fact {
     HYGIENE_LOCKED_MEMORY = 1 << 7, /* the slab is; of a machine: it could be */
     HYGIENE_MEMFD_SECRET = 1 << 8,  /* the slab is; of a machine: it could be */
     HYGIENE_NO_SWAP = 1 << 9,       /* neither on this machine nor for this control group */
-    HYGIENE_FREED_MEMORY = 1 << 10, /* the C library overwrites what is freed */
+    HYGIENE_FREED_MEMORY = 1 << 10, /* what is freed is overwritten */
     HYGIENE_CORE_PATTERN = 1 << 11, /* core dumps go to files, not to a program */
     HYGIENE_PTRACE_SCOPE = 1 << 12  /* nobody may attach to anything, not even root */
 };

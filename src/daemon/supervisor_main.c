@@ -31,11 +31,6 @@
 #define QUICK_EXITS 2
 #define GRACE_S     10 /* for a child that was asked to stop */
 
-/* TLS and HTTP libraries may leave copies of what they carried in freed memory. The C library
- * overwrites that only when told to at its start, and only what its per-thread cache does not keep.
- * A value that the administrator has set stays. */
-#define TUNABLES "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0"
-
 enum child { KEEPER, SERVER, CHILDREN };
 
 static const char *const programs[CHILDREN] = { "strongroom-keeper", "strongroom-server" };
@@ -381,7 +376,6 @@ static int run(const char *config)
     }
     log_start("supervisor", (enum log_level)conf.log_level);
     umask(0077);
-    setenv("GLIBC_TUNABLES", TUNABLES, 0);
     if (!make_directories(&conf) || sandbox_no_dump(&e) != OK)
         return EXIT_CONFIG;
     return supervise(&s);

@@ -46,9 +46,8 @@ static const struct hygiene_row rows[] = {
       TEXTS("no-swap", "memory that is not locked may be swapped, with leased keys in TLS buffers",
             "Turn swap off or set MemorySwapMax=0") },
     { HYGIENE_FREED_MEMORY, CHILDREN, false,
-      TEXTS("freed-memory", "the C library keeps old bytes in freed memory",
-            "Let strongroomd set GLIBC_TUNABLES, or add glibc.malloc.perturb=165 and "
-            "glibc.malloc.tcache_count=0 to it") },
+      TEXTS("freed-memory", "freed memory keeps its old bytes",
+            "Use a build without sanitizers, and no other allocator (LD_PRELOAD)") },
     { HYGIENE_CORE_PATTERN, MACHINE, false,
       TEXTS("core-pattern", "core dumps of this machine are handed to a program",
             "Set kernel.core_pattern to a file name; no part of this product can be dumped") },

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,21 +76,6 @@ bool measure_lock_limit(size_t bytes)
 
     /* Whoever is root when the slab is made is not bound by the limit. */
     return geteuid() == 0 || (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur >= bytes);
-}
-
-/* With M_PERTURB the C library fills what it gives out and what it gets back; new memory shows the
- * one, and a count that goes down at once shows that no per-thread cache holds back the other. */
-bool measure_freed_memory_is_overwritten(void)
-{
-    size_t size = 200;
-    volatile unsigned char *p = malloc(size);
-    bool filled = p != NULL && p[0] != 0;
-
-    for (size_t i = 1; filled && i < size; i++)
-        filled = p[i] == p[0];
-    size_t used = mallinfo2().uordblks;
-    free((void *)(uintptr_t)p);
-    return filled && mallinfo2().uordblks < used;
 }
 
 bool measure_root_opens(void)

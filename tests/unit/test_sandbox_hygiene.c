@@ -219,46 +219,39 @@ static void a_machine_is_judged_by_what_it_offers(void **state)
     assert_int_equal(in_child(machine_with_little_to_lock), 0);
 }
 
-/* The C library reads its tunables when a program starts: so this one starts itself again. */
-static int freed_memory_with(const char *tunables)
-{
-    pid_t pid = fork();
-    int how = 0;
-
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        if (tunables != NULL)
-            setenv("GLIBC_TUNABLES", tunables, 1);
-        else
-            unsetenv("GLIBC_TUNABLES");
-        execl("/proc/self/exe", "test_sandbox_hygiene", "freed", (char *)NULL);
-        _exit(100);
-    }
-    assert_int_equal(waitpid(pid, &how, 0), pid);
-    return WIFEXITED(how) ? WEXITSTATUS(how) : -1;
-}
-
-static int say_whether_freed_memory_is_overwritten(void)
+static void what_is_freed_is_overwritten_and_counts_so(void **state)
 {
     struct hygiene h = { .process = HYGIENE_KEEPER };
 
-    if (hygiene_begin(&h, NULL) != OK)
-        return 2;
-    return (h.have & HYGIENE_FREED_MEMORY) != 0;
-}
-
-static void freed_memory_counts_as_overwritten_only_with_both_tunables(void **state)
-{
     (void)state;
     if (SANITIZED)
         skip(); /* the sanitizer's allocator is another one */
-    assert_int_equal(freed_memory_with("glibc.malloc.perturb=165:glibc.malloc.tcache_count=0"), 1);
-    assert_int_equal(freed_memory_with("glibc.malloc.perturb=165"), 0);
-    assert_int_equal(freed_memory_with("glibc.malloc.tcache_count=0"), 0);
-    assert_int_equal(freed_memory_with(NULL), 0);
+    assert_int_equal(hygiene_begin(&h, NULL), OK);
+    assert_true((h.have & HYGIENE_FREED_MEMORY) != 0);
 }
 
-int main(int argc, char **argv)
+/* In the same place or another: what it held is there, and what is left behind is not. */
+static void resized_memory_keeps_what_it_holds(void **state)
+{
+    char *p = NULL;
+
+    (void)state;
+    for (size_t n = 1; n <= 1 << 18; n = n * 3 + 1) {
+        p = realloc(p, n);
+        assert_non_null(p);
+        p[n - 1] = (char)n;
+        for (size_t k = 1; k < n; k = k * 3 + 1)
+            assert_int_equal(p[k - 1], (char)k);
+    }
+    for (size_t n = 1 << 18; n > 0; n /= 5) {
+        p = realloc(p, n);
+        for (size_t k = 1; k <= n && k < 1 << 17; k = k * 3 + 1)
+            assert_int_equal(p[k - 1], (char)k);
+    }
+    free(p);
+}
+
+int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_process_that_has_done_everything_may_serve),
@@ -270,10 +263,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(every_fact_has_one_bit_a_name_and_something_to_do),
         cmocka_unit_test(what_only_newer_kernels_have_is_reported_and_not_required),
         cmocka_unit_test(a_machine_is_judged_by_what_it_offers),
-        cmocka_unit_test(freed_memory_counts_as_overwritten_only_with_both_tunables),
+        cmocka_unit_test(what_is_freed_is_overwritten_and_counts_so),
+        cmocka_unit_test(resized_memory_keeps_what_it_holds),
     };
 
-    if (argc == 2 && strcmp(argv[1], "freed") == 0)
-        return say_whether_freed_memory_is_overwritten();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
