@@ -57,6 +57,12 @@ MUST_CHECK status store_begin(struct store *s, struct err *e);
 /* BUG outside a transaction or with an open savepoint. IO: final, everything else fails from now
  * on; all of the transaction or nothing of it is there after a restart. */
 MUST_CHECK status store_commit(struct store *s, struct err *e);
+/* The same for a transaction that, as far as it goes, only appends to logs: what it did is durable
+ * on return, in a file beside the database from which the next store_open takes it. Others are
+ * committed as by store_commit, which also takes along what was committed so before. */
+MUST_CHECK status store_commit_append(struct store *s, struct err *e);
+/* Takes it into the database now; nothing to do is fine. IO: final. */
+MUST_CHECK status store_settle(struct store *s, struct err *e);
 void store_rollback(struct store *s);
 
 /* A savepoint: mark, then keep or undo. They do not nest: BUG. A failed undo is final as well. */

@@ -179,7 +179,7 @@ status batch_finish(struct engine *en, const struct batch_listener *listener, st
         return st;
     st = batch_store(en, &body, listener, &number, e);
     if (st == OK)
-        st = store_commit(en->store, e);
+        st = store_commit_append(en->store, e);
     wire_client_wipe(en->client);
     if (st == OK)
         en->acked = number;

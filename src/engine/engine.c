@@ -195,6 +195,15 @@ static void run_direct(struct engine *en, struct request *rq)
     rq->done(rq);
 }
 
+/* A second without work: what commits have appended goes to its pages. */
+static void settle(struct engine *en)
+{
+    struct err e = { 0 };
+
+    if (en->store != NULL && store_settle(en->store, &e) != OK)
+        engine_die(__func__, &e);
+}
+
 static void *run(void *context)
 {
     struct engine *en = context;
@@ -202,6 +211,8 @@ static void *run(void *context)
     bool busy = false;
 
     while (take(en, busy, &queue)) {
+        if (queue == NULL && !busy)
+            settle(en);
         while (queue != NULL) {
             if ((verb_row(queue->verb)->flags & FLAG_DIRECT) != 0 ||
                 (en->state != VAULT_UNLOCKED && en->state != VAULT_ROLLED_BACK)) {

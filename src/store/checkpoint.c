@@ -57,7 +57,10 @@ status store_node_add(struct store *s, const struct id *log, unsigned level, uin
     query_put_number(&q, level);
     query_put_number(&q, number);
     query_put_span(&q, span_of(hash, 32));
-    return query_run(&q, NULL, e);
+    st = query_run(&q, NULL, e);
+    if (st == OK)
+        tail_node(s, log, level, number, hash);
+    return st;
 }
 
 status store_nodes(struct store *s, const struct id *log, unsigned level, uint64_t number,

@@ -19,6 +19,7 @@
 #include "remembered.h"
 #include "statement.h"
 #include "store/store.h"
+#include "tail.h"
 
 /* What the authorizer lets through. */
 enum phase { PHASE_SETUP, PHASE_MIGRATE, PHASE_SERVE };
@@ -39,6 +40,8 @@ struct store {
     struct store_counters counters;
     uint64_t records_pending; /* added in this transaction */
     uint64_t records_kept;    /* of these, before the mark */
+    struct tail *tail; /* NULL: none, as of a copy */
+    int changes_before; /* rows changed before this transaction began */
     struct view *views;
     struct remembered *remembered; /* NULL: nothing is */
     bool unsettled;                /* this transaction changed what may not be remembered */

@@ -10,7 +10,10 @@ status store_fact_set(struct store *s, const char *name, struct span value, stru
         return st;
     query_put_text(&q, name);
     query_put_span(&q, value);
-    return query_run(&q, NULL, e);
+    st = query_run(&q, NULL, e);
+    if (st == OK)
+        tail_fact(s, name, value);
+    return st;
 }
 
 status store_fact(struct store *s, const char *name, struct span *ret_value, struct err *e)

@@ -12,7 +12,10 @@ status store_head_set(struct store *s, const struct id *log, uint64_t size, stru
     query_put_id(&q, log);
     query_put_number(&q, size);
     query_put_span(&q, head);
-    return query_run(&q, NULL, e);
+    st = query_run(&q, NULL, e);
+    if (st == OK)
+        tail_head(s, log, size, head);
+    return st;
 }
 
 status store_heads(struct store *s, store_head_fn each, void *context, struct err *e)

@@ -17,6 +17,7 @@ void open_free(struct store *s)
 {
     db_forget_views(s);
     remembered_forget(s);
+    tail_close(s);
     for (size_t i = 0; i < STATEMENT_COUNT; i++)
         (void)sqlite3_finalize(s->statements[i]);
     (void)sqlite3_close(s->db);
@@ -204,6 +205,8 @@ status store_open_either(const char *dir, const struct secret *key, const struct
     if (st != OK)
         return err_note(e, st, cause.where, cause.why, cause.detail);
     st = rekey_remove_rest(s, e); /* with the lock: it is nobody's work in progress */
+    if (st == OK)
+        st = tail_open(s, path, next ? next_key : key, e);
     if (st != OK) {
         open_free(s);
         return st;

@@ -93,11 +93,13 @@ status query_begin(struct store *s, enum statement which, struct query *q, struc
         return fail(e, BUG, "statement is in use", 0);
     if (!s->transaction && !sqlite3_stmt_readonly(statement))
         return fail(e, BUG, "change outside a transaction", 0);
-    if (!sqlite3_stmt_readonly(statement))
+    if (!sqlite3_stmt_readonly(statement)) {
         remembered_changes(s, which);
+        tail_changes(s, which);
+    }
     /* SQLite ends a transaction by itself after some write errors. Without this, the rest of it
      * would be written on its own. */
-    if (s->transaction && which != SQL_BEGIN && sqlite3_get_autocommit(s->db))
+    if ((s->transaction || tail_carries(s)) && which != SQL_BEGIN && sqlite3_get_autocommit(s->db))
         return fail(e, IO, "transaction was lost", 0);
     *q = (struct query){ .s = s, .statement = statement };
     return OK;

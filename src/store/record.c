@@ -80,6 +80,7 @@ status store_record_add(struct store *s, const struct store_record *r, struct er
         return st;
     if (changes == 0)
         return compare_with_stored(s, r, e);
+    tail_record(s, r);
     s->records_pending++;
     return OK;
 }

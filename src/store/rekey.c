@@ -124,8 +124,10 @@ status store_rekey_begin(struct store *s, const struct secret *new_key, struct e
     char next[PATH_MAX];
     int left = 0;
     int code;
-    status st = check_idle(s, e);
+    status st = store_settle(s, e);
 
+    if (st == OK)
+        st = check_idle(s, e);
     if (st == OK && s->copy != NULL)
         return fail(e, CONFLICT, "a change of the key is under way", 0);
     if (st == OK)
@@ -223,7 +225,9 @@ status store_rekey_finish(struct store **s, const struct secret *new_key, struct
         old->failed = true;
     if (st != OK)
         return st;
-    if (swap(path, next, new_key, &fresh, &cause) != OK) {
+    tail_close(old); /* empty: nothing is carried while the copy is made */
+    if (swap(path, next, new_key, &fresh, &cause) != OK ||
+        tail_open(fresh, path, new_key, &cause) != OK) {
         old->failed = true;
         return err_note(e, IO, cause.where, cause.why, cause.detail);
     }

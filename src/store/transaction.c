@@ -34,7 +34,9 @@ status store_begin(struct store *s, struct err *e)
     if (s->transaction)
         return fail(e, BUG, "transaction within a transaction", 0);
     s->transaction = true;
-    st = control(s, SQL_BEGIN, e);
+    tail_begin(s);
+    s->changes_before = sqlite3_total_changes(s->db);
+    st = tail_carries(s) ? OK : control(s, SQL_BEGIN, e);
     if (st != OK)
         end_transaction(s);
     return st;
@@ -49,21 +51,69 @@ status store_commit(struct store *s, struct err *e)
         return fail(e, BUG, "commit outside a transaction", 0);
     if (s->marked)
         return fail(e, BUG, "commit with an open savepoint", 0);
-    if (control(s, SQL_COMMIT, &cause) != OK) {
-        store_rollback(s);
+    if (tail_settle(s, &cause) != OK || control(s, SQL_COMMIT, &cause) != OK) {
+        (void)control(s, SQL_ROLLBACK, NULL);
+        end_transaction(s);
         s->failed = true;
         return fail(e, IO, "commit failed", cause.detail);
     }
+    tail_settled(s);
     end_transaction(s);
     s->counters.commits++;
     s->counters.records += records;
     return transaction_shrink_wal(s, e);
 }
 
+status store_commit_append(struct store *s, struct err *e)
+{
+    struct err cause = { 0 };
+    uint64_t records = s->records_pending;
+    bool carried = false;
+
+    if (!s->transaction || s->marked)
+        return store_commit(s, e); /* which says what is wrong */
+    if (tail_carry(s, &carried, &cause) != OK) {
+        end_transaction(s);
+        s->failed = true;
+        return fail(e, IO, "commit failed", cause.detail);
+    }
+    if (!carried)
+        return store_commit(s, e);
+    end_transaction(s);
+    s->counters.commits++;
+    s->counters.records += records;
+    return OK;
+}
+
+status store_settle(struct store *s, struct err *e)
+{
+    status st = OK;
+
+    if (s->transaction || !tail_carries(s))
+        return OK;
+    st = store_begin(s, e);
+    return st == OK ? store_commit(s, e) : st;
+}
+
+/* SQLite's transaction goes, and what was carried with it comes again from the tail. */
+static void rollback_to_carried(struct store *s)
+{
+    if (sqlite3_total_changes(s->db) != s->changes_before &&
+        (control(s, SQL_ROLLBACK, NULL) != OK || control(s, SQL_BEGIN, NULL) != OK ||
+         tail_again(s, NULL) != OK))
+        s->failed = true;
+    end_transaction(s);
+    remembered_forget(s);
+}
+
 void store_rollback(struct store *s)
 {
     if (!s->transaction)
         return;
+    if (tail_carries(s)) {
+        rollback_to_carried(s);
+        return;
+    }
     if (control(s, SQL_ROLLBACK, NULL) != OK && !sqlite3_get_autocommit(s->db))
         s->failed = true;
     end_transaction(s);
@@ -139,6 +189,9 @@ status store_checkpoint(struct store *s, struct err *e)
 
     if (s->transaction)
         return fail(e, BUG, "checkpoint within a transaction", 0);
+    st = store_settle(s, e);
+    if (st != OK)
+        return st;
     if (s->failed)
         return fail(e, IO, "store has failed before", 0);
     st = checkpoint(s, SQLITE_CHECKPOINT_TRUNCATE, e);

@@ -88,7 +88,8 @@ static inline void rig_path(const struct rig *r, const char *suffix, char *ret_p
 
 static inline void rig_remove_files(const struct rig *r)
 {
-    static const char *const suffixes[] = { "", "-wal", "-shm", "-journal", ".next", ".next-wal" };
+    static const char *const suffixes[] = { "",         "-wal",  "-shm",     "-tail",
+                                            "-journal", ".next", ".next-wal" };
     char path[128];
 
     for (size_t i = 0; i < COUNT(suffixes); i++) {

@@ -1,0 +1,46 @@
+/*
+ * The tail: a file beside the database that makes a transaction durable which only appended to
+ * logs, without the many pages that it touches. SQLite's transaction stays open behind it and takes
+ * the next ones along, until something else is committed or enough has been carried.
+ *
+ *   frame = length u32 | sealed(steps), sealed with the tail's key, for a generation and an index
+ *
+ * The generation is a fact in the database. It goes up in the very transaction that commits what
+ * was carried, so frames are either ahead of the database or void, never half of it. Opening the
+ * database does the steps of those that are ahead; the first frame that does not open ends them: it
+ * was never answered.
+ */
+#ifndef STORE_TAIL_H
+#define STORE_TAIL_H
+
+#include "statement.h"
+#include "store/store.h"
+
+struct tail;
+
+/* Does what is ahead of the database, commits it, and overwrites the file. */
+MUST_CHECK status tail_open(struct store *s, const char *path, const struct secret *key,
+                            struct err *e);
+void tail_close(struct store *s);
+
+/* A transaction begins; a statement that changes something is about to run. */
+void tail_begin(struct store *s);
+void tail_changes(struct store *s, enum statement which);
+/* Steps, as they were done. */
+void tail_record(struct store *s, const struct store_record *r);
+void tail_head(struct store *s, const struct id *log, uint64_t size, struct span head);
+void tail_node(struct store *s, const struct id *log, unsigned level, uint64_t number,
+               const uint8_t hash[static 32]);
+void tail_fact(struct store *s, const char *name, struct span value);
+
+/* Whether SQLite's transaction is open behind what was carried. */
+bool tail_carries(const struct store *s);
+/* Makes the steps of this transaction durable. *ret_carried false: it has others, or too many. */
+MUST_CHECK status tail_carry(struct store *s, bool *ret_carried, struct err *e);
+/* Before the commit of what was carried, in its transaction; after it. */
+MUST_CHECK status tail_settle(struct store *s, struct err *e);
+void tail_settled(struct store *s);
+/* After SQLite's transaction was rolled back: does again, in a new one, what was carried. */
+MUST_CHECK status tail_again(struct store *s, struct err *e);
+
+#endif

@@ -1,0 +1,222 @@
+/* What only appends is durable without the pages that it touches. */
+#include "test_store_rig.h"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+
+#include "secret/secret.h"
+
+/* A record of the vault's log, and the head after it. */
+static void append(struct rig *r, uint64_t seq)
+{
+    struct store_record record = { .seq = seq, .time_us = 1000 + seq, .type = 300 };
+
+    record.line = span_text("{\"a\":\"record\"}");
+    assert_ok(store_record_add(r->s, &record, NULL));
+    assert_ok(store_head_set(r->s, &record.log, seq + 1, span_text("a head"), NULL));
+    assert_ok(store_fact_set(r->s, "heads", span_text("a seal"), NULL));
+}
+
+static void commit_append(struct rig *r, uint64_t seq)
+{
+    assert_ok(store_begin(r->s, NULL));
+    append(r, seq);
+    assert_ok(store_commit_append(r->s, NULL));
+}
+
+static bool count_one(void *context, const struct store_record *record)
+{
+    uint64_t *next = context;
+
+    assert_int_equal(record->seq, *next);
+    ++*next;
+    return true;
+}
+
+static uint64_t records(struct rig *r)
+{
+    const struct id vault = { { 0 } };
+    uint64_t next = 0;
+
+    assert_ok(store_records(r->s, &vault, 0, 100000, count_one, &next, NULL));
+    return next;
+}
+
+/* What a process does that is killed then: nobody closes the database. */
+static void work_and_die(struct rig *r, void (*work)(struct rig *r))
+{
+    int how = 0;
+    pid_t child;
+
+    store_cleanup(&r->s);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        assert_ok(secret_start((size_t)64 * 1024, NULL)); /* not inherited */
+        r->key = rig_key(0x42);
+        rig_open(r);
+        work(r);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &how, 0), child);
+    assert_int_equal(how, 0);
+}
+
+static void killed_after(struct rig *r, void (*work)(struct rig *r))
+{
+    work_and_die(r, work);
+    rig_open(r);
+}
+
+static void append_ten(struct rig *r)
+{
+    for (uint64_t seq = 0; seq < 10; seq++)
+        commit_append(r, seq);
+}
+
+static void what_was_appended_is_there_after_a_kill(void **state)
+{
+    struct rig *r = *state;
+    struct span seal;
+    uint64_t size = 0;
+
+    killed_after(r, append_ten);
+    assert_int_equal(records(r), 10);
+    assert_ok(store_log_size(r->s, &(struct id){ { 0 } }, &size, NULL));
+    assert_int_equal(size, 10);
+    assert_ok(store_fact(r->s, "heads", &seal, NULL));
+    assert_true(span_same(seal, span_text("a seal")));
+    commit_append(r, 10);
+    assert_int_equal(records(r), 11);
+}
+
+static void append_and_begin(struct rig *r)
+{
+    append_ten(r);
+    assert_ok(store_begin(r->s, NULL));
+    append(r, 10);
+}
+
+static void what_was_not_committed_is_not(void **state)
+{
+    killed_after(*state, append_and_begin);
+    assert_int_equal(records(*state), 10);
+}
+
+static void append_change_and_append(struct rig *r)
+{
+    struct store_tenant tenant = tenant_of(1, "acme");
+
+    append_ten(r);
+    assert_ok(store_begin(r->s, NULL));
+    append(r, 10);
+    assert_ok(store_tenant_add(r->s, &tenant, NULL));
+    assert_ok(store_commit_append(r->s, NULL)); /* takes along what was appended before */
+    commit_append(r, 11);
+}
+
+static void other_changes_between_appends_are_there_as_well(void **state)
+{
+    struct rig *r = *state;
+    struct store_tenant tenant;
+
+    killed_after(r, append_change_and_append);
+    assert_int_equal(records(r), 12);
+    assert_ok(store_tenant(r->s, "acme", &tenant, NULL));
+}
+
+static void a_rolled_back_change_leaves_what_was_appended(void **state)
+{
+    struct rig *r = *state;
+    struct store_tenant tenant = tenant_of(1, "acme");
+
+    append_ten(r);
+    assert_ok(store_begin(r->s, NULL));
+    append(r, 10);
+    assert_ok(store_tenant_add(r->s, &tenant, NULL));
+    store_rollback(r->s);
+    assert_int_equal(records(r), 10);
+    assert_status(store_tenant(r->s, "acme", &tenant, NULL), NOT_FOUND);
+    commit_append(r, 10);
+    rig_reopen(r);
+    assert_int_equal(records(r), 11);
+}
+
+static void append_many(struct rig *r)
+{
+    for (uint64_t seq = 0; seq < 2000; seq++)
+        commit_append(r, seq);
+}
+
+static void more_than_the_tail_holds_is_there_too(void **state)
+{
+    killed_after(*state, append_many);
+    assert_int_equal(records(*state), 2000);
+}
+
+static void append_and_settle(struct rig *r)
+{
+    append_ten(r);
+    assert_ok(store_settle(r->s, NULL));
+    commit_append(r, 10);
+}
+
+/* A frame that was cut short was never answered; those before it were. */
+static void a_torn_frame_ends_what_is_taken_in(void **state)
+{
+    struct rig *r = *state;
+    char path[128];
+    uint8_t length[4];
+    int fd;
+
+    work_and_die(r, append_ten);
+    rig_path(r, "-tail", path, sizeof path);
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    /* They are all of one length: into the eighth. */
+    assert_int_equal(pread(fd, length, 4, 0), 4);
+    assert_int_equal(pwrite(fd, "\0\0\0\0", 4, 7 * (4 + length[2] * 256 + length[3]) + 100), 4);
+    (void)close(fd);
+    rig_open(r);
+    assert_int_equal(records(r), 7);
+}
+
+static void what_went_to_its_pages_is_not_taken_in_again(void **state)
+{
+    killed_after(*state, append_and_settle);
+    assert_int_equal(records(*state), 11);
+}
+
+static void the_tail_shows_nothing_and_is_empty_after_opening(void **state)
+{
+    struct rig *r = *state;
+    size_t size;
+    uint8_t *bytes;
+
+    append_ten(r);
+    bytes = rig_read_file(r, "-tail", &size);
+    assert_null(memmem(bytes, size, "record", 6));
+    assert_int_not_equal(bytes[3] | bytes[2], 0);
+    free(bytes);
+    rig_reopen(r);
+    bytes = rig_read_file(r, "-tail", &size);
+    for (size_t i = 0; i < size; i++)
+        assert_int_equal(bytes[i], 0);
+    free(bytes);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        sentence(what_was_appended_is_there_after_a_kill),
+        sentence(what_was_not_committed_is_not),
+        sentence(other_changes_between_appends_are_there_as_well),
+        sentence(a_rolled_back_change_leaves_what_was_appended),
+        sentence(more_than_the_tail_holds_is_there_too),
+        sentence(a_torn_frame_ends_what_is_taken_in),
+        sentence(what_went_to_its_pages_is_not_taken_in_again),
+        sentence(the_tail_shows_nothing_and_is_empty_after_opening),
+    };
+
+    return cmocka_run_group_tests(tests, rig_slab, NULL);
+}
