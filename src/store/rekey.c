@@ -226,8 +226,12 @@ status store_rekey_finish(struct store **s, const struct secret *new_key, struct
     if (st != OK)
         return st;
     tail_close(old); /* empty: nothing is carried while the copy is made */
-    if (swap(path, next, new_key, &fresh, &cause) != OK ||
-        tail_open(fresh, path, new_key, &cause) != OK) {
+    st = swap(path, next, new_key, &fresh, &cause);
+    if (st == OK)
+        st = tail_open(fresh, path, new_key, &cause);
+    if (st != OK) {
+        if (fresh != NULL)
+            open_free(fresh);
         old->failed = true;
         return err_note(e, IO, cause.where, cause.why, cause.detail);
     }
