@@ -6,7 +6,7 @@ from harness import BIN, await_that, alive
 
 SHIM = BIN / "tests/unsynced.so"
 NAMES = ("keyring keyring.new keyring.next keyring.next.new journal journal.new "
-         "strongroom.db strongroom.db-wal strongroom.db.next")
+         "strongroom.db strongroom.db-wal strongroom.db-tail strongroom.db.next")
 HEAD = struct.Struct("=QQI")
 SECTOR, PAGE = 512, 4096
 
