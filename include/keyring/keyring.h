@@ -119,9 +119,7 @@ MUST_CHECK status keyring_destroy_slot(struct keyring *k, const struct id *id, s
 /* Cells. Reads see staged changes. NOT_FOUND; CORRUPT if authenticated and the MAC is wrong. */
 MUST_CHECK status keyring_cell(const struct keyring *k, uint8_t type, const struct id *id,
                                uint32_t version, struct cell *ret_cell, struct err *e);
-/* Changes with every change that is staged or forgotten: as long as it is the same, so is what
- * keyring_cell gives. */
-uint64_t keyring_edition(const struct keyring *k);
+uint64_t keyring_edition(const struct keyring *k); /* as long as it is the same, so are cells */
 /* All live cells in file order; start with *cursor = 0. */
 bool keyring_next(const struct keyring *k, size_t *cursor, struct cell *ret_cell);
 size_t keyring_count(const struct keyring *k, uint8_t type);

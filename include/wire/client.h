@@ -15,8 +15,8 @@ struct wire_client;
 MUST_CHECK status wire_client_new(int fd, struct wire_client **ret_client, struct err *e);
 void wire_client_free(struct wire_client *c);
 
-/* Starts a request of op: the returned writer appends its body. Whoever makes it shorter again wipes
- * what is cut off: only what it holds at the end is wiped with the request. */
+/* Starts a request of op: the returned writer appends its body. Whoever makes it shorter again
+ * wipes what is cut off: only what it holds at the end is wiped with the request. */
 struct out *wire_client_begin(struct wire_client *c, enum wire_op op);
 /* Sends it and waits. OK: *ret_body reads the reply body (views die at the next begin). The
  * keeper's refusal comes back as its status with the literal reason "the keeper refused" and, in

@@ -130,7 +130,7 @@ static json_t *lease_json(const struct engine *en, const struct plan *plan, cons
                      "ttl_s", (json_int_t)plan->ttl_s);
 }
 
-/* The same object as text: there is no time for a tree of it with each lease. NULL without memory. */
+/* The same object as text: there is no time for a tree of it with each lease. NULL: no memory. */
 static char *lease_text(const struct engine *en, const struct plan *plan, const char *token)
 {
     const struct lease *l = &plan->lease;

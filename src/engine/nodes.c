@@ -113,7 +113,7 @@ status nodes_of(void *context, unsigned level, uint64_t number,
 struct growth {
     struct id log;
     uint64_t next; /* the record that would come next; 0: nothing is here */
-    uint8_t edge[NODE_STEP + 1][SHA256_SIZE]; /* as of struct ledger_tree, of those before the last */
+    uint8_t edge[NODE_STEP + 1][SHA256_SIZE]; /* as of a ledger_tree */
 };
 
 void nodes_forget(struct engine *en)
@@ -133,8 +133,8 @@ static void grow(struct growth *g, uint64_t number, const uint8_t leaf[static SH
     memcpy(g->edge[level], hash, sizeof hash);
 }
 
-/* Takes record seq in. true: it completes a subtree, and all of it was seen: its root. The hash of a
- * record is in the one after it, so most of them need not be computed. */
+/* Takes record seq in. true: it completes a subtree, and all of it was seen: its root. The hash of
+ * a record is in the one after it, so most of them need not be computed. */
 static bool growth_takes(struct engine *en, const struct id *log, uint64_t seq, struct span line,
                          uint8_t ret_root[static SHA256_SIZE])
 {

@@ -64,7 +64,9 @@ void wire_client_free(struct wire_client *c)
 void wire_client_wipe(struct wire_client *c)
 {
     /* What lies behind is zero already: whoever takes back what it wrote wipes it. */
-    secret_wipe((struct mspan){ secret_fill(c->request).p, c->out.overflow ? LIMIT_FRAME : c->out.n });
+    size_t written = c->out.overflow ? LIMIT_FRAME : c->out.n;
+
+    secret_wipe((struct mspan){ secret_fill(c->request).p, written });
     secret_wipe((struct mspan){ secret_fill(c->reply).p, c->received });
     c->received = 0;
 }
