@@ -55,8 +55,7 @@ __attribute__((target("sha,sse4.1,ssse3"))) static void compress(uint32_t h[stat
             w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const void *)(p + 16 * i)), swap);
 #pragma GCC unroll 16
         for (size_t i = 0; i < 16; i++) {
-            __m128i k =
-                _mm_add_epi32(w[i % 4], _mm_load_si128((const void *)(rounds + 4 * i)));
+            __m128i k = _mm_add_epi32(w[i % 4], _mm_load_si128((const void *)(rounds + 4 * i)));
 
             cdgh = _mm_sha256rnds2_epu32(cdgh, abef, k);
             abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(k, 0x0e));

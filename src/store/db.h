@@ -40,12 +40,12 @@ struct store {
     struct store_counters counters;
     uint64_t records_pending; /* added in this transaction */
     uint64_t records_kept;    /* of these, before the mark */
-    struct tail *tail; /* NULL: none, as of a copy */
-    int changes_before; /* rows changed before this transaction began */
+    struct tail *tail;        /* NULL: none, as of a copy */
+    int changes_before;       /* rows changed before this transaction began */
     struct view *views;
     struct remembered *remembered; /* NULL: nothing is */
     bool unsettled;                /* this transaction changed what may not be remembered */
-    struct store *copy; /* under another key, while that is under way; else NULL */
+    struct store *copy;            /* under another key, while that is under way; else NULL */
     sqlite3_backup *backup;
     sqlite3_stmt *statements[STATEMENT_COUNT];
 };

@@ -20,10 +20,10 @@ struct remembered {
 
 /* Changes that a lease makes, and what else happens while nobody changes a key. */
 static const bool harmless[STATEMENT_COUNT] = {
-    [SQL_BEGIN] = true,         [SQL_FACT_SET] = true,        [SQL_RECORD_ADD] = true,
-    [SQL_HEAD_SET] = true,      [SQL_NOTE_SET] = true,        [SQL_NODE_ADD] = true,
-    [SQL_TREE_NOTE_ADD] = true, [SQL_TREE_NOTE_DROP] = true,  [SQL_COSIGNATURE_ADD] = true,
-    [SQL_PERSON_ADD] = true,    [SQL_COSIGNATURE_DROP] = true, [SQL_FIRST_USE_ADD] = true,
+    [SQL_BEGIN] = true,          [SQL_FACT_SET] = true,           [SQL_RECORD_ADD] = true,
+    [SQL_HEAD_SET] = true,       [SQL_NOTE_SET] = true,           [SQL_NODE_ADD] = true,
+    [SQL_TREE_NOTE_ADD] = true,  [SQL_TREE_NOTE_DROP] = true,     [SQL_COSIGNATURE_ADD] = true,
+    [SQL_PERSON_ADD] = true,     [SQL_COSIGNATURE_DROP] = true,   [SQL_FIRST_USE_ADD] = true,
     [SQL_FIRST_USE_TOLD] = true, [SQL_FIRST_USE_TOLD_ALL] = true, [SQL_KEY_RATE_SET] = true,
 };
 

@@ -331,9 +331,8 @@ static status overwrite(struct tail *t, struct err *e)
             return fail(e, IO, "the tail of the database cannot be written", errno);
         at += (size_t)wrote;
     }
-    return fdatasync(t->fd) == 0
-               ? OK
-               : fail(e, IO, "the tail of the database cannot be synced", errno);
+    return fdatasync(t->fd) == 0 ? OK
+                                 : fail(e, IO, "the tail of the database cannot be synced", errno);
 }
 
 static status read_generation(struct store *s, struct err *e)

@@ -193,8 +193,8 @@ static void a_reply_that_would_not_fit_changes_nothing(void **state)
     }
     entries[0] = (struct wire_entry){ .kind = ENTRY_TENANT_NEW, .tenant = rig_id(2) };
     entries[TOO_MANY - 1] = (struct wire_entry){ .kind = ENTRY_ENGAGEMENT_END,
-                                                            .tenant = TENANT,
-                                                            .engagement = ENGAGEMENT };
+                                                 .tenant = TENANT,
+                                                 .engagement = ENGAGEMENT };
     rig_put_batch(r, entries, TOO_MANY);
     assert_int_equal(rig_call(r), LIMIT);
     assert_int_equal(rig_hello(r).batch_pending, 0);

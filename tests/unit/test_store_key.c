@@ -326,9 +326,37 @@ static void a_row_of_a_form_we_never_write_is_corrupt(void **state)
     assert_status(store_version(r->s, &one, &key, 1, &v, NULL), CORRUPT);
 }
 
+/* What was looked up before is remembered: not longer than it is so. */
+static void a_leasable_key_is_found_as_it_is_now(void **state)
+{
+    struct rig *r = *state;
+    struct store_leasable before, l;
+    struct store_key key;
+
+    rig_fill(r);
+    assert_ok(store_leasable(r->s, "acme", "openai", &before, &r->e));
+    assert_ok(store_leasable(r->s, "acme", "openai", &l, &r->e));
+    assert_true(span_same(l.sealed, before.sealed));
+    key = before.key;
+    key.state = KEY_REVOKED;
+    rig_begin(r);
+    assert_ok(store_key_set(r->s, &key, &r->e));
+    assert_ok(store_leasable(r->s, "acme", "openai", &l, &r->e));
+    assert_int_equal(l.key.state, KEY_REVOKED);
+    store_rollback(r->s);
+    assert_ok(store_leasable(r->s, "acme", "openai", &l, &r->e));
+    assert_int_equal(l.key.state, KEY_ACTIVE);
+    rig_begin(r);
+    assert_ok(store_key_set(r->s, &key, &r->e));
+    rig_commit(r);
+    assert_ok(store_leasable(r->s, "acme", "openai", &l, &r->e));
+    assert_int_equal(l.key.state, KEY_REVOKED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        sentence(a_leasable_key_is_found_as_it_is_now),
         sentence(a_key_is_found_by_name_and_id),
         sentence(a_key_needs_a_free_name_and_an_engagement_of_its_tenant),
         sentence(a_key_changes_only_for_its_tenant),
