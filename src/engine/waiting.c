@@ -84,8 +84,9 @@ bool waiting_begin(struct engine *en, struct request *rq, const struct id *log)
 status waiting_begin_event(struct engine *en, struct request *rq, struct err *e)
 {
     rq->waits_for_event = true;
-    if (!begin(en, rq) && rq->streams && rq->wait_until == 0)
+    if (rq->streams && rq->wait_until == 0 && !has_room(en, rq))
         return fail(e, LIMIT, "as many requests as may wait do so already", 0);
+    begin(en, rq);
     return OK;
 }
 
