@@ -80,17 +80,16 @@ APPLY(revocation_list)
     status st = read_after(rq, &after, e);
 
     if (st == OK)
+        st = waiting_admit(en, rq, e);
+    if (st == OK)
         st = revocations_read(en, e);
     if (st != OK)
         return st;
     lost = !begins && (after < r->lost || after > r->last);
     list = events_after(en, rq, begins || lost ? r->last : after, &next);
-    if (json_array_size(list) == 0 && !begins && !lost) {
-        st = waiting_begin_event(en, rq, e);
-        if (st != OK || rq->waits) {
-            json_decref(list);
-            return st;
-        }
+    if (json_array_size(list) == 0 && !begins && !lost && waiting_begin_event(en, rq)) {
+        json_decref(list);
+        return OK;
     }
     st = checkpoint_json(en, &note, e);
     if (st != OK) {

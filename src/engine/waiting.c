@@ -81,13 +81,17 @@ bool waiting_begin(struct engine *en, struct request *rq, const struct id *log)
     return begin(en, rq);
 }
 
-status waiting_begin_event(struct engine *en, struct request *rq, struct err *e)
+status waiting_admit(struct engine *en, struct request *rq, struct err *e)
 {
     rq->waits_for_event = true;
     if (rq->streams && rq->wait_until == 0 && !has_room(en, rq))
         return fail(e, LIMIT, "as many requests as may wait do so already", 0);
-    begin(en, rq);
     return OK;
+}
+
+bool waiting_begin_event(struct engine *en, struct request *rq)
+{
+    return begin(en, rq);
 }
 
 void waiting_add(struct engine *en, struct request *rq)
