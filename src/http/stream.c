@@ -1,6 +1,6 @@
 /*
- * A reply that does not end: revocations as server-sent events (WHATWG HTML, section 9.2). Each part
- * is a request to the engine like any other, from the certificate on; between two of them the
+ * A reply that does not end: revocations as server-sent events (WHATWG HTML, section 9.2). Each
+ * part is a request to the engine like any other, from the certificate on; between two of them the
  * connection is suspended and no thread stands behind it. A part that waited in vain is a sign of
  * life.
  */
