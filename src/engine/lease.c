@@ -168,16 +168,16 @@ COMPLETE(lease_issued)
 static status find_lease(struct engine *en, struct request *rq, struct plan *plan,
                          uint8_t mac[static 16], struct err *e)
 {
-    const struct lease *held;
+    struct lease held;
     struct id id;
 
     if (!lease_token_parse(rq->param[0], &id, mac))
         return fail(e, BAD_INPUT, "a lease is named by 64 hex digits", 0);
-    held = leases_find(en->leases, &id, engine_now_us(en));
-    if (held == NULL || !span_same(SPAN(held->certificate), SPAN(rq->peer.spki)))
+    if (!leases_find(en->leases, &id, engine_now_us(en), &held) ||
+        !span_same(SPAN(held.certificate), SPAN(rq->peer.spki)))
         return fail(e, NOT_FOUND, "there is no such lease, or it is over", 0);
-    plan->lease = *held;
-    rq->log = held->tenant;
+    plan->lease = held;
+    rq->log = held.tenant;
     return OK;
 }
 
@@ -259,9 +259,10 @@ APPLY(lease_renew)
 COMPLETE(lease_renewed)
 {
     struct plan *plan = rq->plan;
+    struct lease held;
 
     (void)result;
-    if (leases_find(en->leases, &plan->lease.id, engine_now_us(en)) == NULL) {
+    if (!leases_find(en->leases, &plan->lease.id, engine_now_us(en), &held)) {
         /* Released just before, in the same batch. */
         rq->outcome = fail(&rq->err, NOT_FOUND, "there is no such lease, or it is over", 0);
         return OK;
@@ -291,7 +292,7 @@ COMPLETE(lease_released)
 
     (void)result;
     (void)e;
-    leases_remove(en->leases, &plan->lease.id);
+    leases_release(en->leases, &plan->lease.id, engine_now_us(en));
     rq->reply = json_object();
     return OK;
 }
@@ -313,19 +314,15 @@ static json_t *live_json(struct engine *en, const struct lease *l)
 
 APPLY(lease_list)
 {
+    const struct id *tenant = rq->peer.role == ROLE_TENANT ? &rq->tenant : NULL;
     uint64_t now = engine_now_us(en);
-    const struct lease *l;
-    size_t cursor = 0;
+    struct lease_cursor cursor = { 0 };
     json_t *list = json_array();
+    struct lease l;
 
     (void)e;
-    while (json_array_size(list) < LIST_MAX && (l = leases_next(en->leases, &cursor)) != NULL) {
-        if (l->expires_us <= now)
-            continue;
-        if (rq->peer.role == ROLE_TENANT && !id_same(&l->tenant, &rq->tenant))
-            continue;
-        json_array_append_new(list, live_json(en, l));
-    }
+    while (json_array_size(list) < LIST_MAX && leases_next(en->leases, tenant, now, &cursor, &l))
+        json_array_append_new(list, live_json(en, &l));
     rq->reply = json_pack("{s:o}", "leases", list);
     return OK;
 }

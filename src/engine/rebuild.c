@@ -115,21 +115,18 @@ static bool replay_lease(void *context, const struct store_record *r)
 {
     struct replay *replay = context;
     struct leases *leases = replay->en->leases;
-    const struct lease *held;
     struct lease lease = { .issued_us = 0 };
     struct id id;
 
     if (!record_field_id(r->line, "lease_id", &id))
         return true;
-    held = leases_find(leases, &id, 0);
     if (r->type == RECORD_LEASE_RELEASED) {
-        leases_remove(leases, &id);
+        leases_release(leases, &id, r->time_us);
         return true;
     }
     if (r->type == RECORD_LEASE_RENEWED) {
-        if (held == NULL)
+        if (!leases_find(leases, &id, 0, &lease))
             return true;
-        lease = *held;
         if (!field_time(r->line, "expires", &lease.expires_us))
             return true;
     } else if (!read_issued(replay->en, r, &lease)) {
@@ -149,22 +146,16 @@ static bool is_dead(const struct engine *en, const struct cells *cells, const st
            cells_find(cells, WIRE_CELL_DATA_KEY, &l->key, l->version) == NULL;
 }
 
-static status drop_dead_leases(struct engine *en, const struct cells *cells, struct err *e)
+static void drop_dead_leases(struct engine *en, const struct cells *cells)
 {
-    struct id *dead = calloc(leases_count(en->leases) + 1, sizeof *dead);
-    const struct lease *lease;
-    size_t cursor = 0, count = 0;
+    struct lease_cursor cursor = { 0 };
+    struct lease like;
+    size_t live;
 
-    if (dead == NULL)
-        return fail(e, NO_MEMORY, "no memory to rebuild leases", 0);
-    while ((lease = leases_next(en->leases, &cursor)) != NULL) {
-        if (is_dead(en, cells, lease))
-            dead[count++] = lease->id;
+    while (leases_next_group(en->leases, NULL, &cursor, &like, &live)) {
+        if (is_dead(en, cells, &like))
+            leases_end(en->leases, &like, engine_now_us(en));
     }
-    for (size_t i = 0; i < count; i++)
-        leases_remove(en->leases, &dead[i]);
-    free(dead);
-    return OK;
 }
 
 static status load_leases(struct engine *en, const struct cells *cells, struct err *e)
@@ -177,9 +168,11 @@ static status load_leases(struct engine *en, const struct cells *cells, struct e
 
     if (st == OK)
         st = replay.st;
-    if (st == OK)
-        st = leases_expire(en->leases, now, e);
-    return st == OK ? drop_dead_leases(en, cells, e) : st;
+    if (st != OK)
+        return st;
+    leases_expire(en->leases, now, SIZE_MAX);
+    drop_dead_leases(en, cells);
+    return OK;
 }
 
 status rebuild(struct engine *en, const struct cells *cells, struct err *e)
