@@ -65,6 +65,9 @@ void body_parse(struct exchange *x);
 /* query.c: the filter for records, if there is one, into rq->filter. false: malformed. */
 bool query_filter(struct exchange *x);
 
+/* header.c: an Idempotency-Key into rq; malformed: refused in rq->err. */
+void header_read(struct exchange *x);
+
 /* reply.c */
 enum MHD_Result reply_send(struct exchange *x);
 
