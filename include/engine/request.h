@@ -60,6 +60,7 @@ enum verb {
     VERB_LEASE_RENEW,
     VERB_LEASE_RELEASE,
     VERB_LEASE_LIST,
+    VERB_LEASE_REVOKE,
     VERB_LOG_SHOW,
     VERB_LOG_RECORDS,
     VERB_LOG_CHECK,
@@ -101,6 +102,8 @@ struct request {
     bool streams;                              /* the reply is one part of many */
     struct record_filter *filter;              /* owned; of records, NULL: all */
     json_t *body;                              /* owned; NULL or an object */
+    bool has_idempotency;                      /* of a lease to be issued: */
+    uint8_t idempotency[16];                   /* begin of the SHA-256 of its Idempotency-Key */
     void (*done)(struct request *rq);
     void *context;
 

@@ -14,8 +14,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "events.h"
 #include "retention.h"
-#include "revocation.h"
 #include "rollback.h"
 #include "store/rekey.h"
 
@@ -297,6 +297,8 @@ static void note_unanswered(const struct wire_record *r, void *context)
         u->accepted = true;
     if (u->st == OK)
         u->st = retention_recover(u->en, r, &u->e);
+    if (u->st == OK)
+        u->st = revocation_recover(u->en, r, &u->e);
     for (size_t i = 0; i < u->count; i++) {
         if (id_same(&u->logs[i].log, &r->log)) {
             u->logs[i].last = r->seq;
@@ -417,16 +419,18 @@ status engine_serve(struct engine *en, bool created, struct err *e)
     if (st == OK)
         st = reconcile_purged(en, e);
     if (st == OK)
-        st = revocations_new(&en->revocations, e);
+        st = events_new(&en->events, e);
     if (st == OK)
         st = rebuild(en, &cells, e);
     cells_cleanup(&cells);
     if (st == OK)
         st = destroy_revoked(en, e); /* a revocation that was cut off */
     if (st == OK)
+        st = revocation_finish(en, e); /* the same, of leases */
+    if (st == OK)
         st = alerts_rebuild(en, e);
     if (st == OK)
-        st = revocations_rebuild(en, e);
+        st = events_rebuild(en, e);
     if (st == OK && !created)
         st = record_started(en, e);
     if (st == OK)
@@ -474,15 +478,16 @@ void engine_detach(struct engine *en)
     persons_free(en->persons);
     policy_free(en->policy);
     leases_free(en->leases);
+    revocation_forget(en);
     alerts_free(en->alerts);
-    revocations_free(en->revocations);
+    events_free(en->events);
     identity_ca_cleanup(&en->ca);
     en->store = NULL;
     en->persons = NULL;
     en->policy = NULL;
     en->leases = NULL;
     en->alerts = NULL;
-    en->revocations = NULL;
+    en->events = NULL;
     en->ca = NULL;
     if (en->state == VAULT_UNLOCKED || en->state == VAULT_ROLLED_BACK)
         en->state = VAULT_LOCKED;

@@ -76,6 +76,8 @@ bool query_filter(struct exchange *x);
 /* stream.c: is it to be a stream? false: malformed. */
 bool stream_begin(struct exchange *x);
 struct MHD_Response *stream_response(struct exchange *x);
+/* header.c: an Idempotency-Key into rq; malformed: refused in rq->err. */
+void header_read(struct exchange *x);
 
 /* reply.c */
 enum MHD_Result reply_send(struct exchange *x);
