@@ -95,7 +95,7 @@ def test_leases_are_revoked_from_the_command_line(vault, customer):
     listed = next(each for each in live(vault) if each["id"] == lease["lease"][:32])
     assert listed["class"] == "static"
     assert listed["engagement_id"] == lease["engagement_id"]
-    assert "1 lease is revoked" in vault.cli("lease", "revoke", listed["id"], "--yes")
+    assert "1 lease is revoked" in vault.cli("lease", "revoke", listed["id"], "--yes").err
     assert (renewed(customer, lease), renewed(customer, other)) == (404, 200)
     assert vault.cli_json("lease", "revoke", "--key", customer.path, "--yes") == {"revoked": 1}
     assert renewed(customer, other) == 404
