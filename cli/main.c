@@ -124,6 +124,9 @@ static const struct command commands[] = {
     { "lease", "list", lease_list, "", 0, 0, "list live leases" },
     { "lease", "watch", lease_watch, "", 0, BIT(OPT_ACKNOWLEDGE) | BIT(OPT_CURSOR) | BIT(OPT_ONCE),
       "print what ends, as it ends, until you stop it" },
+    { "lease", "revoke", lease_revoke, "[LEASE]", 0,
+      BIT(OPT_KEY) | BIT(OPT_GATEWAY) | BIT(OPT_TENANT) | BIT(OPT_ALL) | BIT(OPT_YES),
+      "end live leases: one, or those of a key, gateway or tenant, or all" },
 
     { "audit", "show", audit_show, "LOG", 0,
       SHOWN | BIT(OPT_FROM) | BIT(OPT_LIMIT) | BIT(OPT_FOLLOW),

@@ -18,6 +18,7 @@ enum option_id {
     OPT_HELP,
     OPT_ACKNOWLEDGE,
     OPT_ACTOR,
+    OPT_ALL,
     OPT_ALL_LOGS,
     OPT_BUNDLE,
     OPT_CA,
