@@ -43,8 +43,9 @@ struct engine_settings {
     uint64_t checkpoint_idle_s; /* all logs, whatever happened */
     uint64_t certificate_days;
     uint64_t disk_reserve_mib;
-    size_t waiting_max; /* requests that may wait for records at once */
-    bool grant_step_up; /* a grant takes an operator's touch */
+    size_t waiting_max;     /* requests that may wait for records at once */
+    size_t connections_max; /* of the face, for the metrics */
+    bool grant_step_up;     /* a grant takes an operator's touch */
     struct alert_settings alert;
     uint32_t hygiene; /* enum hygiene_fact bits that hold in this process */
     /* For doctor only: what the configuration weakens. */
@@ -68,6 +69,9 @@ void engine_free(struct engine *en); /* after engine_stop and after the last eng
 
 /* Takes rq; rq->done is called once: from the engine's thread, or at once when it has stopped. */
 void engine_submit(struct engine *en, struct request *rq);
+
+/* The face opened (1) or closed (-1) a connection. From any thread. */
+void engine_connected(struct engine *en, int difference);
 
 /* Id of the vault; zero while it is empty. From any thread. */
 struct id engine_vault(struct engine *en);

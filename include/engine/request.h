@@ -26,6 +26,7 @@ enum verb {
     VERB_CLOCK_CONFIRM,
     VERB_PUBLIC_KEYS,
     VERB_DOCTOR,
+    VERB_METRICS,
     VERB_OPERATOR_SESSION,
     VERB_OPERATOR_ENROL,
     VERB_OPERATION_PROPOSE,
@@ -124,6 +125,7 @@ struct request {
     bool due;              /* something was stored that it may be waiting for */
     uint64_t waits_for;    /* bits of logs, see waiting.c */
     uint64_t wait_until;   /* monotonic; 0: it has not waited yet */
+    uint64_t arrived_us;   /* monotonic */
     uint16_t entry_count;  /* entries it put into the batch */
     uint16_t result_index; /* results seen so far */
     char keeper_why[96];   /* copy of a keeper's literal reason */

@@ -170,6 +170,7 @@ static status start_engine(struct server *s, struct err *e)
                                   .certificate_days = s->conf.certificate_days,
                                   /* Connections are left for those who do not wait. */
                                   .waiting_max = s->conf.http_connections / 4,
+                                  .connections_max = s->conf.http_connections,
                                   .disk_reserve_mib = s->conf.disk_reserve_mib,
                                   .grant_step_up = s->conf.grant_step_up != 0,
                                   .alert = { .first_use = s->conf.alert_first_use != 0,

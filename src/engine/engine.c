@@ -42,11 +42,13 @@ void engine_die(const char *where, const struct err *e)
 
 status engine_call(struct engine *en, struct in *ret_body, struct err *e)
 {
+    uint64_t begun = clock_monotonic_us();
     struct err why = { 0 };
     status st;
 
     *ret_body = (struct in){ 0 };
     st = wire_client_call(en->client, ret_body, &why);
+    metrics_since(&en->metrics.keeper, begun);
     if (st == OK)
         return OK;
     /* The keeper may refuse for a disk of its own; anything else of this code is its end. */
@@ -178,6 +180,12 @@ static bool take(struct engine *en, bool busy, struct request **ret_queue)
     return *ret_queue != NULL || !en->stopping;
 }
 
+void engine_answer(struct engine *en, struct request *rq)
+{
+    metrics_answered(&en->metrics, rq);
+    rq->done(rq);
+}
+
 /* A verb that speaks to the keeper by itself. An entry that it made has left its record. */
 static void run_direct(struct engine *en, struct request *rq)
 {
@@ -191,7 +199,7 @@ static void run_direct(struct engine *en, struct request *rq)
             batch_finish(en, &batch_tolerant, &trouble) != OK)
             engine_die(__func__, &trouble);
     }
-    rq->done(rq);
+    engine_answer(en, rq);
 }
 
 static void *run(void *context)
@@ -246,6 +254,7 @@ status engine_new(const struct engine_settings *settings, struct wire_client *cl
     pthread_mutex_init(&en->lock, NULL);
     en->settings = *settings;
     en->client = client;
+    en->metrics.started_us = clock_wall_us();
     st = refusals_new(&en->refusals, e);
     if (st == OK)
         st = operations_new(&en->operations, e);
@@ -305,6 +314,8 @@ void engine_submit(struct engine *en, struct request *rq)
     bool stopping;
 
     rq->next = NULL;
+    if (rq->arrived_us == 0)
+        rq->arrived_us = clock_monotonic_us();
     pthread_mutex_lock(&en->lock);
     stopping = en->stopping;
     if (!stopping) {
@@ -317,6 +328,11 @@ void engine_submit(struct engine *en, struct request *rq)
         rq->outcome = fail(&rq->err, LOCKED, "the server is stopping: try again", 0);
         rq->done(rq);
     }
+}
+
+void engine_connected(struct engine *en, int difference)
+{
+    atomic_fetch_add(&en->metrics.connections, difference);
 }
 
 struct id engine_vault(struct engine *en)

@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 #include "lease/lease.h"
 #include "ledger/record.h"
+#include "metrics.h"
 #include "policy/policy.h"
 #include "provider/provider.h"
 #include "store/store.h"
@@ -85,6 +86,7 @@ struct engine {
     struct operations *operations;
     struct rounds *rounds;
     struct waiting waiting;
+    struct metrics metrics;
     struct {
         enum { DATABASE_REST, DATABASE_COPY, DATABASE_ERASE } phase;
         uint32_t left, total; /* pages */
@@ -103,6 +105,10 @@ struct engine {
 };
 
 /* engine.c */
+/* Counts rq and calls its done, which may free it. */
+void engine_answer(struct engine *en, struct request *rq);
+/* Requests that wait, and how many clients they are of. */
+void engine_queue_size(struct engine *en, size_t *ret_requests, size_t *ret_clients);
 /* The keeper's time, carried on by the monotonic clock: never behind the last record, and not to be
  * moved by whoever moves this machine's clock. */
 uint64_t engine_now_us(struct engine *en);

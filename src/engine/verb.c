@@ -49,6 +49,8 @@ static const struct verb_row rows[VERB_COUNT] = {
     [VERB_PUBLIC_KEYS] = { "vault.public-keys", O | A | T | G, AWAKE, READ, "", vault_public_keys,
                            NULL },
     [VERB_DOCTOR] = { "vault.doctor", O | L, ANY, DIRECT, "", vault_doctor, NULL },
+    [VERB_METRICS] = { "vault.metrics", L | O | A | U, ANY, DIRECT | WHOLE, "", vault_metrics,
+                       NULL },
 
     [VERB_OPERATOR_SESSION] = { "operator.session", O | A | L, OPEN, DIRECT, "", operator_session,
                                 NULL },
@@ -178,8 +180,8 @@ static status resolve(struct engine *en, struct request *rq, struct err *e)
 static status permit_state(const struct engine *en, const struct request *rq,
                            const struct verb_row *row, struct err *e)
 {
-    if (en->state == VAULT_ROLLED_BACK && rq->verb != VERB_STATUS && rq->peer.role != ROLE_LOCAL &&
-        rq->peer.role != ROLE_OPERATOR)
+    if (en->state == VAULT_ROLLED_BACK && rq->verb != VERB_STATUS && rq->verb != VERB_METRICS &&
+        rq->peer.role != ROLE_LOCAL && rq->peer.role != ROLE_OPERATOR)
         return rollback_refused(en, e);
     if ((row->states & en->state) != 0)
         return OK;

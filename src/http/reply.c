@@ -170,7 +170,8 @@ static struct MHD_Response *content(struct exchange *x, unsigned http, const cha
         return problem_response(x, http, title);
     }
     if (rq->lines != NULL) {
-        *ret_type = "application/x-ndjson";
+        *ret_type = rq->verb == VERB_METRICS ? "text/plain; version=0.0.4; charset=utf-8"
+                                             : "application/x-ndjson";
         response = text_response(rq->lines, rq->lines_length);
         rq->lines = NULL;
         return response;

@@ -178,8 +178,10 @@ static void completed(void *context, struct MHD_Connection *connection, void **s
 static void connected(void *context, struct MHD_Connection *connection, void **link,
                       enum MHD_ConnectionNotificationCode code)
 {
-    (void)context;
+    struct http *h = context;
+
     (void)connection;
+    engine_connected(h->engine, code == MHD_CONNECTION_NOTIFY_STARTED ? 1 : -1);
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         *link = calloc(1, sizeof(struct link));
     } else {
@@ -295,7 +297,7 @@ static status start_tls(struct http *h, struct err *e)
         h->settings.threads < 2 ? 0 : h->settings.threads, MHD_OPTION_CONNECTION_LIMIT,
         h->settings.connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)(LIMIT_HTTP_HEADERS * 2), MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
-        MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, connected, NULL,
+        MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, connected, h,
         MHD_OPTION_END);
     if (h->tls == NULL) {
         int error = errno;
