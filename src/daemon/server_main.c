@@ -171,6 +171,9 @@ static status start_engine(struct server *s, struct err *e)
                                   /* Connections are left for those who do not wait. */
                                   .waiting_max = s->conf.http_connections / 4,
                                   .connections_max = s->conf.http_connections,
+                                  .queue_per_client = s->conf.queue_per_client,
+                                  .gateway_rate = s->conf.gateway_rate,
+                                  .tenant_rate = s->conf.tenant_rate,
                                   .disk_reserve_mib = s->conf.disk_reserve_mib,
                                   .grant_step_up = s->conf.grant_step_up != 0,
                                   .alert = { .first_use = s->conf.alert_first_use != 0,

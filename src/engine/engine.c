@@ -13,7 +13,8 @@
 #include "session.h"
 #include "tls_files.h"
 
-#define EXIT_RESTART 70 /* EX_SOFTWARE: the supervisor starts a new server */
+#define TAKEN_AT_ONCE (2 * LIMIT_BATCH_ENTRIES)
+#define EXIT_RESTART  70 /* EX_SOFTWARE: the supervisor starts a new server */
 
 uint64_t engine_now_us(struct engine *en)
 {
@@ -162,22 +163,30 @@ status engine_lock_keeper(struct engine *en, struct err *e)
 
 /* Waits for work or the next tick, not at all if there is a slice of something to do. false:
  * stopping, and nothing is left. */
-static bool take(struct engine *en, bool busy, struct request **ret_queue)
+static bool take(struct engine *en, bool busy, struct request **ret_list)
 {
     struct timespec until;
 
     pthread_mutex_lock(&en->lock);
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += busy ? 0 : 1;
-    while (en->first == NULL && !en->stopping) {
+    while ((*ret_list = queue_take(en->queue, TAKEN_AT_ONCE)) == NULL && !en->stopping) {
         if (pthread_cond_timedwait(&en->wake, &en->lock, &until) == ETIMEDOUT)
             break;
     }
-    *ret_queue = en->first;
-    en->first = NULL;
-    en->last = &en->first;
     pthread_mutex_unlock(&en->lock);
-    return *ret_queue != NULL || !en->stopping;
+    return *ret_list != NULL || !en->stopping;
+}
+
+/* What did not come into the batch waits with what has come meanwhile, so that nobody stands behind
+ * all that one client had sent before. */
+static void give_back(struct engine *en, struct request *list)
+{
+    if (list == NULL)
+        return;
+    pthread_mutex_lock(&en->lock);
+    queue_return(en->queue, list);
+    pthread_mutex_unlock(&en->lock);
 }
 
 void engine_answer(struct engine *en, struct request *rq)
@@ -202,24 +211,31 @@ static void run_direct(struct engine *en, struct request *rq)
     engine_answer(en, rq);
 }
 
+/* One batch, or one request that is none's. */
+static void step(struct engine *en, struct request **list)
+{
+    struct request *rq = *list;
+
+    if (rq == NULL)
+        return;
+    if ((verb_row(rq->verb)->flags & FLAG_DIRECT) == 0 &&
+        (en->state == VAULT_UNLOCKED || en->state == VAULT_ROLLED_BACK)) {
+        batch_run(en, list);
+        return;
+    }
+    *list = rq->next;
+    run_direct(en, rq);
+}
+
 static void *run(void *context)
 {
     struct engine *en = context;
-    struct request *queue;
+    struct request *list;
     bool busy = false;
 
-    while (take(en, busy, &queue)) {
-        while (queue != NULL) {
-            if ((verb_row(queue->verb)->flags & FLAG_DIRECT) != 0 ||
-                (en->state != VAULT_UNLOCKED && en->state != VAULT_ROLLED_BACK)) {
-                struct request *rq = queue;
-
-                queue = rq->next;
-                run_direct(en, rq);
-            } else {
-                batch_run(en, &queue);
-            }
-        }
+    while (take(en, busy, &list)) {
+        step(en, &list);
+        give_back(en, list);
         schedule_run(en);
         busy = database_rekey(en);
         busy |= waiting_wake(en);
@@ -238,7 +254,6 @@ static status start(struct engine *en, struct err *e)
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&en->wake, &attributes);
     pthread_condattr_destroy(&attributes);
-    en->last = &en->first;
     error = pthread_create(&en->thread, NULL, run, en);
     return error == 0 ? OK : fail(e, IO, "cannot start the engine's thread", error);
 }
@@ -255,7 +270,10 @@ status engine_new(const struct engine_settings *settings, struct wire_client *cl
     en->settings = *settings;
     en->client = client;
     en->metrics.started_us = clock_wall_us();
-    st = refusals_new(&en->refusals, e);
+    rates_init(&en->rates);
+    st = queue_new(settings->queue_per_client, &en->queue, e);
+    if (st == OK)
+        st = refusals_new(&en->refusals, e);
     if (st == OK)
         st = operations_new(&en->operations, e);
     if (st == OK)
@@ -271,6 +289,7 @@ status engine_new(const struct engine_settings *settings, struct wire_client *cl
         rounds_free(en->rounds);
         operations_free(en->operations);
         refusals_free(en->refusals);
+        queue_free(en->queue);
         free(en);
     }
     return st;
@@ -304,6 +323,8 @@ void engine_free(struct engine *en)
     rounds_free(en->rounds);
     operations_free(en->operations);
     refusals_free(en->refusals);
+    rates_clear(&en->rates);
+    queue_free(en->queue);
     pthread_cond_destroy(&en->wake);
     pthread_mutex_destroy(&en->lock);
     free(en);
@@ -313,14 +334,12 @@ void engine_submit(struct engine *en, struct request *rq)
 {
     bool stopping;
 
-    rq->next = NULL;
     if (rq->arrived_us == 0)
         rq->arrived_us = clock_monotonic_us();
     pthread_mutex_lock(&en->lock);
     stopping = en->stopping;
     if (!stopping) {
-        *en->last = rq;
-        en->last = &rq->next;
+        queue_add(en->queue, rq);
         pthread_cond_signal(&en->wake);
     }
     pthread_mutex_unlock(&en->lock);
@@ -328,6 +347,14 @@ void engine_submit(struct engine *en, struct request *rq)
         rq->outcome = fail(&rq->err, LOCKED, "the server is stopping: try again", 0);
         rq->done(rq);
     }
+}
+
+void engine_queue_size(struct engine *en, size_t *ret_requests, size_t *ret_clients)
+{
+    pthread_mutex_lock(&en->lock);
+    *ret_requests = queue_size(en->queue);
+    *ret_clients = queue_clients(en->queue);
+    pthread_mutex_unlock(&en->lock);
 }
 
 void engine_connected(struct engine *en, int difference)

@@ -11,6 +11,8 @@
 #include "metrics.h"
 #include "policy/policy.h"
 #include "provider/provider.h"
+#include "queue.h"
+#include "rate.h"
 #include "store/store.h"
 #include "waiting.h"
 #include "wire/client.h"
@@ -48,8 +50,7 @@ struct engine {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    struct request *first;
-    struct request **last;
+    struct queue *queue;
     bool stopping;
     bool stopped; /* joined; the owner's own */
 
@@ -87,6 +88,7 @@ struct engine {
     struct rounds *rounds;
     struct waiting waiting;
     struct metrics metrics;
+    struct rates rates;
     struct {
         enum { DATABASE_REST, DATABASE_COPY, DATABASE_ERASE } phase;
         uint32_t left, total; /* pages */

@@ -40,5 +40,5 @@ status leasable_find(struct engine *en, struct request *rq, const char *tenant_n
     if (found->key.state != KEY_ACTIVE || found->version_state != VERSION_CURRENT ||
         found->sealed.n == 0)
         return fail(e, DENIED, "the key was revoked", 0);
-    return OK;
+    return rate_tenant(en, rq, &found->tenant.id, e);
 }

@@ -248,7 +248,7 @@ static void write_limited(FILE *to, const struct metrics *m)
     head(to, "strongroom_limited_total", "counter", "Requests answered 429, by what limits them.");
     for (size_t i = 0; i < LIMITER_COUNT; i++)
         fprintf(to, "strongroom_limited_total{by=\"%s\"} %llu\n", names[i],
-                (unsigned long long)atomic_load(&m->limited[i]));
+                (unsigned long long)m->limited[i]);
 }
 
 static void write_durations(FILE *to, const struct metrics *m)
@@ -282,7 +282,7 @@ static void write_open(FILE *to, struct engine *en)
     write_leases(to, en);
     write_limited(to, m);
     write_durations(to, m);
-    queued = clients = 0;
+    engine_queue_size(en, &queued, &clients);
     number(to, "strongroom_queue_requests", "gauge", "Requests that wait for the next batch.",
            queued);
     number(to, "strongroom_queue_clients", "gauge", "Clients they are of.", clients);

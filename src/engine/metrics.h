@@ -45,9 +45,9 @@ struct metrics {
     struct histogram keeper;
     uint64_t records;
     uint64_t alerts;
+    uint64_t limited[LIMITER_COUNT];
     uint64_t started_us; /* wall clock */
 
-    atomic_uint_fast64_t limited[LIMITER_COUNT];
     atomic_int connections;
 };
 

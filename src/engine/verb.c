@@ -252,6 +252,20 @@ static status permit_body(const struct request *rq, const struct verb_row *row, 
     return OK;
 }
 
+/* Does it come too fast? */
+static status permit_pace(struct engine *en, struct request *rq, struct err *e)
+{
+    if (rq->crowded) {
+        en->metrics.limited[LIMITED_BY_QUEUE]++;
+        rq->retry_after_s = 1;
+        return fail(e, LIMIT, "too many requests of this client wait already: try again later", 0);
+    }
+    if (en->state == VAULT_UNLOCKED && rq->peer.role == ROLE_GATEWAY &&
+        (rq->verb == VERB_LEASE_ISSUE || rq->verb == VERB_LEASE_RENEW))
+        return rate_gateway(en, rq, e);
+    return OK;
+}
+
 status verb_permit(struct engine *en, struct request *rq, struct err *e)
 {
     const struct verb_row *row = verb_row(rq->verb);
@@ -261,6 +275,9 @@ status verb_permit(struct engine *en, struct request *rq, struct err *e)
         return st;
     if (row->apply == NULL) /* what the face refused, recorded like any refusal */
         return err_note(e, rq->err.code, rq->err.where, rq->err.why, rq->err.detail);
+    st = permit_pace(en, rq, e);
+    if (st != OK)
+        return st;
     if ((row->roles & (1 << rq->peer.role)) == 0)
         return fail(e, DENIED, "this role may not do that", 0);
     if (rq->limited && (row->flags & FLAG_WHOLE) != 0)
