@@ -10,6 +10,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "queue.h"
+#include "rate.h"
 #include "session.h"
 #include "tls_files.h"
 
@@ -270,8 +272,9 @@ status engine_new(const struct engine_settings *settings, struct wire_client *cl
     en->settings = *settings;
     en->client = client;
     en->metrics.started_us = clock_wall_us();
-    rates_init(&en->rates);
     st = queue_new(settings->queue_per_client, &en->queue, e);
+    if (st == OK)
+        st = rates_new(&en->rates, e);
     if (st == OK)
         st = refusals_new(&en->refusals, e);
     if (st == OK)
@@ -289,6 +292,7 @@ status engine_new(const struct engine_settings *settings, struct wire_client *cl
         rounds_free(en->rounds);
         operations_free(en->operations);
         refusals_free(en->refusals);
+        rates_free(en->rates);
         queue_free(en->queue);
         free(en);
     }
@@ -323,7 +327,7 @@ void engine_free(struct engine *en)
     rounds_free(en->rounds);
     operations_free(en->operations);
     refusals_free(en->refusals);
-    rates_clear(&en->rates);
+    rates_free(en->rates);
     queue_free(en->queue);
     pthread_cond_destroy(&en->wake);
     pthread_mutex_destroy(&en->lock);

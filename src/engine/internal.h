@@ -11,8 +11,6 @@
 #include "metrics.h"
 #include "policy/policy.h"
 #include "provider/provider.h"
-#include "queue.h"
-#include "rate.h"
 #include "store/store.h"
 #include "waiting.h"
 #include "wire/client.h"
@@ -88,7 +86,7 @@ struct engine {
     struct rounds *rounds;
     struct waiting waiting;
     struct metrics metrics;
-    struct rates rates;
+    struct rates *rates;
     struct {
         enum { DATABASE_REST, DATABASE_COPY, DATABASE_ERASE } phase;
         uint32_t left, total; /* pages */
@@ -109,8 +107,6 @@ struct engine {
 /* engine.c */
 /* Counts rq and calls its done, which may free it. */
 void engine_answer(struct engine *en, struct request *rq);
-/* Requests that wait, and how many clients they are of. */
-void engine_queue_size(struct engine *en, size_t *ret_requests, size_t *ret_clients);
 /* The keeper's time, carried on by the monotonic clock: never behind the last record, and not to be
  * moved by whoever moves this machine's clock. */
 uint64_t engine_now_us(struct engine *en);

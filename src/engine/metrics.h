@@ -57,6 +57,8 @@ struct request;
 void metrics_size(struct histogram *h, uint64_t pieces);
 /* rq is about to be answered. */
 void metrics_answered(struct metrics *m, const struct request *rq);
+/* engine.c: requests that wait, and how many clients they are of. */
+void engine_queue_size(struct engine *en, size_t *ret_requests, size_t *ret_clients);
 void metrics_recorded(struct metrics *m, uint16_t type);
 /* How long it took since begun_us, of the monotonic clock. */
 void metrics_since(struct histogram *h, uint64_t begun_us);

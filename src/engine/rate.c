@@ -1,8 +1,10 @@
-#include "internal.h"
+#include "rate.h"
 
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/table.h"
+#include "internal.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 
@@ -14,10 +16,21 @@ struct meter {
     uint64_t next_ns; /* monotonic */
 };
 
-void rates_init(struct rates *r)
+struct rates {
+    struct table gateways; /* by id; as many as the vault has */
+    struct table tenants;
+};
+
+status rates_new(struct rates **ret_rates, struct err *e)
 {
+    struct rates *r = calloc(1, sizeof *r);
+
+    if (r == NULL)
+        return fail(e, NO_MEMORY, "no memory for rates", 0);
     table_init(&r->gateways, sizeof(struct id));
     table_init(&r->tenants, sizeof(struct id));
+    *ret_rates = r;
+    return OK;
 }
 
 static void clear(struct table *t)
@@ -30,10 +43,13 @@ static void clear(struct table *t)
     table_clear(t);
 }
 
-void rates_clear(struct rates *r)
+void rates_free(struct rates *r)
 {
+    if (r == NULL)
+        return;
     clear(&r->gateways);
     clear(&r->tenants);
+    free(r);
 }
 
 static struct meter *meter_of(struct table *t, const struct id *of)
@@ -82,7 +98,7 @@ status rate_gateway(struct engine *en, struct request *rq, struct err *e)
 
     if (rate == 0 || !charge(rq, CHARGED_GATEWAY))
         return OK;
-    rq->retry_after_s = take(&en->rates.gateways, &rq->gateway, rate);
+    rq->retry_after_s = take(&en->rates->gateways, &rq->gateway, rate);
     if (rq->retry_after_s == 0)
         return OK;
     en->metrics.limited[LIMITED_BY_GATEWAY]++;
@@ -95,7 +111,7 @@ status rate_tenant(struct engine *en, struct request *rq, const struct id *tenan
 
     if (rate == 0 || !charge(rq, CHARGED_TENANT))
         return OK;
-    rq->retry_after_s = take(&en->rates.tenants, tenant, rate);
+    rq->retry_after_s = take(&en->rates->tenants, tenant, rate);
     if (rq->retry_after_s == 0)
         return OK;
     en->metrics.limited[LIMITED_BY_TENANT]++;

@@ -6,16 +6,12 @@
 #ifndef ENGINE_RATE_H
 #define ENGINE_RATE_H
 
-#include "base/table.h"
 #include "engine/engine.h"
 
-struct rates {
-    struct table gateways; /* by id; as many as the vault has */
-    struct table tenants;
-};
+struct rates;
 
-void rates_init(struct rates *r);
-void rates_clear(struct rates *r);
+MUST_CHECK status rates_new(struct rates **ret_rates, struct err *e);
+void rates_free(struct rates *r);
 
 /* Counts rq, once however often it is decided. LIMIT, with retry_after_s, if there were too many. A
  * gateway's are counted whatever becomes of them; a tenant's when the gateway may have the key, so

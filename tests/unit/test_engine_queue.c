@@ -1,6 +1,8 @@
 /* Whose turn it is: a client that sends much waits behind itself. */
 #include "engine_customer.h"
 
+#include "engine/queue.h"
+
 #define FLOOD 300
 
 /* --- the queue alone ------------------------------------------------------------------------- */
