@@ -42,6 +42,7 @@ struct conf {
     char alert_hours[CONF_TEXT];      /* when unlocking is expected: conf_hours reads it */
     uint64_t http_threads;
     uint64_t http_connections;
+    uint64_t http_idle_s;
     uint64_t http_connections_per_address; /* 0: any number */
     uint64_t queue_per_client;             /* requests of one certificate that may wait at once */
     uint64_t gateway_rate;                 /* lease requests a second; 0: any */

@@ -162,6 +162,8 @@ static const struct setting settings[] = {
          "alert when unlocked outside of these hours, UTC, as in mon-fri 08-20; empty for never"),
     NUMBER(http_threads, 2, 1, 64, "threads that speak TLS and HTTP"),
     NUMBER(http_connections, 1024, 16, 65536, "connections at once"),
+    NUMBER(http_idle_s, 60, 3, 3600,
+           "a connection idle for that long is closed; a third of it for TLS and a first request"),
     NUMBER(http_connections_per_address, 0, 0, 65536,
            "connections at once from one address; 0 for any number"),
     NUMBER(queue_per_client, 512, 1, 65536,

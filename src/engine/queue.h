@@ -18,10 +18,10 @@ void queue_free(struct queue *q); /* requests in it stay the caller's */
 /* Takes rq until queue_take. If too many of its client's wait it is marked `crowded`: it will be
  * taken soon, to be refused. One that comes back from waiting for records always has room. */
 void queue_add(struct queue *q, struct request *rq);
-/* At most max (2 or more), as a list by next: half of them to be refused, if there are as many, and
+/* At most max (2 or more), as a list by next: half of them to be refused, if there are so many, and
  * then one of each client in turn. NULL: there are none. */
 struct request *queue_take(struct queue *q, size_t max);
-/* What was taken and not used, in the order in which it was taken: it is first in its turn again. */
+/* What was taken and not used, in the order in which it was taken: it is first in turn again. */
 void queue_return(struct queue *q, struct request *list);
 
 size_t queue_size(const struct queue *q);

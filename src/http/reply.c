@@ -208,6 +208,8 @@ enum MHD_Result reply_send(struct exchange *x)
                    x->rq->verb == VERB_RECORD_FEED ? x->rq->page_end : x->rq->log_size);
     if (type[12] == 'x' && x->rq->filter != NULL)
         add_number(response, "Strongroom-Next", x->rq->page_end);
+    if (x->last)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     if (x->rq->retry_after_s > 0)
         add_number(response, MHD_HTTP_HEADER_RETRY_AFTER, x->rq->retry_after_s);
     result = MHD_queue_response(x->connection, http, response);
