@@ -46,3 +46,33 @@ void head_check(struct exchange *x)
     x->rq->err = (struct err){ 0 };
     err_note(&x->rq->err, BAD_INPUT, __func__, "the request's head can be read in two ways", 0);
 }
+
+static bool kept(bool path, uint8_t byte)
+{
+    return byte == 0 || (path && byte == '/');
+}
+
+/* Called for the path and for each name and value behind the question mark. A segment with a slash
+ * in it is not two segments, and nothing ends at a NUL. */
+size_t head_unescape(void *context, struct MHD_Connection *connection, char *text)
+{
+    bool path = text[0] == '/'; /* no argument begins like that */
+    const char *from = text;
+    char *to = text;
+
+    (void)context;
+    (void)connection;
+    while (*from != '\0') {
+        uint8_t byte;
+
+        if (*from == '%' && hex_parse(from + 1, strnlen(from + 1, 2), &byte, 1) &&
+            !kept(path, byte)) {
+            *to++ = (char)byte;
+            from += 3;
+        } else {
+            *to++ = *from++;
+        }
+    }
+    *to = '\0';
+    return (size_t)(to - text);
+}

@@ -82,8 +82,9 @@ void link_enter(struct link *l, enum stretch stretch);
 status watch_start(struct http *h, struct err *e);
 void watch_stop(struct http *h);
 
-/* head.c: refuses what can be read in two ways. */
+/* head.c: refuses what can be read in two ways. Of a path, %2F and %00 stay what they are. */
 void head_check(struct exchange *x);
+size_t head_unescape(void *context, struct MHD_Connection *connection, char *text);
 
 /* peer.c: who is at the other end. NO_IDENTITY goes into rq->err. */
 void peer_identify(struct exchange *x);

@@ -125,6 +125,17 @@ static enum MHD_Result collect(struct exchange *x, const char *data, size_t n)
     return MHD_YES;
 }
 
+static enum MHD_Result submit(struct exchange *x)
+{
+    peer_identify(x);
+    if (x->rq->peer.role != ROLE_NONE) /* nobody's body is not looked at */
+        body_parse(x);
+    link_enter(link_of(x->connection), STRETCH_OURS);
+    MHD_suspend_connection(x->connection);
+    engine_submit(x->http->engine, x->rq);
+    return MHD_YES;
+}
+
 /* libmicrohttpd calls this first with the headers, then with each piece of the body, then with
  * none, and once more after the connection was resumed. */
 static enum MHD_Result handle(struct http *h, struct MHD_Connection *connection, const char *url,
@@ -133,8 +144,12 @@ static enum MHD_Result handle(struct http *h, struct MHD_Connection *connection,
 {
     struct exchange *x = *state;
 
-    if (x == NULL)
-        return begin(h, connection, url, method, local, state);
+    if (x == NULL) {
+        if (begin(h, connection, url, method, local, state) == MHD_NO)
+            return MHD_NO;
+        x = *state;
+        return x->last ? submit(x) : MHD_YES; /* where such a one's body ends is not known */
+    }
     if (*data_size > 0) {
         enum MHD_Result going_on = collect(x, data, *data_size);
 
@@ -145,13 +160,7 @@ static enum MHD_Result handle(struct http *h, struct MHD_Connection *connection,
         link_enter(link_of(connection), STRETCH_REPLY);
         return reply_send(x);
     }
-    peer_identify(x);
-    if (x->rq->peer.role != ROLE_NONE) /* nobody's body is not looked at */
-        body_parse(x);
-    link_enter(link_of(connection), STRETCH_OURS);
-    MHD_suspend_connection(connection);
-    engine_submit(h->engine, x->rq);
-    return MHD_YES;
+    return submit(x);
 }
 
 static enum MHD_Result handle_tls(void *context, struct MHD_Connection *connection, const char *url,
@@ -242,12 +251,12 @@ status http_start_local(struct http *h, struct engine *engine, struct err *e)
     if (st != OK)
         return st;
     h->engine = engine;
-    h->local =
-        MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-                         handle_local, h, MHD_OPTION_LISTEN_SOCKET, fd,
-                         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(LIMIT_HTTP_HEADERS * 2),
-                         MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS, MHD_OPTION_CONNECTION_LIMIT,
-                         16, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_END);
+    h->local = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle_local, h,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)(LIMIT_HTTP_HEADERS * 2), MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
+        MHD_OPTION_CONNECTION_LIMIT, 16, MHD_OPTION_UNESCAPE_CALLBACK, head_unescape, NULL,
+        MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_END);
     if (h->local == NULL) {
         int error = errno;
 
@@ -305,6 +314,7 @@ static status start_tls(struct http *h, struct err *e)
         h->settings.threads < 2 ? 0 : h->settings.threads, MHD_OPTION_CONNECTION_LIMIT,
         h->settings.connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)(LIMIT_HTTP_HEADERS * 2), MHD_OPTION_CONNECTION_TIMEOUT, h->settings.idle_s,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK, head_unescape, NULL,
         MHD_OPTION_PER_IP_CONNECTION_LIMIT, h->settings.connections_per_address,
         MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, connected, h,
         MHD_OPTION_END);
