@@ -288,6 +288,12 @@ def test_a_head_that_is_too_large_ends_the_connection(strict, customer, request_
     assert strict.call("GET", "/v1/status").status == 200
 
 
+def test_a_head_of_twelve_kib_is_fine(strict, customer):
+    sock = connect(strict, customer.gateway)
+    sock.sendall(STATUS[:-2] + b"X: " + b"y" * (12 * 1024 - len(STATUS) - 5) + b"\r\n\r\n")
+    assert hear_answer(sock)[0] == 200
+
+
 @pytest.mark.parametrize("path", ["/v1%2Fstatus", "/v1/status%00", "/v1/status%00/x", "/v1/tenants%2facme",
                                   "/v1/tenants/a%2Fkeys", "//v1/status", "/v1/./status", "/v1/../v1/status"])
 def test_a_path_has_one_spelling(strict, path):
