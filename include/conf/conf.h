@@ -42,8 +42,13 @@ struct conf {
     char alert_hours[CONF_TEXT];      /* when unlocking is expected: conf_hours reads it */
     uint64_t http_threads;
     uint64_t http_connections;
-    uint64_t allow_copy_on_write; /* 0 or 1 */
-    uint64_t log_level;           /* enum log_level: debug, info, warn, error in the file */
+    uint64_t http_idle_s;
+    uint64_t http_connections_per_address; /* 0: any number */
+    uint64_t queue_per_client;             /* requests of one certificate that may wait at once */
+    uint64_t gateway_rate;                 /* lease requests a second; 0: any */
+    uint64_t tenant_rate;                  /* the same, for one tenant's keys */
+    uint64_t allow_copy_on_write;          /* 0 or 1 */
+    uint64_t log_level; /* enum log_level: debug, info, warn, error in the file */
 };
 
 /* Where a conf_parse error is; line 0 means the whole file. */

@@ -26,6 +26,7 @@ enum verb {
     VERB_CLOCK_CONFIRM,
     VERB_PUBLIC_KEYS,
     VERB_DOCTOR,
+    VERB_METRICS,
     VERB_OPERATOR_SESSION,
     VERB_OPERATOR_ENROL,
     VERB_OPERATION_PROPOSE,
@@ -116,8 +117,9 @@ struct request {
     struct secret *value; /* owned: a provider key, added to the reply as "value" */
     char *lines;          /* owned: an NDJSON body instead of reply */
     size_t lines_length;
-    uint64_t log_size; /* with lines */
-    uint64_t page_end; /* with lines of a filter or a feed: where the next page begins */
+    uint64_t log_size;      /* with lines */
+    uint64_t page_end;      /* with lines of a filter or a feed: where the next page begins */
+    unsigned retry_after_s; /* of a refusal: when to ask again; 0: it does not say */
 
     /* the engine's own */
     struct request *next;
@@ -131,6 +133,9 @@ struct request {
     bool due;              /* something was stored that it may be waiting for */
     uint64_t waits_for;    /* bits of logs, see waiting.c */
     uint64_t wait_until;   /* monotonic; 0: it has not waited yet */
+    uint64_t arrived_us;   /* monotonic */
+    bool crowded;          /* too many of its client's wait: to be refused */
+    uint8_t charged;       /* which rates it was counted for, see rate.h */
     uint16_t entry_count;  /* entries it put into the batch */
     uint16_t result_index; /* results seen so far */
     char keeper_why[96];   /* copy of a keeper's literal reason */

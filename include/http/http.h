@@ -20,7 +20,9 @@ struct http_settings {
     char socket[256]; /* path of the local Unix socket */
     char region[16];
     unsigned threads;
-    unsigned connections;
+    unsigned connections;             /* at once */
+    unsigned connections_per_address; /* 0: any number of them */
+    unsigned idle_s;                  /* how long one may do nothing */
 };
 
 /* Also gives jansson an allocator that wipes, for the whole process: before any other use of it. */

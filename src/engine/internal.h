@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 #include "lease/lease.h"
 #include "ledger/record.h"
+#include "metrics.h"
 #include "policy/policy.h"
 #include "provider/provider.h"
 #include "store/store.h"
@@ -49,8 +50,7 @@ struct engine {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    struct request *first;
-    struct request **last;
+    struct queue *queue;
     bool stopping;
     bool stopped; /* joined; the owner's own */
 
@@ -90,6 +90,8 @@ struct engine {
     struct operations *operations;
     struct rounds *rounds;
     struct waiting waiting;
+    struct metrics metrics;
+    struct rates *rates;
     struct {
         enum { DATABASE_REST, DATABASE_COPY, DATABASE_ERASE } phase;
         uint32_t left, total; /* pages */
@@ -110,6 +112,8 @@ struct engine {
 };
 
 /* engine.c */
+/* Counts rq and calls its done, which may free it. */
+void engine_answer(struct engine *en, struct request *rq);
 /* The keeper's time, carried on by the monotonic clock: never behind the last record, and not to be
  * moved by whoever moves this machine's clock. */
 uint64_t engine_now_us(struct engine *en);

@@ -1,6 +1,8 @@
 /* What may be leased: the key by its name, and whether policy lets this gateway have it. */
 #include "leasable.h"
 
+#include "rate.h"
+
 static struct policy_bounds bounds_of(const struct engine *en)
 {
     return (struct policy_bounds){ .ttl_s = en->settings.lease_ttl_s,
@@ -42,5 +44,5 @@ status leasable_find(struct engine *en, struct request *rq, const char *tenant_n
     if (found->key.state != KEY_ACTIVE || found->version_state != VERSION_CURRENT ||
         found->sealed.n == 0)
         return fail(e, DENIED, "the key was revoked", 0);
-    return OK;
+    return rate_tenant(en, rq, &found->tenant.id, e);
 }

@@ -5,6 +5,7 @@
  * way back when every operator's certificate has expired or is lost. It opens nothing by itself:
  * unlocking takes the hardware key or the recovery card there too.
  */
+#include "rate.h"
 #include "rollback.h"
 
 #include <string.h>
@@ -49,6 +50,8 @@ static const struct verb_row rows[VERB_COUNT] = {
     [VERB_PUBLIC_KEYS] = { "vault.public-keys", O | A | T | G, AWAKE, READ, "", vault_public_keys,
                            NULL },
     [VERB_DOCTOR] = { "vault.doctor", O | L, ANY, DIRECT, "", vault_doctor, NULL },
+    [VERB_METRICS] = { "vault.metrics", L | O | A | U, ANY, DIRECT | WHOLE, "", vault_metrics,
+                       NULL },
 
     [VERB_OPERATOR_SESSION] = { "operator.session", O | A | L, OPEN, DIRECT, "", operator_session,
                                 NULL },
@@ -183,8 +186,8 @@ static status resolve(struct engine *en, struct request *rq, struct err *e)
 static status permit_state(const struct engine *en, const struct request *rq,
                            const struct verb_row *row, struct err *e)
 {
-    if (en->state == VAULT_ROLLED_BACK && rq->verb != VERB_STATUS && rq->peer.role != ROLE_LOCAL &&
-        rq->peer.role != ROLE_OPERATOR)
+    if (en->state == VAULT_ROLLED_BACK && rq->verb != VERB_STATUS && rq->verb != VERB_METRICS &&
+        rq->peer.role != ROLE_LOCAL && rq->peer.role != ROLE_OPERATOR)
         return rollback_refused(en, e);
     if ((row->states & en->state) != 0)
         return OK;
@@ -255,6 +258,20 @@ static status permit_body(const struct request *rq, const struct verb_row *row, 
     return OK;
 }
 
+/* Does it come too fast? */
+static status permit_pace(struct engine *en, struct request *rq, struct err *e)
+{
+    if (rq->crowded) {
+        en->metrics.limited[LIMITED_BY_QUEUE]++;
+        rq->retry_after_s = 1;
+        return fail(e, LIMIT, "too many requests of this client wait already: try again later", 0);
+    }
+    if (en->state == VAULT_UNLOCKED && rq->peer.role == ROLE_GATEWAY &&
+        (rq->verb == VERB_LEASE_ISSUE || rq->verb == VERB_LEASE_RENEW))
+        return rate_gateway(en, rq, e);
+    return OK;
+}
+
 status verb_permit(struct engine *en, struct request *rq, struct err *e)
 {
     const struct verb_row *row = verb_row(rq->verb);
@@ -264,6 +281,9 @@ status verb_permit(struct engine *en, struct request *rq, struct err *e)
         return st;
     if (row->apply == NULL) /* what the face refused, recorded like any refusal */
         return err_note(e, rq->err.code, rq->err.where, rq->err.why, rq->err.detail);
+    st = permit_pace(en, rq, e);
+    if (st != OK)
+        return st;
     if ((row->roles & (1 << rq->peer.role)) == 0)
         return fail(e, DENIED, "this role may not do that", 0);
     if (rq->limited && (row->flags & FLAG_WHOLE) != 0)

@@ -51,6 +51,8 @@ APPLY(vault_public_keys);
 status vault_lock_itself(struct engine *en, struct err *e);
 /* doctor.c */
 APPLY(vault_doctor);
+/* metrics.c */
+APPLY(vault_metrics);
 void doctor_watch(struct engine *en); /* is a rotation moving on? */
 /* operator.c */
 APPLY(operator_session);

@@ -18,6 +18,19 @@ struct credentials {
     struct identity_verifier *verifier;
 };
 
+struct link;
+
+/* Looks after connections once a second, see deadline.c. */
+struct watch {
+    pthread_t thread;
+    bool running;
+    pthread_mutex_t sleep; /* around stopping */
+    pthread_cond_t wake;
+    bool stopping;
+    pthread_mutex_t lock; /* around the list */
+    struct link *links;
+};
+
 struct http {
     struct http_settings settings;
     struct engine *engine;
@@ -25,6 +38,7 @@ struct http {
     struct MHD_Daemon *tls;
     struct credentials credentials;
     pthread_mutex_t lock;
+    struct watch watch;
     atomic_uint exchanges; /* that have not ended */
 };
 
@@ -42,6 +56,7 @@ struct exchange {
     struct request *rq;
     bool local;
     bool answered; /* by the engine */
+    bool last;     /* the connection ends with the reply */
     uint8_t *body;
     size_t body_length;
     bool too_large;
@@ -54,11 +69,30 @@ struct exchange {
 /* route.c: the table of paths. Fills verb and params; false with 404 or 405 noted in x. */
 void route_find(struct exchange *x, const char *method, const char *url);
 
+/* What a connection is doing. OURS: what takes as long as the vault likes. */
+enum stretch { STRETCH_FIRST, STRETCH_HEAD, STRETCH_BODY, STRETCH_OURS, STRETCH_REPLY };
+
 /* Kept for the life of a TLS connection, so that its certificate is verified once. */
 struct link {
     bool verified;
     struct holder holder;
+    int fd; /* -1: it was shut down */
+    atomic_int stretch;
+    atomic_uint_fast64_t since_us; /* monotonic */
+    struct link *next, *before;
 };
+
+/* deadline.c: NULL for the local socket, where nobody waits for a place. */
+struct link *link_of(struct MHD_Connection *connection);
+struct link *link_open(struct http *h, struct MHD_Connection *connection);
+void link_close(struct http *h, struct link *l);
+void link_enter(struct link *l, enum stretch stretch);
+status watch_start(struct http *h, struct err *e);
+void watch_stop(struct http *h);
+
+/* head.c: refuses what can be read in two ways. Of a path, %2F and %00 stay what they are. */
+void head_check(struct exchange *x);
+size_t head_unescape(void *context, struct MHD_Connection *connection, char *text);
 
 /* peer.c: who is at the other end. NO_IDENTITY goes into rq->err. */
 void peer_identify(struct exchange *x);

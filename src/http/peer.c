@@ -46,9 +46,7 @@ static status verify_certificate(struct exchange *x, struct holder *ret_holder, 
 /* Once for a connection; only the end of validity is looked at again for each request. */
 static status verify(struct exchange *x, struct err *e)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    struct link *link = info == NULL ? NULL : info->socket_context;
+    struct link *link = link_of(x->connection);
     status st;
 
     if (link == NULL)

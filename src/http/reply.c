@@ -170,7 +170,8 @@ static struct MHD_Response *content(struct exchange *x, unsigned http, const cha
         return problem_response(x, http, title);
     }
     if (rq->lines != NULL) {
-        *ret_type = "application/x-ndjson";
+        *ret_type = rq->verb == VERB_METRICS ? "text/plain; version=0.0.4; charset=utf-8"
+                                             : "application/x-ndjson";
         response = text_response(rq->lines, rq->lines_length);
         rq->lines = NULL;
         return response;
@@ -211,6 +212,10 @@ enum MHD_Result reply_send(struct exchange *x)
                    x->rq->verb == VERB_RECORD_FEED ? x->rq->page_end : x->rq->log_size);
     if (type[12] == 'x' && x->rq->filter != NULL)
         add_number(response, "Strongroom-Next", x->rq->page_end);
+    if (x->last)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+    if (x->rq->retry_after_s > 0)
+        add_number(response, MHD_HTTP_HEADER_RETRY_AFTER, x->rq->retry_after_s);
     result = MHD_queue_response(x->connection, http, response);
     MHD_destroy_response(response);
     return result;

@@ -18,6 +18,7 @@ static const struct route {
     { "POST", "/v1/clock/confirm", VERB_CLOCK_CONFIRM },
     { "GET", "/v1/keys", VERB_PUBLIC_KEYS },
     { "GET", "/v1/doctor", VERB_DOCTOR },
+    { "GET", "/metrics", VERB_METRICS },
     { "POST", "/v1/operators/session", VERB_OPERATOR_SESSION },
     { "POST", "/v1/operators", VERB_OPERATOR_ENROL },
     { "GET", "/v1/operations", VERB_OPERATION_LIST },

@@ -24,7 +24,8 @@
 #define PRIORITIES                                                               \
     "NORMAL:-VERS-ALL:+VERS-TLS1.3:%NO_TICKETS:-SIGN-RSA-SHA1:-SIGN-ECDSA-SHA1:" \
     "-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1"
-#define IDLE_SECONDS 60
+#define IDLE_SECONDS 60                     /* of the local socket */
+#define BACKLOG      4096                   /* the kernel takes less if it allows less */
 #define SURPLUS_MAX  (16 * LIMIT_HTTP_BODY) /* read so that the refusal can be heard */
 #define DRAIN_MS     2000
 
@@ -105,6 +106,8 @@ static enum MHD_Result begin(struct http *h, struct MHD_Connection *connection, 
     route_find(x, method, url);
     copy_query(x);
     header_read(x);
+    head_check(x);
+    link_enter(link_of(connection), STRETCH_BODY);
     *state = x;
     return MHD_YES;
 }
@@ -125,6 +128,17 @@ static enum MHD_Result collect(struct exchange *x, const char *data, size_t n)
     return MHD_YES;
 }
 
+static enum MHD_Result submit(struct exchange *x)
+{
+    peer_identify(x);
+    if (x->rq->peer.role != ROLE_NONE) /* nobody's body is not looked at */
+        body_parse(x);
+    link_enter(link_of(x->connection), STRETCH_OURS);
+    MHD_suspend_connection(x->connection);
+    engine_submit(x->http->engine, x->rq);
+    return MHD_YES;
+}
+
 /* libmicrohttpd calls this first with the headers, then with each piece of the body, then with
  * none, and once more after the connection was resumed. */
 static enum MHD_Result handle(struct http *h, struct MHD_Connection *connection, const char *url,
@@ -133,22 +147,23 @@ static enum MHD_Result handle(struct http *h, struct MHD_Connection *connection,
 {
     struct exchange *x = *state;
 
-    if (x == NULL)
-        return begin(h, connection, url, method, local, state);
+    if (x == NULL) {
+        if (begin(h, connection, url, method, local, state) == MHD_NO)
+            return MHD_NO;
+        x = *state;
+        return x->last ? submit(x) : MHD_YES; /* where such a one's body ends is not known */
+    }
     if (*data_size > 0) {
         enum MHD_Result going_on = collect(x, data, *data_size);
 
         *data_size = 0;
         return going_on;
     }
-    if (x->answered)
+    if (x->answered) {
+        link_enter(link_of(connection), STRETCH_REPLY);
         return reply_send(x);
-    peer_identify(x);
-    if (x->rq->peer.role != ROLE_NONE) /* nobody's body is not looked at */
-        body_parse(x);
-    MHD_suspend_connection(connection);
-    engine_submit(h->engine, x->rq);
-    return MHD_YES;
+    }
+    return submit(x);
 }
 
 static enum MHD_Result handle_tls(void *context, struct MHD_Connection *connection, const char *url,
@@ -171,8 +186,8 @@ static void completed(void *context, struct MHD_Connection *connection, void **s
                       enum MHD_RequestTerminationCode why)
 {
     (void)context;
-    (void)connection;
     (void)why;
+    link_enter(link_of(connection), STRETCH_HEAD);
     exchange_free(*state);
     *state = NULL;
 }
@@ -181,12 +196,13 @@ static void completed(void *context, struct MHD_Connection *connection, void **s
 static void connected(void *context, struct MHD_Connection *connection, void **link,
                       enum MHD_ConnectionNotificationCode code)
 {
-    (void)context;
-    (void)connection;
+    struct http *h = context;
+
+    engine_connected(h->engine, code == MHD_CONNECTION_NOTIFY_STARTED ? 1 : -1);
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        *link = calloc(1, sizeof(struct link));
+        *link = link_open(h, connection);
     } else {
-        free(*link);
+        link_close(h, *link);
         *link = NULL;
     }
 }
@@ -200,6 +216,9 @@ status http_new(const struct http_settings *settings, struct http **ret_http, st
     json_set_alloc_funcs(wiping_malloc, wiping_free);
     h->settings = *settings;
     pthread_mutex_init(&h->lock, NULL);
+    pthread_mutex_init(&h->watch.sleep, NULL);
+    pthread_mutex_init(&h->watch.lock, NULL);
+    pthread_cond_init(&h->watch.wake, NULL);
     *ret_http = h;
     return OK;
 }
@@ -235,12 +254,12 @@ status http_start_local(struct http *h, struct engine *engine, struct err *e)
     if (st != OK)
         return st;
     h->engine = engine;
-    h->local =
-        MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-                         handle_local, h, MHD_OPTION_LISTEN_SOCKET, fd,
-                         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(LIMIT_HTTP_HEADERS * 2),
-                         MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS, MHD_OPTION_CONNECTION_LIMIT,
-                         16, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_END);
+    h->local = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle_local, h,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)(LIMIT_HTTP_HEADERS * 2), MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
+        MHD_OPTION_CONNECTION_LIMIT, 16, MHD_OPTION_UNESCAPE_CALLBACK, head_unescape, NULL,
+        MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_END);
     if (h->local == NULL) {
         int error = errno;
 
@@ -270,7 +289,7 @@ static status listen_tcp(const char *where, int *ret_fd, struct err *e)
         return fail(e, BAD_INPUT, "listen is address:port with a numeric address", 0);
     fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
-        bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, 1024) != 0) {
+        bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
         error = errno;
         freeaddrinfo(found);
         if (fd >= 0)
@@ -296,10 +315,11 @@ static status start_tls(struct http *h, struct err *e)
         MHD_OPTION_HTTPS_MEM_KEY, c->key, MHD_OPTION_HTTPS_MEM_TRUST, c->ca,
         MHD_OPTION_HTTPS_PRIORITIES, PRIORITIES, MHD_OPTION_THREAD_POOL_SIZE,
         h->settings.threads < 2 ? 0 : h->settings.threads, MHD_OPTION_CONNECTION_LIMIT,
-        h->settings.connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)(LIMIT_HTTP_HEADERS * 2), MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
-        MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, connected, NULL,
-        MHD_OPTION_END);
+        h->settings.connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LIMIT_HTTP_HEADERS,
+        MHD_OPTION_CONNECTION_TIMEOUT, h->settings.idle_s, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_UNESCAPE_CALLBACK, head_unescape, NULL, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        h->settings.connections_per_address, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
+        MHD_OPTION_NOTIFY_CONNECTION, connected, h, MHD_OPTION_END);
     if (h->tls == NULL) {
         int error = errno;
 
@@ -320,6 +340,8 @@ status http_start_tls(struct http *h, struct engine *engine, struct err *e)
     }
     h->engine = engine;
     st = credentials_load(h, e);
+    if (st == OK)
+        st = watch_start(h, e);
     if (st == OK)
         st = start_tls(h, e);
     credentials_forget_key(&h->credentials);
@@ -354,6 +376,7 @@ void http_stop(struct http *h)
         MHD_stop_daemon(h->tls);
     if (h->local != NULL)
         MHD_stop_daemon(h->local);
+    watch_stop(h);
     h->tls = NULL;
     h->local = NULL;
 }
@@ -364,6 +387,9 @@ void http_free(struct http *h)
         return;
     http_stop(h);
     credentials_clear(&h->credentials);
+    pthread_cond_destroy(&h->watch.wake);
+    pthread_mutex_destroy(&h->watch.lock);
+    pthread_mutex_destroy(&h->watch.sleep);
     pthread_mutex_destroy(&h->lock);
     free(h);
 }
