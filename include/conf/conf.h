@@ -39,7 +39,7 @@ struct conf {
     uint64_t alert_after_rotation;    /* 0 or 1 */
     uint64_t alert_spike_factor;      /* times the mean of the hours before */
     uint64_t alert_spike_minimum;     /* leases an hour */
-    char alert_hours[CONF_TEXT];      /* when unlocking is expected: conf_hours reads it */
+    char alert_hours[CONF_TEXT];      /* when unlocking is expected: base/hours.h reads it */
     uint64_t http_threads;
     uint64_t http_connections;
     uint64_t allow_copy_on_write; /* 0 or 1 */
@@ -61,9 +61,6 @@ MUST_CHECK status conf_parse(struct span text, struct conf *c, struct conf_troub
 /* Reads the file (at most 64 KiB) and parses it. */
 MUST_CHECK status conf_load(const char *path, struct conf *c, struct conf_trouble *ret_trouble,
                             struct err *e);
-/* "08-20" or "mon-fri 08-20": days (bit 0 Monday) and hours, from inclusive, to exclusive; either
- * may wrap around. Empty: no days. false: something else. */
-bool conf_hours(const char *text, uint8_t *ret_days, uint8_t *ret_from, uint8_t *ret_to);
 /* Writes a commented sample file with every setting at its default. */
 void conf_sample(FILE *to);
 

@@ -185,7 +185,7 @@ static status start_engine(struct server *s, struct err *e)
                                   .tls_ready = tls_ready,
                                   .tls_context = s };
 
-    if (!conf_hours(s->conf.alert_hours, &es.alert.days, &es.alert.hour_from, &es.alert.hour_to))
+    if (!hours_parse(span_text(s->conf.alert_hours), &es.alert.hours))
         return fail(e, BUG, "alert_hours was not checked", 0);
     directory(&s->conf, "store", es.store_dir);
     directory(&s->conf, "tls", es.tls_dir);
