@@ -2,12 +2,12 @@
  * Documents: whatever the text holds, it parses or is refused with a reason; a document is within
  * itself; and if one is within another, what it allows the other allows too, and for as long. The
  * input is one byte (1: the vault's), a document, a zero byte, a second document, a zero byte, and
- * bytes from which questions are made.
+ * bytes from which questions are made. All of it is read as cases, too.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/decide.h"
+#include "policy/case.h"
 #include "provider/provider.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -26,6 +26,25 @@ static struct policy_document *parse(struct span text, bool vault)
     if (st != OK && st != BAD_INPUT && st != LIMIT)
         abort();
     return d;
+}
+
+/* Cases end, and what is no case has a reason. */
+static void read_cases(struct span text)
+{
+    struct policy_cases cases = policy_cases_of(text);
+    struct policy_case c;
+    bool more = true;
+
+    while (more) {
+        struct policy_trouble trouble;
+        size_t left = cases.rest.n;
+        status st = policy_case_next(&cases, &c, &more, &trouble, NULL);
+
+        if ((st == OK) != (trouble.why == NULL) || (st == OK && more && cases.rest.n >= left))
+            abort();
+        if (st != OK)
+            return;
+    }
 }
 
 /* Up to the next zero byte, which is taken too. */
@@ -135,6 +154,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     if (one != NULL && policy_document_review(one, warnings, 8) > 8)
         abort();
+    read_cases(span_of(data + 1, size - 1));
     for (size_t i = 0; i < rest.n; i++)
         seed = seed * 31 + rest.p[i];
     if (one != NULL && two != NULL) {
