@@ -31,7 +31,8 @@ struct conf {
     uint64_t checkpoint_idle_s; /* of all logs, changed or not */
     uint64_t certificate_days;
     uint64_t disk_reserve_mib;        /* below this, no new leases or keys */
-    uint64_t grant_step_up;           /* 0 or 1: a grant takes an operator's touch */
+    uint64_t grant_step_up;           /* 0 or 1: a grant, or a wider policy, takes a touch */
+    uint64_t policy_required;         /* 0 or 1: a tenant without a document leases nothing */
     uint64_t unlocked_max_s;          /* locks itself after that long; 0: never */
     uint64_t idle_lock_s;             /* or without a request for that long; 0: never */
     uint64_t alert_first_use;         /* 0 or 1 */

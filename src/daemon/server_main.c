@@ -172,6 +172,7 @@ static status start_engine(struct server *s, struct err *e)
                                   .waiting_max = s->conf.http_connections / 4,
                                   .disk_reserve_mib = s->conf.disk_reserve_mib,
                                   .grant_step_up = s->conf.grant_step_up != 0,
+                                  .policy_required = s->conf.policy_required != 0,
                                   .alert = { .first_use = s->conf.alert_first_use != 0,
                                              .after_rotation = s->conf.alert_after_rotation != 0,
                                              .denied_per_minute = s->conf.alert_denied_per_minute,

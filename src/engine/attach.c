@@ -4,6 +4,7 @@
  */
 #include "alert.h"
 #include "cells.h"
+#include "document.h"
 #include "trail.h"
 
 #include <errno.h>
@@ -296,6 +297,8 @@ static void note_unanswered(const struct wire_record *r, void *context)
         u->accepted = true;
     if (u->st == OK)
         u->st = retention_recover(u->en, r, &u->e);
+    if (u->st == OK)
+        u->st = document_recover(u->en, r, &u->e);
     for (size_t i = 0; i < u->count; i++) {
         if (id_same(&u->logs[i].log, &r->log)) {
             u->logs[i].last = r->seq;
@@ -469,12 +472,14 @@ void engine_detach(struct engine *en)
     persons_free(en->persons);
     policy_free(en->policy);
     leases_free(en->leases);
+    documents_free(en->documents);
     alerts_free(en->alerts);
     identity_ca_cleanup(&en->ca);
     en->store = NULL;
     en->persons = NULL;
     en->policy = NULL;
     en->leases = NULL;
+    en->documents = NULL;
     en->alerts = NULL;
     en->ca = NULL;
     if (en->state == VAULT_UNLOCKED || en->state == VAULT_ROLLED_BACK)

@@ -4,6 +4,7 @@
  * effects and records in one transaction, COMMIT, answers.
  */
 #include "alert.h"
+#include "judge.h"
 #include "nodes.h"
 
 #include <stdlib.h>
@@ -40,6 +41,7 @@ status batch_begin(struct engine *en, struct err *e)
     en->batch_cost = 0;
     en->batch_no_room = false;
     en->nodes_kept = false;
+    judge_batch_begun(en);
     return OK;
 }
 

@@ -26,6 +26,7 @@ enum vault_state {
 const char *vault_state_name(enum vault_state state); /* vault.c */
 
 struct alerts;
+struct documents;
 struct operations;
 struct persons;
 struct rounds;
@@ -63,6 +64,7 @@ struct engine {
     struct store *store;
     struct policy *policy;
     struct leases *leases;
+    struct documents *documents;
     struct refusals *refusals;
     struct persons *persons; /* while the database is open */
     struct alerts *alerts;

@@ -1,5 +1,6 @@
 /* Leases: the path that must be short. Look up, decide, one entry; the keeper opens the key and
  * writes the record in the same step. */
+#include "judge.h"
 #include "leasable.h"
 
 #include <stdlib.h>
@@ -51,6 +52,7 @@ static status issue_entry(struct engine *en, struct request *rq, const struct pl
     fields_text(&f, "class", class_name(plan->class));
     if (purpose != NULL) /* free text: it may name somebody */
         fields_person(en, &f, "purpose", purpose, &l->tenant);
+    judged_fields(rq, &f);
     entry.fields = fields_view(&f);
     return batch_entry(en, rq, &entry, e);
 }
@@ -115,7 +117,8 @@ APPLY(lease_issue)
     plan->lease.expires_us = plan->lease.issued_us + plan->ttl_s * SECOND_US;
     plan->lease.max_expires_us =
         plan->lease.issued_us + en->settings.lease_max_lifetime_s * SECOND_US;
-    return issue_entry(en, rq, plan, found.sealed, purpose, e);
+    st = issue_entry(en, rq, plan, found.sealed, purpose, e);
+    return st == OK ? judged_count(en, rq, &plan->lease.tenant, e) : st;
 }
 
 static json_t *lease_json(const struct engine *en, const struct plan *plan, const char *token)
@@ -200,6 +203,7 @@ static status token_entry(struct engine *en, struct request *rq, uint8_t kind,
     memcpy(entry.lease_mac, mac, sizeof entry.lease_mac);
     fields_of(en, &f, rq, &entry.log);
     fields_text(&f, "key", plan->path);
+    judged_fields(rq, &f);
     entry.fields = fields_view(&f);
     return batch_entry(en, rq, &entry, e);
 }

@@ -3,6 +3,7 @@
  * the policy, and the lease records of the last window become the live leases.
  */
 #include "cells.h"
+#include "judge.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -194,5 +195,7 @@ status rebuild(struct engine *en, const struct cells *cells, struct err *e)
         st = load_grants(en, e);
     if (st == OK)
         st = load_assignments(en, e);
+    if (st == OK)
+        st = judge_rebuild(en, e);
     return st == OK ? load_leases(en, cells, e) : st;
 }

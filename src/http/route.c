@@ -64,6 +64,9 @@ static const struct route {
     { "GET", "/v1/logs/{}/people", VERB_PERSON_LIST },
     { "POST", "/v1/logs/{}/people/erase", VERB_PERSON_ERASE },
     { "GET", "/v1/records", VERB_RECORD_FEED },
+    { "GET", "/v1/policies/{}", VERB_POLICY_SHOW },
+    { "GET", "/v1/policies/{}/versions", VERB_POLICY_VERSIONS },
+    { "POST", "/v1/policies/{}", VERB_POLICY_SET },
 };
 
 /* Segments that {} takes go into params. */
