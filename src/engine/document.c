@@ -253,7 +253,7 @@ static bool widens(enum change change)
 
 static void put_change(struct fields *f, const struct draft *draft)
 {
-    fields_number(f, "version", draft->version);
+    fields_number(f, "policy_version", draft->version);
     fields_text(f, "change", change_name(draft->change));
 }
 
@@ -303,7 +303,8 @@ APPLY(policy_show)
         return fail(e, CONFLICT, "the document of this version is lost: nothing is allowed", 0);
     rq->reply = version_json(rq, &p);
     json_object_set_new(rq->reply, "document",
-                        json_stringn((const char *)p.document.p, p.document.n));
+                        json_stringn(p.document.n > 0 ? (const char *)p.document.p : "",
+                                     p.document.n));
     return OK;
 }
 
@@ -496,7 +497,7 @@ status document_recover(struct engine *en, const struct wire_record *r, struct e
     status st;
 
     if (r->type != RECORD_POLICY_SET ||
-        !record_field_number(r->line, "version", 1, UINT32_MAX, &version) ||
+        !record_field_number(r->line, "policy_version", 1, UINT32_MAX, &version) ||
         !record_field(r->line, "document", &hash) ||
         !hex_parse((const char *)hash.p, hash.n, p.hash, sizeof p.hash))
         return OK;

@@ -54,7 +54,7 @@ def tenant_story():
     story.operation(text_of("grant.add", 15, members + "900"), [BOB], "grant.added",
                     gateway_id=GATEWAY, gateway="edge", pattern="openai-*", max_ttl_s=900)  # fmt: skip
     story.operation(text_of("policy.set", 17, f"tenant={TENANT.hex()} document={'cd' * 32}"), [ALICE], "policy.set",
-                    document="cd" * 32, version=2, change="widens")  # fmt: skip
+                    document="cd" * 32, policy_version=2, change="widens")  # fmt: skip
     return story.operation(text_of("grant.add", 16, members + "0"), [CAROL], "grant.added",
                            gateway_id=GATEWAY, gateway="edge", pattern="openai-*")  # fmt: skip
 
