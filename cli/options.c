@@ -69,6 +69,7 @@ static const struct option_row rows[OPTION_COUNT] = {
     [OPT_VAULT] = { "vault", NULL, "the document is the vault's, not a tenant's" },
     [OPT_VAULT_BUNDLE] = { "vault-bundle", "FILE",
                            "the vault's exported trail: whose keys approved" },
+    [OPT_VERSION] = { "version", "N", "this version (default: the newest)" },
     [OPT_WAIT] = { "wait", NULL, "wait until the other operators have given their shares" },
     [OPT_WITNESS] = { "witness", "URL", "https://... of a witness, before /add-checkpoint" },
     [OPT_WITNESS_KEY] = { "witness-key", "VKEY", "the witness's verifier key: NAME+ID+KEY" },

@@ -68,6 +68,7 @@ enum option_id {
     OPT_UNTIL,
     OPT_VAULT,
     OPT_VAULT_BUNDLE,
+    OPT_VERSION,
     OPT_WAIT,
     OPT_WITNESS,
     OPT_WITNESS_KEY,
