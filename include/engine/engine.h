@@ -12,6 +12,7 @@
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
+#include "base/hours.h"
 #include "base/limits.h"
 #include "engine/request.h"
 
@@ -25,9 +26,7 @@ struct alert_settings {
     uint64_t denied_per_minute;
     uint64_t spike_factor;
     uint64_t spike_minimum; /* leases an hour below which nothing is a spike */
-    uint8_t days;           /* bit 0 Monday: when unlocking is expected, */
-    uint8_t hour_from;      /* from this hour, UTC, */
-    uint8_t hour_to;        /* to this one, exclusive; may be the smaller one */
+    struct hours hours;     /* when unlocking is expected */
 };
 
 struct engine_settings {
@@ -50,7 +49,8 @@ struct engine_settings {
     uint64_t gateway_rate;   /* lease requests a second of one gateway, and for one tenant's */
     uint64_t tenant_rate;    /* keys; 0: any */
     size_t connections_max;  /* of the face, for the metrics */
-    bool grant_step_up;      /* a grant takes an operator's touch */
+    bool grant_step_up;      /* a grant, or a wider policy, takes an operator's touch */
+    bool policy_required;    /* a tenant without a document leases nothing */
     struct alert_settings alert;
     uint32_t hygiene; /* enum hygiene_fact bits that hold in this process */
     /* For doctor only: what the configuration weakens. */

@@ -84,8 +84,11 @@ static struct MHD_Response *problem_response(const struct exchange *x, unsigned 
     json_t *problem =
         json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title", title, "status",
                   (int)http, "detail", why == NULL ? title : why, "request_id", x->rq->id);
-    struct MHD_Response *response = json_response(problem);
+    struct MHD_Response *response;
 
+    if (x->rq->line > 0)
+        json_object_set_new(problem, "line", json_integer(x->rq->line));
+    response = json_response(problem);
     json_decref(problem);
     return response;
 }
