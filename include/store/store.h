@@ -23,6 +23,7 @@
 #include "store/person.h"
 #include "store/record.h"
 #include "store/rekey.h"
+#include "store/report.h"
 #include "store/retention.h"
 #include "store/tenant.h"
 #include "store/usage.h"

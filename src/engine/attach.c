@@ -17,6 +17,7 @@
 #include "retention.h"
 #include "rollback.h"
 #include "store/rekey.h"
+#include "usage.h"
 
 /* The keys that the server needs while the vault is open. */
 static status get_system_keys(struct engine *en, struct secret **ret_database,
@@ -441,6 +442,8 @@ status engine_attach(struct engine *en, bool created, struct err *e)
 
     if (st == OK)
         st = alerts_new(&en->alerts, e);
+    if (st == OK)
+        st = spending_new(&en->spending, e);
     /* Before the heads: those of the recovered batch belong to them. */
     if (st == OK)
         st = recover(en, &unanswered, e);
@@ -470,12 +473,14 @@ void engine_detach(struct engine *en)
     policy_free(en->policy);
     leases_free(en->leases);
     alerts_free(en->alerts);
+    spending_free(en->spending);
     identity_ca_cleanup(&en->ca);
     en->store = NULL;
     en->persons = NULL;
     en->policy = NULL;
     en->leases = NULL;
     en->alerts = NULL;
+    en->spending = NULL;
     en->ca = NULL;
     if (en->state == VAULT_UNLOCKED || en->state == VAULT_ROLLED_BACK)
         en->state = VAULT_LOCKED;

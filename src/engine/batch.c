@@ -5,6 +5,7 @@
  */
 #include "alert.h"
 #include "nodes.h"
+#include "usage.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -110,6 +111,8 @@ static status store_records_of(struct engine *en, struct in *body, uint16_t coun
             st = nodes_keep(en, &r.log, r.seq, e);
         if (st == OK)
             st = alerts_heard(en, &row, e);
+        if (st == OK)
+            st = usage_heard(en, &row, e);
         engine_time_heard(en, r.time_us);
         waiting_stored(en, &r.log);
         if (listener != NULL && listener->record != NULL)

@@ -29,6 +29,7 @@ struct alerts;
 struct operations;
 struct persons;
 struct rounds;
+struct spending;
 
 /* One that the keeper opened, and what it was opened for. */
 struct session {
@@ -66,6 +67,7 @@ struct engine {
     struct refusals *refusals;
     struct persons *persons; /* while the database is open */
     struct alerts *alerts;
+    struct spending *spending; /* while the database is open */
     struct identity_ca *ca;
     char ca_pem[LIMIT_CERTIFICATE];
     uint8_t intake_public[32];
