@@ -118,6 +118,11 @@ static const struct command commands[] = {
     { "lease", "release", lease_release, "LEASE", 0, 0, "give a lease back" },
     { "lease", "list", lease_list, "", 0, 0, "list live leases" },
 
+    { "usage", "show", usage_show, "[TENANT]", 0,
+      BIT(OPT_KEY) | BIT(OPT_GATEWAY) | BIT(OPT_MODEL) | BIT(OPT_SINCE) | BIT(OPT_UNTIL) |
+          BIT(OPT_BY) | BIT(OPT_CSV),
+      "what gateways reported: requests, tokens and cost (default: by day, 31 days)" },
+
     { "audit", "show", audit_show, "LOG", 0,
       SHOWN | BIT(OPT_FROM) | BIT(OPT_LIMIT) | BIT(OPT_FOLLOW),
       "show records of a tenant's trail, or of 'vault'" },

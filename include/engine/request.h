@@ -13,6 +13,7 @@
 #include "engine/filter.h"
 #include "identity/identity.h"
 #include "secret/secret.h"
+#include "usage/usage.h"
 
 enum verb {
     VERB_NONE = 0, /* nothing matched: recorded as a refusal with err as given */
@@ -72,6 +73,11 @@ enum verb {
     VERB_PERSON_LIST,
     VERB_PERSON_ERASE,
     VERB_RECORD_FEED,
+    VERB_USAGE_REPORT,
+    VERB_USAGE_LITELLM,
+    VERB_USAGE_TRACES,
+    VERB_USAGE_LOGS,
+    VERB_USAGE_SHOW,
     VERB_COUNT
 };
 /* "lease.issue": as refusal records name it. */
@@ -98,6 +104,8 @@ struct request {
     uint64_t wait_s;                           /* ?wait=: how long it may wait for a record */
     struct record_filter *filter;              /* owned; of records, NULL: all */
     json_t *body;                              /* owned; NULL or an object */
+    struct usage *usage;                       /* owned; of VERB_USAGE_*: reports */
+    struct usage_filter *usage_filter;         /* owned; of VERB_USAGE_SHOW, NULL: all */
     void (*done)(struct request *rq);
     void *context;
 

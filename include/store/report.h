@@ -37,7 +37,6 @@ MUST_CHECK status store_usage_costs(struct store *s, const struct id *tenant, ui
                                     store_cost_fn each, void *context, struct err *e);
 
 /* Which sums are asked for, and by what they are told apart. Empty texts ask for all. */
-enum usage_by { BY_DAY = 1, BY_TENANT = 2, BY_KEY = 4, BY_GATEWAY = 8, BY_MODEL = 16 };
 struct store_usage_filter {
     uint64_t from_day;
     uint64_t to_day;          /* exclusive */

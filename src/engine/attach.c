@@ -444,6 +444,8 @@ status engine_attach(struct engine *en, bool created, struct err *e)
         st = alerts_new(&en->alerts, e);
     if (st == OK)
         st = spending_new(&en->spending, e);
+    if (st == OK)
+        st = once_new(&en->once, e);
     /* Before the heads: those of the recovered batch belong to them. */
     if (st == OK)
         st = recover(en, &unanswered, e);
@@ -474,6 +476,7 @@ void engine_detach(struct engine *en)
     leases_free(en->leases);
     alerts_free(en->alerts);
     spending_free(en->spending);
+    once_free(en->once);
     identity_ca_cleanup(&en->ca);
     en->store = NULL;
     en->persons = NULL;
@@ -481,6 +484,7 @@ void engine_detach(struct engine *en)
     en->leases = NULL;
     en->alerts = NULL;
     en->spending = NULL;
+    en->once = NULL;
     en->ca = NULL;
     if (en->state == VAULT_UNLOCKED || en->state == VAULT_ROLLED_BACK)
         en->state = VAULT_LOCKED;

@@ -347,6 +347,8 @@ void request_free(struct request *rq)
     if (rq == NULL)
         return;
     json_decref(rq->body);
+    usage_free(rq->usage);
+    free(rq->usage_filter);
     json_decref(rq->reply);
     secret_free(rq->value);
     free(rq->lines);

@@ -26,6 +26,7 @@ enum vault_state {
 const char *vault_state_name(enum vault_state state); /* vault.c */
 
 struct alerts;
+struct once;
 struct operations;
 struct persons;
 struct rounds;
@@ -67,7 +68,8 @@ struct engine {
     struct refusals *refusals;
     struct persons *persons; /* while the database is open */
     struct alerts *alerts;
-    struct spending *spending; /* while the database is open */
+    struct spending *spending; /* while the database is open, */
+    struct once *once;         /* too */
     struct identity_ca *ca;
     char ca_pem[LIMIT_CERTIFICATE];
     uint8_t intake_public[32];

@@ -36,6 +36,15 @@ void spending_free(struct spending *s);
 /* As far as the tenant's costs are in memory. */
 MUST_CHECK status spending_add(struct spending *s, const struct store_usage *u, struct err *e);
 
+/* usage_once.c: what tells of requests without numbering its reports */
+struct once;
+MUST_CHECK status once_new(struct once **ret_once, struct err *e);
+void once_free(struct once *o);
+#define ONCE_HASH 16
+void once_hash(const struct id *gateway, const char *text, uint8_t out[static ONCE_HASH]);
+bool once_seen(const struct once *o, const uint8_t hash[static ONCE_HASH]);
+void once_note(struct once *o, const uint8_t hash[static ONCE_HASH]);
+
 /* usage_count.c: a record is being stored, in the transaction that stores it. */
 MUST_CHECK status usage_heard(struct engine *en, const struct store_record *r, struct err *e);
 /* Drops sums and numbers that are too old, once a day. */

@@ -135,6 +135,10 @@ APPLY(log_cosign);
 APPLY(log_operators);
 /* feed.c */
 APPLY(record_feed);
+/* usage.c, usage_show.c */
+APPLY(usage_report);
+COMPLETE(usage_reported);
+APPLY(usage_show);
 
 #include "certificate.h"
 

@@ -64,6 +64,11 @@ static const struct route {
     { "GET", "/v1/logs/{}/people", VERB_PERSON_LIST },
     { "POST", "/v1/logs/{}/people/erase", VERB_PERSON_ERASE },
     { "GET", "/v1/records", VERB_RECORD_FEED },
+    { "POST", "/v1/usage", VERB_USAGE_REPORT },
+    { "GET", "/v1/usage", VERB_USAGE_SHOW },
+    { "POST", "/v1/usage/litellm", VERB_USAGE_LITELLM },
+    { "POST", "/v1/otlp/v1/traces", VERB_USAGE_TRACES },
+    { "POST", "/v1/otlp/v1/logs", VERB_USAGE_LOGS },
 };
 
 /* Segments that {} takes go into params. */

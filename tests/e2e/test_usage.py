@@ -1,0 +1,168 @@
+"""Usage flows back: what gateways report becomes records and sums, once, and nothing of what was said to a model does."""
+
+import csv
+import io
+import json
+
+import pytest
+
+PROMPT = "the patient's name is Ottilie Quendel"
+
+
+def report(vault, gateway, *reports, path="/v1/usage", **more):
+    return vault.call("POST", path, {"reports": list(reports), **more}, gateway)
+
+
+def usage_of(vault, tenant):
+    """The usage records of a tenant's log, by type."""
+    return [record for _, record in vault.records(tenant) if record["type"].startswith("usage.")]
+
+
+def sums(vault, tenant, by="model"):
+    return vault.cli_json("usage", "show", tenant, "--by", by)["rows"]
+
+
+def leased(customer):
+    return customer.leased()["lease"]
+
+
+# --- native ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.sanitize
+def test_a_report_of_a_lease_is_a_record_and_a_sum(vault, customer):
+    lease = leased(customer)
+    reply = report(vault, customer.gateway, {
+        "lease": lease, "report": 1, "requests": 12, "model": "gpt-5", "input_tokens": 3000, "output_tokens": 450,
+        "cost": "0.001234", "status": {"200": 10, "429": 1, "503": 1}, "request_ids": ["req_1", "req_2"],
+        "from": "2026-11-30T10:00:00.000000Z", "to": "2026-11-30T10:01:00.000000Z"})
+    assert reply.status == 200, reply
+    assert reply.json == {"counted": 1, "gaps": 0, "duplicates": [], "refused": [], "dropped": 0}
+    record, = usage_of(vault, customer.name)
+    told = {name: record[name] for name in (
+        "type", "lease", "key", "class", "key_version", "report", "model", "requests", "input_tokens", "output_tokens",
+        "cost_micro", "status_ok", "status_throttled", "status_server_error", "failures", "request_ids", "since", "until")}
+    assert told == {
+        "type": "usage.reported", "lease": lease[:32], "key": customer.path, "class": "static", "key_version": 1,
+        "report": 1, "model": "gpt-5", "requests": 12, "input_tokens": 3000, "output_tokens": 450, "cost_micro": 1234,
+        "status_ok": 10, "status_throttled": 1, "status_server_error": 1, "failures": 2, "request_ids": "req_1 req_2",
+        "since": "2026-11-30T10:00:00.000000Z", "until": "2026-11-30T10:01:00.000000Z"}
+    assert record["actor"] == f"gateway:{customer.gateway.name}" and record["request_id"] == reply.request_id
+    assert len(record["certificate"]) == 64 and "inferred" not in record
+    assert sums(vault, customer.name) == [{
+        "model": "gpt-5", "class": "static", "requests": 12, "failures": 2, "input_tokens": 3000, "output_tokens": 450,
+        "cost_micro": 1234, "reports": 1, "inferred": 0}]
+
+
+def test_a_report_that_names_only_the_key_is_joined_to_it_and_says_so(vault, customer):
+    reply = report(vault, customer.gateway, {"key": customer.path, "report": 1, "model": "m", "requests": 2})
+    assert reply.json["counted"] == 1
+    record, = usage_of(vault, customer.name)
+    assert record["inferred"] is True and record["key"] == customer.path
+    assert "lease" not in record and "key_version" not in record
+    assert sums(vault, customer.name)[0]["inferred"] == 1
+
+
+def test_a_number_that_was_there_is_not_counted_again_and_one_that_was_not_leaves_a_gap(vault, customer):
+    lease = leased(customer)
+
+    def send(*numbers):
+        return report(vault, customer.gateway, *({"lease": lease, "report": n, "requests": 1} for n in numbers)).json
+
+    assert send(1)["counted"] == 1
+    assert send(1) == {"counted": 0, "gaps": 0, "duplicates": [0], "refused": [], "dropped": 0}
+    assert send(2, 2, 5) == {"counted": 2, "gaps": 1, "duplicates": [1], "refused": [], "dropped": 0}
+    assert send(4)["counted"] == 1, "a late one that was missed is counted"
+    assert send(4)["duplicates"] == [0]
+    gap, = (record for record in usage_of(vault, customer.name) if record["type"] == "usage.gap")
+    assert (gap["first_report"], gap["last_report"], gap["lease"]) == (3, 4, lease[:32])
+    assert sums(vault, customer.name)[0]["requests"] == 4
+
+
+def test_what_was_counted_is_known_after_a_restart_and_a_crash(new_vault):
+    vault = new_vault()
+    customer = vault.customer()
+    lease = leased(customer)
+    first = {"lease": lease, "report": 1, "requests": 5, "cost": 0.5}
+    assert report(vault, customer.gateway, first).json["counted"] == 1
+    vault.kill("server")
+    vault.come_back()
+    again = report(vault, customer.gateway, first, {"lease": lease, "report": 2, "requests": 1}).json
+    assert (again["counted"], again["duplicates"]) == (1, [0])
+    vault.restart()
+    vault.unlock()
+    again = report(vault, customer.gateway, first, {"key": customer.path, "report": 1}).json
+    assert (again["counted"], again["duplicates"]) == (1, [0])
+    assert sums(vault, customer.name, "key")[0]["requests"] == 7
+    assert sums(vault, customer.name, "key")[0]["cost_micro"] == 500000
+
+
+def test_nobody_reports_of_anothers_lease_or_of_a_key_without_a_grant(vault, customer):
+    lease, other = leased(customer), vault.customer()
+    for wrong, status in [({"lease": lease}, 404), ({"lease": "0" * 32}, 404), ({"key": customer.path}, 403),
+                          ({"key": f"{other.name}/nothing"}, 403), ({}, 400)]:
+        reply = report(vault, other.gateway, {"report": 1, **wrong})
+        assert reply.status == status, (wrong, reply)
+    assert usage_of(vault, customer.name) == []
+    assert vault.call("POST", "/v1/usage", {"reports": []}, other.gateway).status == 400
+    assert vault.call("POST", "/v1/usage", {"reports": [{}]}, vault.operator).status == 403
+
+
+def test_the_good_reports_of_a_body_count_and_the_others_are_named(vault, customer):
+    key = {"key": customer.path}
+    reply = report(vault, customer.gateway, {**key, "report": 1}, {**key, "report": 0}, {"key": "no/where", "report": 1},
+                   {**key, "report": 2, "cost": -1}, {**key, "report": 2, "model": "a b"}, 7, {**key, "report": 2})
+    assert reply.status == 200
+    assert reply.json["counted"] == 2
+    assert [(r["index"], r["title"]) for r in reply.json["refused"]] == [
+        (1, "bad-input"), (2, "denied"), (3, "bad-input"), (4, "bad-input"), (5, "bad-input")]
+    assert all(r["detail"] for r in reply.json["refused"])
+    refusal = vault.await_record("vault", type="request.refused", request_id=reply.request_id)
+    assert (refusal["verb"], refusal["code"]) == ("usage.report", "bad-input")
+
+
+def test_what_was_said_to_a_model_is_dropped_and_counted(vault, customer):
+    reply = report(vault, customer.gateway, {
+        "key": customer.path, "report": 1, "model": "m", "prompt": PROMPT,
+        "messages": [{"role": "user", "content": PROMPT}], "completion": {"text": [PROMPT]}}, note=PROMPT)
+    assert reply.json["counted"] == 1 and reply.json["dropped"] == 4
+    record, = usage_of(vault, customer.name)
+    assert record["dropped"] == 3
+    assert "Ottilie" not in json.dumps([record for _, record in vault.records(customer.name)])
+    assert "Ottilie" not in json.dumps([record for _, record in vault.records("vault")])
+
+
+# --- sums --------------------------------------------------------------------------------------------
+
+
+def test_sums_are_shown_as_a_table_as_json_and_as_csv(vault, customer):
+    for number, model in enumerate(["gpt-5", "claude-opus-4-5", "gpt-5"], 1):
+        report(vault, customer.gateway, {"key": customer.path, "report": number, "model": model, "requests": number,
+                                         "input_tokens": 10, "cost": "1.25"})
+    table = vault.cli("usage", "show", customer.name, "--by", "key,model").text.splitlines()
+    assert table[0].split() == ["KEY", "MODEL", "CLASS", "REQUESTS", "FAILURES", "INPUT", "OUTPUT", "COST", "REPORTS",
+                                "INFERRED"]
+    assert table[2].split() == ["openai-prod", "gpt-5", "static", "4", "0", "20", "0", "2.500000", "2", "2"]
+    rows = list(csv.DictReader(io.StringIO(vault.cli("usage", "show", customer.name, "--by", "model", "--csv").text)))
+    assert [(row["model"], row["requests"], row["cost"]) for row in rows] == [
+        ("claude-opus-4-5", "2", "1.250000"), ("gpt-5", "4", "2.500000")]
+    assert [row["cost_micro"] for row in sums(vault, customer.name)] == [1250000, 2500000]
+    narrow = vault.cli_json("usage", "show", customer.name, "--model", "gpt-5", "--key", "openai-prod", "--gateway",
+                            customer.gateway.name, "--since", "7d", "--by", "day,gateway")["rows"]
+    assert [(row["gateway"], row["requests"]) for row in narrow] == [(customer.gateway.name, 4)]
+    assert vault.cli_json("usage", "show", customer.name, "--until", "2026-01-01")["rows"] == []
+
+
+def test_a_tenant_sees_its_own_sums_and_a_gateway_none(vault, customer):
+    other = vault.customer()
+    for who in (customer, other):
+        report(vault, who.gateway, {"key": who.path, "report": 1})
+    tenant = vault.certify("tenant", customer.name)
+    rows = vault.api("GET", "/v1/usage?by=tenant", who=tenant)["rows"]
+    assert [row["tenant"] for row in rows] == [customer.name]
+    assert vault.call("GET", f"/v1/usage?tenant={other.name}", who=tenant).status == 404
+    assert vault.call("GET", "/v1/usage", who=customer.gateway).status == 403
+    named = vault.api("GET", f"/v1/usage?by=tenant,key&key={customer.path}")["rows"]
+    assert [(row["tenant"], row["key"]) for row in named] == [(customer.name, "openai-prod")]
+    for wrong in ("by=week", "since=today", "until=2026-13-01", "key=A", "tenant=%20"):
+        assert vault.call("GET", f"/v1/usage?{wrong}", who=tenant).status == 400, wrong
