@@ -1,4 +1,4 @@
-/* What gateways reported, summed up: as a table, as JSON, or as CSV (RFC 4180) for a spreadsheet. */
+/* What gateways reported, summed up: as a table, as JSON, or as CSV (RFC 4180). */
 #include <stdio.h>
 #include <string.h>
 

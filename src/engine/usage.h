@@ -19,7 +19,7 @@
 #define USAGE_SPENT_DAYS 32 /* that are remembered for usage_spent */
 #define USAGE_NUMBERS    62 /* below the expected one that are told apart */
 
-/* --- for whoever decides by it ------------------------------------------------------------------ */
+/* --- for whoever decides by it --------------------------------------------------------------- */
 
 /*
  * What was reported to have been spent since since_us, the beginning of a UTC day, with all keys of
