@@ -204,9 +204,14 @@ bool take_cost(struct walk *w, uint64_t *ret_nano)
 
 bool take_count(struct walk *w, uint64_t max, uint64_t *ret_count)
 {
+    char text[24];
     struct span number;
 
-    return walk_number(w, &number) && usage_decimal(number, 0, max, ret_count);
+    if (!walk_number(w, &number) || number.n >= sizeof text)
+        return false;
+    memcpy(text, number.p, number.n);
+    text[number.n] = '\0';
+    return number_parse(text, 0, max, ret_count);
 }
 
 bool take_code(struct walk *w, unsigned *ret_code)
