@@ -166,3 +166,137 @@ def test_a_tenant_sees_its_own_sums_and_a_gateway_none(vault, customer):
     assert [(row["tenant"], row["key"]) for row in named] == [(customer.name, "openai-prod")]
     for wrong in ("by=week", "since=today", "until=2026-13-01", "key=A", "tenant=%20"):
         assert vault.call("GET", f"/v1/usage?{wrong}", who=tenant).status == 400, wrong
+
+
+# --- LiteLLM -----------------------------------------------------------------------------------------
+
+
+def payload(number, **more):
+    """A StandardLoggingPayload as LiteLLM documents it, with what was said in it."""
+    return {
+        "id": f"chatcmpl-{number}", "trace_id": "t", "call_type": "acompletion", "stream": False, "status": "success",
+        "response_cost": 3.5e-05, "cost_breakdown": {"input_cost": 1e-05, "output_cost": 2.5e-05, "total_cost": 3.5e-05},
+        "total_tokens": 30, "prompt_tokens": 10, "completion_tokens": 20, "startTime": 1764500000.5,
+        "endTime": 1764500001.75, "completionStartTime": 1764500001.0, "response_time": 1.25, "model": "gpt-4o",
+        "model_id": "e0", "model_group": "gpt", "api_base": "https://api.openai.com", "cache_hit": None,
+        "metadata": {"user_api_key_hash": None, "user_api_key_alias": "x", "requester_metadata": None},
+        "request_tags": ["production"], "end_user": "", "requester_ip_address": None,
+        "messages": [{"role": "user", "content": PROMPT}],
+        "response": {"choices": [{"message": {"content": PROMPT, "role": "assistant"}}]}, "error_str": None,
+        "error_information": {"error_code": "", "error_class": "", "llm_provider": "", "error_message": ""},
+        "model_parameters": {"temperature": 0.1}, "hidden_params": {"model_id": "e0", "cache_key": None}, **more}
+
+
+def sent(vault, gateway, body, path="/v1/usage/litellm", *options):
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return vault.curl(path, "-H", "Content-Type: application/json", *options, who=gateway, body=data)
+
+
+@pytest.mark.sanitize
+def test_litellms_callback_becomes_one_record_for_each_lease_or_key_and_model(vault, customer):
+    lease = leased(customer)
+    tag = {"request_tags": [f"strongroom_lease:{lease[:32]}"]}
+    body = [payload(1, **tag), payload(2, **tag), payload(3, model="o3", **tag),
+            payload(4, status="failure", response_cost=0, error_information={"error_code": "429"}, **tag)]
+    reply = sent(vault, customer.gateway, body)
+    assert reply.status == 200, reply
+    assert reply.json == {"counted": 4, "gaps": 0, "duplicates": [], "refused": [], "dropped": 8}
+    first, second = usage_of(vault, customer.name)
+    assert (first["model"], first["requests"], first["cost_micro"], first["input_tokens"]) == ("gpt-4o", 3, 70, 30)
+    assert (first["status_ok"], first["status_throttled"], first["failures"], first["dropped"]) == (2, 1, 1, 6)
+    assert (first["lease"], first["request_ids"]) == (lease[:32], "chatcmpl-1 chatcmpl-2 chatcmpl-4")
+    assert (second["model"], second["requests"], second["cost_micro"]) == ("o3", 1, 35)
+    assert "report" not in first
+
+
+def test_litellm_sends_lines_or_one_object_and_says_again_what_was_not_answered(vault, customer):
+    key = ("-H", f"Strongroom-Key: {customer.path}")
+    lines = b"\n".join(json.dumps(payload(n)).encode() for n in (11, 12))
+    assert sent(vault, customer.gateway, lines, "/v1/usage/litellm", *key).json["counted"] == 2
+    again = sent(vault, customer.gateway, [payload(12), payload(13), payload(13)], "/v1/usage/litellm", *key).json
+    assert (again["counted"], again["duplicates"]) == (1, [0, 2])
+    assert sent(vault, customer.gateway, payload(14), f"/v1/usage/litellm?key={customer.path}").json["counted"] == 1
+    assert sums(vault, customer.name)[0]["requests"] == 4
+    assert sent(vault, customer.gateway, payload(15)).status == 400, "neither lease nor key"
+
+
+def test_large_bodies_are_taken_of_gateways_and_their_prompts_are_nowhere_on_disk(new_vault):
+    vault = new_vault()
+    customer = vault.customer()
+    said = (PROMPT + " ") * 500
+    body = json.dumps([payload(n, messages=[{"role": "user", "content": said}]) for n in range(100)]).encode()
+    assert 1_500_000 < len(body) < 4 << 20
+    path = f"/v1/usage/litellm?key={customer.path}"
+    assert sent(vault, customer.gateway, body, path).json["counted"] == 100
+    assert sent(vault, customer.gateway, b"[" + b" " * (4 << 20) + b"]", path).status == 413
+    assert sent(vault, vault.operator, body[:200000], path).status == 413, "of others not even looked at"
+    assert sent(vault, customer.gateway, body[:200000], "/v1/leases").status == 413
+    everything = json.dumps([vault.records(log) for log in (customer.name, "vault")])
+    assert "Ottilie" not in everything and "Ottilie" not in vault.log()
+    vault.stop()
+    for file in vault.base.rglob("*"):
+        if file.is_file() and not file.is_relative_to(vault.files):
+            assert b"Ottilie" not in file.read_bytes(), file
+
+
+# --- OpenTelemetry -----------------------------------------------------------------------------------
+
+
+def attributes(**named):
+    def value(v):
+        return {"intValue": str(v)} if isinstance(v, int) else {"doubleValue": v} if isinstance(v, float) else {
+            "stringValue": v}
+    return [{"key": name.replace("__", "."), "value": value(v)} for name, v in named.items()]
+
+
+def span(number, **named):
+    return {"traceId": "5B8EFFF798038103D269B633813FC60C", "spanId": f"{number:016X}", "name": "chat", "kind": 3,
+            "startTimeUnixNano": "1764500000000000000", "endTimeUnixNano": "1764500001000000000",
+            "attributes": attributes(**named)}
+
+
+def traces(*spans, resource=()):
+    return {"resourceSpans": [{"resource": {"attributes": list(resource)},
+                               "scopeSpans": [{"scope": {"name": "my.library"}, "spans": list(spans)}]}]}
+
+
+CALL = {"gen_ai__operation__name": "chat", "gen_ai__request__model": "gpt-5", "gen_ai__usage__input_tokens": 100,
+        "gen_ai__usage__output_tokens": 20, "gen_ai__input__messages": PROMPT}
+
+
+@pytest.mark.sanitize
+def test_spans_of_model_calls_are_counted_and_answered_as_otlp_wants(vault, customer):
+    lease = leased(customer)
+    resource = attributes(strongroom__lease_id=lease)
+    body = traces(span(1, **CALL), span(2, **CALL, http__response__status_code=429), span(3, http__route="/x"),
+                  resource=resource)
+    reply = sent(vault, customer.gateway, body, "/v1/otlp/v1/traces")
+    assert (reply.status, reply.json) == (200, {})
+    assert reply.headers["content-type"] == "application/json"
+    record, = usage_of(vault, customer.name)
+    assert (record["requests"], record["input_tokens"], record["failures"], record["dropped"]) == (2, 200, 1, 2)
+    assert sent(vault, customer.gateway, body, "/v1/otlp/v1/traces").json == {}
+    assert sums(vault, customer.name)[0]["requests"] == 2, "an exporter that sends again is not counted again"
+    wrong = traces(span(4, **CALL, strongroom__key="no/where"), span(5, **CALL, strongroom__key=customer.path))
+    reply = sent(vault, customer.gateway, wrong, "/v1/otlp/v1/traces")
+    assert reply.status == 200
+    assert reply.json == {"partialSuccess": {"rejectedSpans": "1", "errorMessage": "no grant covers this key"}}
+    assert sums(vault, customer.name)[0]["requests"] == 3
+
+
+def test_log_records_are_counted_too(vault, customer):
+    record = {"timeUnixNano": "1764500000000000000", "body": {"stringValue": PROMPT},
+              "attributes": attributes(**CALL, strongroom__key=customer.path)}
+    body = {"resourceLogs": [{"scopeLogs": [{"logRecords": [record, {**record, "attributes": attributes(
+        **CALL, strongroom__key="no/where")}]}]}]}
+    reply = sent(vault, customer.gateway, body, "/v1/otlp/v1/logs")
+    assert reply.json == {"partialSuccess": {"rejectedLogRecords": "1", "errorMessage": "no grant covers this key"}}
+    assert sums(vault, customer.name)[0]["input_tokens"] == 100
+
+
+def test_protobuf_and_packed_bodies_are_refused_with_what_to_do(vault, customer):
+    for header, hint in [("Content-Type: application/x-protobuf", "http/json"), ("Content-Encoding: gzip", "compression")]:
+        reply = vault.curl("/v1/otlp/v1/traces", "-H", header, "--data-binary", "\n", who=customer.gateway)
+        assert (reply.status, reply.json["title"]) == (415, "unsupported-media")
+        assert hint in reply.json["detail"]
+    assert sent(vault, customer.gateway, b"{", "/v1/otlp/v1/traces").status == 400
