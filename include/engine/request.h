@@ -61,6 +61,7 @@ enum verb {
     VERB_LEASE_RENEW,
     VERB_LEASE_RELEASE,
     VERB_LEASE_LIST,
+    VERB_LEASE_REVOKE,
     VERB_LOG_SHOW,
     VERB_LOG_RECORDS,
     VERB_LOG_CHECK,
@@ -106,6 +107,8 @@ struct request {
     json_t *body;                              /* owned; NULL or an object */
     struct usage *usage;                       /* owned; of VERB_USAGE_*: reports */
     struct usage_filter *usage_filter;         /* owned; of VERB_USAGE_SHOW, NULL: all */
+    bool has_idempotency;                      /* of a lease to be issued: */
+    uint8_t idempotency[16];                   /* begin of the SHA-256 of its Idempotency-Key */
     void (*done)(struct request *rq);
     void *context;
 

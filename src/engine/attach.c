@@ -297,6 +297,8 @@ static void note_unanswered(const struct wire_record *r, void *context)
         u->accepted = true;
     if (u->st == OK)
         u->st = retention_recover(u->en, r, &u->e);
+    if (u->st == OK)
+        u->st = revocation_recover(u->en, r, &u->e);
     for (size_t i = 0; i < u->count; i++) {
         if (id_same(&u->logs[i].log, &r->log)) {
             u->logs[i].last = r->seq;
@@ -422,6 +424,8 @@ status engine_serve(struct engine *en, bool created, struct err *e)
     if (st == OK)
         st = destroy_revoked(en, e); /* a revocation that was cut off */
     if (st == OK)
+        st = revocation_finish(en, e); /* the same, of leases */
+    if (st == OK)
         st = alerts_rebuild(en, e);
     if (st == OK && !created)
         st = record_started(en, e);
@@ -474,6 +478,7 @@ void engine_detach(struct engine *en)
     persons_free(en->persons);
     policy_free(en->policy);
     leases_free(en->leases);
+    revocation_forget(en);
     alerts_free(en->alerts);
     spending_free(en->spending);
     once_free(en->once);

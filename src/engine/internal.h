@@ -29,6 +29,7 @@ struct alerts;
 struct once;
 struct operations;
 struct persons;
+struct revocation;
 struct rounds;
 struct spending;
 
@@ -65,6 +66,7 @@ struct engine {
     struct store *store;
     struct policy *policy;
     struct leases *leases;
+    struct revocation *revocation; /* of leases of several tenants, until all of them are told */
     struct refusals *refusals;
     struct persons *persons; /* while the database is open */
     struct alerts *alerts;
@@ -82,6 +84,7 @@ struct engine {
     /* What is to be destroyed before the batch is answered: */
     bool grace_over;  /* a version that was replaced without grace */
     bool revoke_more; /* versions of a revoked key, more than its batch could take */
+    bool revoked;     /* leases of several tenants, whose logs are still to say so */
     bool erased;      /* a name that the WAL still holds */
     bool dropping;    /* there may be records that were stated to be dropped */
     struct session sessions[SESSIONS]; /* the newest replace the oldest */
@@ -102,8 +105,10 @@ struct engine {
     size_t batch_count_at;
     uint16_t batch_count;
     size_t batch_cost;
-    bool batch_no_room; /* an entry did not fit */
-    bool nodes_kept;    /* subtrees were written: to be committed, even if there is no entry */
+    bool batch_no_room;                                       /* an entry did not fit */
+    const struct request *batch_repeats[LIMIT_BATCH_ENTRIES]; /* those with idempotency keys */
+    size_t batch_repeat_count;
+    bool nodes_kept; /* subtrees were written: to be committed, even if there is no entry */
 };
 
 /* engine.c */
@@ -142,6 +147,7 @@ status database_rekeyed(struct engine *en, struct err *e); /* tells the keeper t
 #include "body.h"
 #include "person.h"
 #include "refusal.h"
+#include "revoke.h"
 #include "rounds.h"
 #include "verb.h"
 

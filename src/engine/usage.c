@@ -58,22 +58,24 @@ static status refuse_subject(struct subject *s, status code, const char *why)
     return OK;
 }
 
-/* Of this very certificate: to anybody else the lease does not exist. */
+/* Of this very certificate: to anybody else the lease does not exist. One that ended just now is
+ * still known. */
 static status subject_of_lease(struct engine *en, const struct request *rq, const char *text,
                                struct subject *s, struct err *e)
 {
-    const struct lease *held = NULL;
+    enum lease_state state;
+    struct lease held;
     struct store_tenant tenant;
     struct store_key key;
     status st;
 
-    if (hex_parse(text, ID_HEX_LENGTH, s->lease.b, sizeof s->lease.b))
-        held = leases_find(en->leases, &s->lease, engine_now_us(en));
-    if (held == NULL || !span_same(SPAN(held->certificate), SPAN(rq->peer.spki)))
-        return refuse_subject(s, NOT_FOUND, "there is no such lease, or it is over");
-    s->tenant = held->tenant;
-    s->key = held->key;
-    s->version = held->version;
+    if (!hex_parse(text, ID_HEX_LENGTH, s->lease.b, sizeof s->lease.b) ||
+        !leases_recent(en->leases, &s->lease, engine_now_us(en), &held, &state) ||
+        !span_same(SPAN(held.certificate), SPAN(rq->peer.spki)))
+        return refuse_subject(s, NOT_FOUND, "there is no such lease, or it has been over for long");
+    s->tenant = held.tenant;
+    s->key = held.key;
+    s->version = held.version;
     st = store_tenant_by_id(en->store, &s->tenant, &tenant, e);
     if (st == OK)
         st = store_key_by_id(en->store, &s->tenant, &s->key, &key, e);

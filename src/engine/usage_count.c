@@ -10,8 +10,7 @@
 #define DAY_US      (DAY_S * SECOND_US)
 #define NUMBER_MASK (((uint64_t)1 << USAGE_NUMBERS) - 1)
 #define OTHER_MODEL "other"
-/* A lease is over by then, and late reports of it are refused. */
-#define LATE_US (3600 * SECOND_US)
+#define LATE_US     (3600 * SECOND_US) /* more than LEASE_RECENT_US */
 
 enum usage_number usage_number_of(const struct store_usage_number *n, uint64_t number)
 {

@@ -118,6 +118,8 @@ static const struct verb_row rows[VERB_COUNT] = {
     [VERB_LEASE_RENEW] = { "lease.renew", G, OPEN, STORES, "ttl_s", lease_renew, lease_renewed },
     [VERB_LEASE_RELEASE] = { "lease.release", G, OPEN, 0, "", lease_release, lease_released },
     [VERB_LEASE_LIST] = { "lease.list", O | A | T, OPEN, READ, "", lease_list, NULL },
+    [VERB_LEASE_REVOKE] = { "lease.revoke", O | A | T, OPEN, CHANGE, "lease key gateway tenant all",
+                            lease_revoke, lease_revoked },
 
     [VERB_LOG_SHOW] = { "log.show", O | A | T | G | U, OPEN, DIRECT, "", log_show, NULL },
     [VERB_LOG_RECORDS] = { "log.records", O | A | T | G | U, AWAKE, READ, "", log_records, NULL },

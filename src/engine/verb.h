@@ -116,6 +116,9 @@ COMPLETE(lease_renewed);
 APPLY(lease_release);
 COMPLETE(lease_released);
 APPLY(lease_list);
+/* revoke.c */
+APPLY(lease_revoke);
+COMPLETE(lease_revoked);
 /* person.c */
 APPLY(person_list);
 APPLY(person_erase);

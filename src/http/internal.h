@@ -75,6 +75,9 @@ bool query_filter(struct exchange *x);
 /* The same for sums of usage, into rq->usage_filter. */
 bool query_usage(struct exchange *x);
 
+/* header.c: an Idempotency-Key into rq; malformed: refused in rq->err. */
+void header_read(struct exchange *x);
+
 /* reply.c */
 enum MHD_Result reply_send(struct exchange *x);
 

@@ -50,6 +50,7 @@ static const struct route {
     { "DELETE", "/v1/auditors/{}/tenants/{}", VERB_AUDITOR_UNASSIGN },
     { "POST", "/v1/leases", VERB_LEASE_ISSUE },
     { "GET", "/v1/leases", VERB_LEASE_LIST },
+    { "POST", "/v1/leases/revoke", VERB_LEASE_REVOKE },
     { "POST", "/v1/leases/{}/renew", VERB_LEASE_RENEW },
     { "POST", "/v1/leases/{}/release", VERB_LEASE_RELEASE },
     { "GET", "/v1/logs/{}", VERB_LOG_SHOW },

@@ -101,6 +101,7 @@ static enum MHD_Result begin(struct http *h, struct MHD_Connection *connection, 
     x->rq->done = answered;
     route_find(x, method, url);
     copy_query(x);
+    header_read(x);
     *state = x;
     return MHD_YES;
 }

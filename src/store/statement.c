@@ -162,8 +162,8 @@ const char *const statement_sql[STATEMENT_COUNT] = {
                        "JOIN tenant t ON t.id = a.tenant "
                        "ORDER BY a.gateway, a.tenant, a.pattern LIMIT ?1 OFFSET ?2",
 
-    [SQL_RECORD_ADD] = "INSERT INTO record (log, seq, time_us, type, outcome, mac, line) "
-                       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (log, seq) DO NOTHING",
+    [SQL_RECORD_ADD] = "INSERT INTO record (log, seq, time_us, type, outcome, mac, line, until_us) "
+                       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (log, seq) DO NOTHING",
     [SQL_RECORD_GET] = RECORD_COLUMNS "WHERE log = ?1 AND seq = ?2",
     [SQL_RECORD_LIST] = RECORD_COLUMNS "WHERE log = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3",
     [SQL_RECORD_LIST_BACK] =
@@ -172,8 +172,9 @@ const char *const statement_sql[STATEMENT_COUNT] = {
                         "WHERE id > ?1 ORDER BY id LIMIT ?2",
     [SQL_RECORD_OPERATORS] =
         RECORD_COLUMNS "WHERE log = ?1 AND seq >= ?2 AND type IN (1, 10, 13, 14, 17) ORDER BY seq",
-    [SQL_RECORD_LEASES] =
-        RECORD_COLUMNS "WHERE type BETWEEN 300 AND 302 AND time_us >= ?1 ORDER BY time_us, id",
+    /* The index finds them, and its list of ids is read in order: nothing is sorted with lines. */
+    [SQL_RECORD_LEASES] = RECORD_COLUMNS "WHERE id IN (SELECT id FROM record "
+                                         "WHERE until_us > ?1 AND until_us > 0) ORDER BY id",
 
     [SQL_HEAD_SET] = "INSERT INTO head (log, size, head) VALUES (?1, ?2, ?3) "
                      "ON CONFLICT (log) DO UPDATE SET size = excluded.size, head = excluded.head",
