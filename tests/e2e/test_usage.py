@@ -4,7 +4,9 @@ import csv
 import io
 import json
 
+import memory
 import pytest
+from harness import await_that
 
 PROMPT = "the patient's name is Ottilie Quendel"
 
@@ -30,6 +32,7 @@ def leased(customer):
 
 
 @pytest.mark.sanitize
+@pytest.mark.tsan
 def test_a_report_of_a_lease_is_a_record_and_a_sum(vault, customer):
     lease = leased(customer)
     reply = report(vault, customer.gateway, {
@@ -52,6 +55,12 @@ def test_a_report_of_a_lease_is_a_record_and_a_sum(vault, customer):
     assert sums(vault, customer.name) == [{
         "model": "gpt-5", "class": "static", "requests": 12, "failures": 2, "input_tokens": 3000, "output_tokens": 450,
         "cost_micro": 1234, "reports": 1, "inferred": 0}]
+
+
+def test_a_lease_that_ended_just_now_may_still_be_reported_of(vault, customer):
+    lease = leased(customer)
+    assert vault.call("POST", f"/v1/leases/{lease}/release", {}, customer.gateway).status == 200
+    assert report(vault, customer.gateway, {"lease": lease, "report": 1}).json["counted"] == 1
 
 
 def test_a_report_that_names_only_the_key_is_joined_to_it_and_says_so(vault, customer):
@@ -220,7 +229,16 @@ def test_litellm_sends_lines_or_one_object_and_says_again_what_was_not_answered(
     assert sent(vault, customer.gateway, payload(15)).status == 400, "neither lease nor key"
 
 
-def test_large_bodies_are_taken_of_gateways_and_their_prompts_are_nowhere_on_disk(new_vault):
+def in_memory(vault, *texts):
+    """Which of the texts stand in the server's memory, as far as it can be read from outside."""
+    pid, hidden = vault.pid("server"), set()
+    with memory.stopped(pid):
+        content = [content for _, content in memory.regions(pid, hidden)]
+    assert hidden <= {memory.HIDDEN_SLAB}
+    return {text for text in texts if any(text.encode() in part for part in content)}
+
+
+def test_large_bodies_are_taken_of_gateways_and_their_prompts_are_nowhere(new_vault):
     vault = new_vault()
     customer = vault.customer()
     said = (PROMPT + " ") * 500
@@ -233,6 +251,8 @@ def test_large_bodies_are_taken_of_gateways_and_their_prompts_are_nowhere_on_dis
     assert sent(vault, customer.gateway, body[:200000], "/v1/leases").status == 413
     everything = json.dumps([vault.records(log) for log in (customer.name, "vault")])
     assert "Ottilie" not in everything and "Ottilie" not in vault.log()
+    # Connections end a moment after their answer, and with them what they had in hand.
+    await_that("prompts are gone from memory", lambda: in_memory(vault, "Ottilie", customer.name) == {customer.name})
     vault.stop()
     for file in vault.base.rglob("*"):
         if file.is_file() and not file.is_relative_to(vault.files):
