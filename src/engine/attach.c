@@ -447,9 +447,7 @@ status engine_attach(struct engine *en, bool created, struct err *e)
     if (st == OK)
         st = alerts_new(&en->alerts, e);
     if (st == OK)
-        st = spending_new(&en->spending, e);
-    if (st == OK)
-        st = once_new(&en->once, e);
+        st = tally_new(&en->tally, e);
     /* Before the heads: those of the recovered batch belong to them. */
     if (st == OK)
         st = recover(en, &unanswered, e);
@@ -480,16 +478,14 @@ void engine_detach(struct engine *en)
     leases_free(en->leases);
     revocation_forget(en);
     alerts_free(en->alerts);
-    spending_free(en->spending);
-    once_free(en->once);
+    tally_free(en->tally);
     identity_ca_cleanup(&en->ca);
     en->store = NULL;
     en->persons = NULL;
     en->policy = NULL;
     en->leases = NULL;
     en->alerts = NULL;
-    en->spending = NULL;
-    en->once = NULL;
+    en->tally = NULL;
     en->ca = NULL;
     if (en->state == VAULT_UNLOCKED || en->state == VAULT_ROLLED_BACK)
         en->state = VAULT_LOCKED;

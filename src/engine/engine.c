@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "operation.h"
 #include "session.h"
 #include "tls_files.h"
 

@@ -26,12 +26,11 @@ enum vault_state {
 const char *vault_state_name(enum vault_state state); /* vault.c */
 
 struct alerts;
-struct once;
 struct operations;
 struct persons;
 struct revocation;
 struct rounds;
-struct spending;
+struct tally;
 
 /* One that the keeper opened, and what it was opened for. */
 struct session {
@@ -70,8 +69,7 @@ struct engine {
     struct refusals *refusals;
     struct persons *persons; /* while the database is open */
     struct alerts *alerts;
-    struct spending *spending; /* while the database is open, */
-    struct once *once;         /* too */
+    struct tally *tally; /* of reported usage, while the database is open */
     struct identity_ca *ca;
     char ca_pem[LIMIT_CERTIFICATE];
     uint8_t intake_public[32];
@@ -131,11 +129,6 @@ void schedule_run(struct engine *en);
 status schedule_fold(struct engine *en, struct err *e);
 status engagement_purge(struct engine *en, struct store_engagement *g, struct err *e);
 bool schedule_disk_low(const struct engine *en);
-
-/* operation.c: privileged operations and their approvals */
-status operations_new(struct operations **ret_operations, struct err *e);
-void operations_free(struct operations *o);
-void operations_forget(struct operations *o);
 
 /* rekey.c: another database key */
 status database_watch(struct engine *en, struct err *e);   /* begins it if the keeper has one */

@@ -209,7 +209,7 @@ static status was_there(const struct engine *en, const struct request *rq, struc
     if (rq->usage->items[i].once[0] == '\0')
         return OK;
     once_hash(&rq->gateway, rq->usage->items[i].once, hash);
-    *ret_there = once_seen(en->once, hash) || table_find(body, hash) != NULL;
+    *ret_there = once_seen(en->tally->once, hash) || table_find(body, hash) != NULL;
     return *ret_there ? OK : table_add(body, hash, hash, e);
 }
 
@@ -516,7 +516,7 @@ COMPLETE(usage_reported)
     for (size_t i = 0; i < rq->usage->count; i++) {
         if (plan->items[i].group != NULL && plan->items[i].group->counts &&
             plan->items[i].why == NULL && rq->usage->items[i].once[0] != '\0')
-            once_note(en->once, plan->items[i].once);
+            once_note(en->tally->once, plan->items[i].once);
     }
     reply(rq, plan);
     return OK;

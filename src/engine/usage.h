@@ -29,7 +29,15 @@
 MUST_CHECK status usage_spent(struct engine *en, const struct id *tenant, const struct id *key,
                               uint64_t since_us, uint64_t *ret_micro, struct err *e);
 
-/* usage_spent.c: the memory of it. */
+/* What is remembered of reports while the database is open. */
+struct tally {
+    struct spending *spending;
+    struct once *once;
+};
+MUST_CHECK status tally_new(struct tally **ret_tally, struct err *e);
+void tally_free(struct tally *t);
+
+/* usage_spent.c: costs by tenant, key and day. */
 struct spending;
 MUST_CHECK status spending_new(struct spending **ret_spending, struct err *e);
 void spending_free(struct spending *s);

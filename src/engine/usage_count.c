@@ -3,6 +3,7 @@
  * and hears that the number was there. */
 #include "usage.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -11,6 +12,32 @@
 #define NUMBER_MASK (((uint64_t)1 << USAGE_NUMBERS) - 1)
 #define OTHER_MODEL "other"
 #define LATE_US     (3600 * SECOND_US) /* more than LEASE_RECENT_US */
+
+status tally_new(struct tally **ret_tally, struct err *e)
+{
+    struct tally *t = calloc(1, sizeof *t);
+    status st =
+        t == NULL ? fail(e, NO_MEMORY, "no memory for usage", 0) : spending_new(&t->spending, e);
+
+    if (st == OK)
+        st = once_new(&t->once, e);
+    if (st != OK)
+        tally_free(t);
+    else
+        *ret_tally = t;
+    return st;
+}
+
+void tally_free(struct tally *t)
+{
+    if (t == NULL)
+        return;
+    spending_free(t->spending);
+    once_free(t->once);
+    free(t);
+}
+
+/* --- numbers --------------------------------------------------------------------------------- */
 
 enum usage_number usage_number_of(const struct store_usage_number *n, uint64_t number)
 {
@@ -36,6 +63,8 @@ void usage_number_take(struct store_usage_number *n, uint64_t number)
     n->seen = ahead < USAGE_NUMBERS ? (n->seen << ahead & NUMBER_MASK) | 1 : 1;
     n->next = number + 1;
 }
+
+/* --- sums ------------------------------------------------------------------------------------ */
 
 struct reported {
     struct store_usage sum;
@@ -140,7 +169,7 @@ status usage_heard(struct engine *en, const struct store_record *r, struct err *
         st = store_usage_add(en->store, &u.sum, e);
     if (st == OK)
         st = take_number(en, r, &u, e);
-    return st == OK ? spending_add(en->spending, &u.sum, e) : st;
+    return st == OK ? spending_add(en->tally->spending, &u.sum, e) : st;
 }
 
 status usage_sweep(struct engine *en, struct err *e)

@@ -87,7 +87,7 @@ static void add(struct spent *spent, uint64_t day, uint64_t cost_micro)
 
 status spending_add(struct spending *s, const struct store_usage *u, struct err *e)
 {
-    struct spent *of_tenant = s == NULL ? NULL : table_find(&s->table, u->tenant.b);
+    struct spent *of_tenant = table_find(&s->table, u->tenant.b);
     struct spent *of_key;
     status st;
 
@@ -127,14 +127,14 @@ static bool load_cost(void *context, const struct id *key, uint64_t day, uint64_
 /* Half of a tenant in memory would be taken for the whole. */
 static status know_tenant(struct engine *en, const struct id *tenant, uint64_t today, struct err *e)
 {
-    struct table *table = &en->spending->table;
-    struct loading loading = { .spending = en->spending, .e = e };
+    struct table *table = &en->tally->spending->table;
+    struct loading loading = { .spending = en->tally->spending, .e = e };
     uint64_t from = today < USAGE_SPENT_DAYS ? 0 : today - USAGE_SPENT_DAYS + 1;
     status st;
 
     if (table_find(table, tenant->b) != NULL)
         return OK;
-    st = find_or_make(en->spending, tenant, &loading.of_tenant, e);
+    st = find_or_make(en->tally->spending, tenant, &loading.of_tenant, e);
     if (st == OK)
         st = store_usage_costs(en->store, tenant, from, load_cost, &loading, e);
     if (st == OK)
@@ -158,7 +158,7 @@ status usage_spent(struct engine *en, const struct id *tenant, const struct id *
     st = know_tenant(en, tenant, today, e);
     if (st != OK)
         return st;
-    spent = table_find(&en->spending->table, key != NULL ? key->b : tenant->b);
+    spent = table_find(&en->tally->spending->table, key != NULL ? key->b : tenant->b);
     /* The newest day may be behind today, or (a record's time) a moment before it. */
     for (uint64_t day = from; spent != NULL && day <= spent->newest; day++) {
         if (day + USAGE_SPENT_DAYS > spent->newest)

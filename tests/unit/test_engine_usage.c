@@ -211,7 +211,7 @@ static void sums_and_records_agree_after_the_server_was_killed_again_and_again(v
     assert_int_equal(total(r, "acme", "cost_micro"), 10000 * (json_int_t)(answered + 1));
     assert_int_equal(recorded(r, "acme", TYPE("usage.reported")), answered + 1);
     assert_int_equal(recorded(r, "acme", TYPE("usage.gap")), 0);
-    assert_true(answered > 24);
+    assert_true(answered >= 12); /* one a round, at least */
     rig_free(r);
 }
 
