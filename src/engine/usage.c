@@ -137,12 +137,18 @@ static bool same_group(const struct usage_item *a, const struct usage_item *b)
            strcmp(a->model, b->model) == 0;
 }
 
+/* Up to what a record's number and a sum may be. */
+static void grow(uint64_t *sum, uint64_t by, uint64_t max)
+{
+    *sum = by < max - *sum ? *sum + by : max;
+}
+
 static void add_item(struct usage_item *sum, const struct usage_item *item)
 {
     sum->requests += item->requests;
-    sum->input_tokens += item->input_tokens;
-    sum->output_tokens += item->output_tokens;
-    sum->cost_nano += item->cost_nano;
+    grow(&sum->input_tokens, item->input_tokens, STORE_SUM_MAX);
+    grow(&sum->output_tokens, item->output_tokens, STORE_SUM_MAX);
+    grow(&sum->cost_nano, item->cost_nano, (uint64_t)STORE_SUM_MAX * 1000);
     sum->dropped += item->dropped;
     for (size_t i = 0; i < USAGE_ENDINGS; i++)
         sum->ended[i] += item->ended[i];
@@ -298,6 +304,12 @@ static void put_endings(struct fields *f, const struct usage_item *sum)
         fields_number(f, "failures", failures);
 }
 
+/* Rounded half up; a sum at its bound stays there. */
+static uint64_t micro_of(uint64_t nano)
+{
+    return nano / 1000 + (nano % 1000 >= 500);
+}
+
 static status report_entry(struct engine *en, struct request *rq, const struct group *g,
                            struct err *e)
 {
@@ -317,7 +329,7 @@ static status report_entry(struct engine *en, struct request *rq, const struct g
     fields_number(&f, "requests", sum->requests);
     fields_number(&f, "input_tokens", sum->input_tokens);
     fields_number(&f, "output_tokens", sum->output_tokens);
-    fields_number(&f, "cost_micro", (sum->cost_nano + 500) / 1000);
+    fields_number(&f, "cost_micro", micro_of(sum->cost_nano));
     put_endings(&f, sum);
     if (sum->from_us > 0)
         fields_time(&f, "since", sum->from_us);

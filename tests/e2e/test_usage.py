@@ -3,10 +3,16 @@
 import csv
 import io
 import json
+import os
+import pwd
+import re
+import subprocess
+import textwrap
 
 import memory
 import pytest
-from harness import await_that
+from harness import ROOT, await_that, free_port, unique
+from web import curl, die_with_parent
 
 PROMPT = "the patient's name is Ottilie Quendel"
 
@@ -320,3 +326,41 @@ def test_protobuf_and_packed_bodies_are_refused_with_what_to_do(vault, customer)
         assert (reply.status, reply.json["title"]) == (415, "unsupported-media")
         assert hint in reply.json["detail"]
     assert sent(vault, customer.gateway, b"{", "/v1/otlp/v1/traces").status == 400
+
+
+# --- as docs/OPERATIONS.md has it --------------------------------------------------------------------
+
+
+@pytest.fixture
+def proxied(vault, customer):
+    """The address of nginx with the documented configuration, in front of the vault."""
+    document = (ROOT / "docs/OPERATIONS.md").read_text()
+    server = textwrap.dedent(re.search(r"^    server \{\n.*?^    \}\n", document, re.MULTILINE | re.DOTALL).group())
+    port, base = free_port(), vault.base / unique("nginx")
+    base.mkdir()
+    host = vault.url.removeprefix("https://")
+    for old, new in [("127.0.0.1:8210", f"127.0.0.1:{port}"), ("vault.example:8443", host),
+                     ("ssl_name vault.example", "ssl_name localhost"),
+                     ("/etc/litellm/gateway.crt", customer.gateway.certificate),
+                     ("/etc/litellm/gateway.key", customer.gateway.key), ("/etc/litellm/vault-ca.crt", vault.ca)]:
+        assert old in server, old
+        server = server.replace(old, str(new))
+    scratch = "\n".join(f"{kind}_temp_path {base}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    (base / "nginx.conf").write_text(
+        f"daemon off; pid {base}/pid; error_log {base}/error.log; user {pwd.getpwuid(os.getuid()).pw_name};\n"
+        f"events {{}}\nhttp {{ access_log off;\n{scratch}\n{server}}}\n")
+    nginx = subprocess.Popen(["nginx", "-p", str(base), "-c", str(base / "nginx.conf")], preexec_fn=die_with_parent,
+                             stdin=subprocess.DEVNULL)
+    await_that("nginx listens", lambda: subprocess.run(["curl", "-s", "-q", f"http://127.0.0.1:{port}/"],
+                                                       capture_output=True).returncode == 0)
+    yield f"http://127.0.0.1:{port}"
+    nginx.terminate()
+    nginx.wait()
+
+
+def test_litellm_reports_through_nginx_as_documented(vault, customer, proxied):
+    header = ("-H", f"Strongroom-Key: {customer.path}")
+    reply = curl(f"{proxied}/v1/usage/litellm", *header, body=[payload(n) for n in range(21, 121)])
+    assert (reply.status, reply.json["counted"]) == (200, 100)
+    assert sums(vault, customer.name)[0]["requests"] == 100
+    assert curl(f"{proxied}/v1/leases", body={"key": customer.path}).status == 404, "one path only"

@@ -294,6 +294,63 @@ static void what_needs_more_records_than_a_body_may_make_is_left_to_be_sent_agai
     rig_free(r);
 }
 
+static void what_many_requests_of_one_body_sum_up_to_is_bounded(void **state)
+{
+    struct rig *r = rig_new();
+    struct request *rq;
+    char *body = malloc(262144), *at = body;
+
+    (void)state;
+    c = customer_new(r, "acme");
+    at += sprintf(at, "[");
+    for (unsigned n = 1; n <= USAGE_ITEMS_MAX; n++)
+        at +=
+            sprintf(at, "%s{\"id\":\"c-%u\",\"prompt_tokens\":1000000000000,\"response_cost\":1e6}",
+                    n == 1 ? "" : ",", n);
+    strcpy(at, "]");
+    rq = rig_request(r, VERB_USAGE_LITELLM, &c.gateway, NULL, NULL, NULL);
+    assert_int_equal(usage_parse(USAGE_LITELLM, span_text(body), &rq->usage, NULL), OK);
+    snprintf(rq->usage->key, sizeof rq->usage->key, "acme/openai");
+    rig_submit(r, rq);
+    rig_wait(r);
+    assert_int_equal(rq->outcome, OK);
+    assert_int_equal(json_integer_value(json_object_get(rq->reply, "counted")), USAGE_ITEMS_MAX);
+    request_free(rq);
+    assert_int_equal(total(r, "acme", "requests"), USAGE_ITEMS_MAX);
+    assert_int_equal(total(r, "acme", "input_tokens"), STORE_SUM_MAX);
+    assert_int_equal(total(r, "acme", "cost_micro"), STORE_SUM_MAX);
+    report_number(r, &c, "openai", 1, ",\"cost\":1000000"); /* and stays there */
+    assert_int_equal(total(r, "acme", "cost_micro"), STORE_SUM_MAX);
+    free(body);
+    rig_free(r);
+}
+
+static void what_was_sent_is_remembered_until_so_much_else_was_sent(void **state)
+{
+    const struct id gateway = { { 1 } }, other = { { 2 } };
+    uint8_t first[ONCE_HASH], hash[ONCE_HASH];
+    struct once *o = NULL;
+    char text[16];
+
+    (void)state;
+    assert_int_equal(once_new(&o, NULL), OK);
+    once_hash(&gateway, "first", first);
+    once_note(o, first);
+    for (unsigned i = 1; i < 65536; i++) {
+        snprintf(text, sizeof text, "%u", i);
+        once_hash(&gateway, text, hash);
+        once_note(o, hash);
+        once_note(o, hash); /* again is not more */
+    }
+    assert_true(once_seen(o, first));
+    once_hash(&other, "first", hash);
+    assert_false(once_seen(o, hash)); /* another gateway's is another one */
+    once_note(o, hash);
+    assert_false(once_seen(o, first));
+    assert_true(once_seen(o, hash));
+    once_free(o);
+}
+
 /* --- what was spent -------------------------------------------------------------------------- */
 
 static void what_was_spent_is_known_by_tenant_key_and_day(void **state)
@@ -383,6 +440,67 @@ static void sums_and_numbers_are_kept_for_four_hundred_days(void **state)
     rig_free(r);
 }
 
+static void sums_of_the_last_31_days_are_shown_unless_others_are_asked_for(void **state)
+{
+    struct rig *r = rig_new();
+    struct request *rq;
+
+    (void)state;
+    c = customer_new(r, "acme");
+    report_number(r, &c, "openai", 1, "");
+    rig_pass(30 * DAY_S);
+    report_number(r, &c, "openai", 2, "");
+    assert_int_equal(total(r, "acme", "requests"), 2);
+    rig_pass(DAY_S);
+    report_number(r, &c, "openai", 3, "");
+    assert_int_equal(total(r, "acme", "requests"), 2);
+    rq = rig_request(r, VERB_USAGE_SHOW, &r->alice, NULL, NULL, NULL);
+    rq->usage_filter = calloc(1, sizeof *rq->usage_filter);
+    rq->usage_filter->has_since = true; /* day 0 */
+    rig_submit(r, rq);
+    rig_wait(r);
+    assert_int_equal(json_array_size(json_object_get(rq->reply, "rows")), 3);
+    request_free(rq);
+    rig_free(r);
+}
+
+static void more_rows_than_anybody_reads_are_refused(void **state)
+{
+    struct rig *r = rig_new();
+    struct store_usage u = { .class = CLASS_STATIC, .requests = 1 };
+    struct request *rq;
+    struct store_tenant t;
+    struct store_key k;
+    json_t *rows;
+
+    (void)state;
+    c = customer_new(r, "acme");
+    rig_hold(r);
+    assert_int_equal(store_tenant(r->en->store, "acme", &t, NULL), OK);
+    assert_int_equal(store_key(r->en->store, &t.id, "openai", &k, NULL), OK);
+    u.tenant = t.id;
+    u.key = k.id;
+    u.day = engine_now_us(r->en) / DAY_US;
+    assert_int_equal(store_begin(r->en->store, NULL), OK);
+    for (unsigned i = 0; i <= 5000; i++) {
+        snprintf(u.model, sizeof u.model, "m-%u", i);
+        assert_int_equal(store_usage_add(r->en->store, &u, NULL), OK);
+    }
+    assert_int_equal(store_commit(r->en->store, NULL), OK);
+    rig_let_go(r);
+    rows = shown(r, &r->alice, "acme", BY_KEY);
+    assert_int_equal(json_array_size(rows), 1);
+    json_decref(rows);
+    rq = rig_request(r, VERB_USAGE_SHOW, &r->alice, NULL, NULL, NULL);
+    rq->usage_filter = calloc(1, sizeof *rq->usage_filter);
+    rq->usage_filter->by = BY_MODEL;
+    rig_submit(r, rq);
+    rig_wait(r);
+    assert_int_equal(rq->outcome, LIMIT);
+    request_free(rq);
+    rig_free(r);
+}
+
 /* --- whose ----------------------------------------------------------------------------------- */
 
 static void a_limited_auditor_sees_sums_of_its_tenants_alone(void **state)
@@ -422,8 +540,12 @@ int main(void)
         cmocka_unit_test(a_key_has_so_many_models_a_day_and_the_others_are_one),
         cmocka_unit_test(as_many_reports_as_a_body_may_have_are_counted_at_once),
         cmocka_unit_test(what_needs_more_records_than_a_body_may_make_is_left_to_be_sent_again),
+        cmocka_unit_test(what_many_requests_of_one_body_sum_up_to_is_bounded),
+        cmocka_unit_test(what_was_sent_is_remembered_until_so_much_else_was_sent),
         cmocka_unit_test(what_was_spent_is_known_by_tenant_key_and_day),
         cmocka_unit_test(sums_and_numbers_are_kept_for_four_hundred_days),
+        cmocka_unit_test(sums_of_the_last_31_days_are_shown_unless_others_are_asked_for),
+        cmocka_unit_test(more_rows_than_anybody_reads_are_refused),
         cmocka_unit_test(a_limited_auditor_sees_sums_of_its_tenants_alone),
     };
 
