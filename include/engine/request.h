@@ -13,6 +13,7 @@
 #include "engine/filter.h"
 #include "identity/identity.h"
 #include "secret/secret.h"
+#include "usage/usage.h"
 
 enum verb {
     VERB_NONE = 0, /* nothing matched: recorded as a refusal with err as given */
@@ -79,6 +80,11 @@ enum verb {
     VERB_POLICY_SHOW,
     VERB_POLICY_VERSIONS,
     VERB_POLICY_SET,
+    VERB_USAGE_REPORT,
+    VERB_USAGE_LITELLM,
+    VERB_USAGE_TRACES,
+    VERB_USAGE_LOGS,
+    VERB_USAGE_SHOW,
     VERB_COUNT
 };
 /* "lease.issue": as refusal records name it. */
@@ -127,6 +133,8 @@ struct request {
     bool streams;                              /* the reply is one part of many */
     struct record_filter *filter;              /* owned; of records, NULL: all */
     json_t *body;                              /* owned; NULL or an object */
+    struct usage *usage;                       /* owned; of VERB_USAGE_*: reports */
+    struct usage_filter *usage_filter;         /* owned; of VERB_USAGE_SHOW, NULL: all */
     bool has_idempotency;                      /* of a lease to be issued: */
     uint8_t idempotency[16];                   /* begin of the SHA-256 of its Idempotency-Key */
     void (*done)(struct request *rq);

@@ -19,6 +19,7 @@
 #include "retention.h"
 #include "rollback.h"
 #include "store/rekey.h"
+#include "usage.h"
 
 /* The keys that the server needs while the vault is open. */
 static status get_system_keys(struct engine *en, struct secret **ret_database,
@@ -453,6 +454,8 @@ status engine_attach(struct engine *en, bool created, struct err *e)
 
     if (st == OK)
         st = alerts_new(&en->alerts, e);
+    if (st == OK)
+        st = tally_new(&en->tally, e);
     /* Before the heads: those of the recovered batch belong to them. */
     if (st == OK)
         st = recover(en, &unanswered, e);
@@ -485,6 +488,7 @@ void engine_detach(struct engine *en)
     documents_free(en->documents);
     alerts_free(en->alerts);
     events_free(en->events);
+    tally_free(en->tally);
     identity_ca_cleanup(&en->ca);
     en->store = NULL;
     en->persons = NULL;
@@ -493,6 +497,7 @@ void engine_detach(struct engine *en)
     en->documents = NULL;
     en->alerts = NULL;
     en->events = NULL;
+    en->tally = NULL;
     en->ca = NULL;
     if (en->state == VAULT_UNLOCKED || en->state == VAULT_ROLLED_BACK)
         en->state = VAULT_LOCKED;

@@ -7,6 +7,7 @@
 #include "events.h"
 #include "judge.h"
 #include "nodes.h"
+#include "usage.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -117,6 +118,8 @@ static status store_records_of(struct engine *en, struct in *body, uint16_t coun
             st = nodes_keep(en, &r.log, r.seq, e);
         if (st == OK)
             st = alerts_heard(en, &row, e);
+        if (st == OK)
+            st = usage_heard(en, &row, e);
         engine_time_heard(en, r.time_us);
         waiting_stored(en, &r.log);
         events_heard(en, r.type);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "events.h"
+#include "operation.h"
 #include "queue.h"
 #include "rate.h"
 #include "session.h"
@@ -409,6 +410,8 @@ void request_free(struct request *rq)
     if (rq == NULL)
         return;
     json_decref(rq->body);
+    usage_free(rq->usage);
+    free(rq->usage_filter);
     json_decref(rq->reply);
     secret_free(rq->value);
     free(rq->lines);

@@ -33,6 +33,7 @@ struct persons;
 struct events;
 struct revocation;
 struct rounds;
+struct tally;
 
 /* One that the keeper opened, and what it was opened for. */
 struct session {
@@ -72,6 +73,7 @@ struct engine {
     struct persons *persons; /* while the database is open */
     struct alerts *alerts;
     struct events *events;
+    struct tally *tally; /* of reported usage, while the database is open */
     struct identity_ca *ca;
     char ca_pem[LIMIT_CERTIFICATE];
     uint8_t intake_public[32];
@@ -135,11 +137,6 @@ void schedule_run(struct engine *en);
 status schedule_fold(struct engine *en, struct err *e);
 status engagement_purge(struct engine *en, struct store_engagement *g, struct err *e);
 bool schedule_disk_low(const struct engine *en);
-
-/* operation.c: privileged operations and their approvals */
-status operations_new(struct operations **ret_operations, struct err *e);
-void operations_free(struct operations *o);
-void operations_forget(struct operations *o);
 
 /* rekey.c: another database key */
 status database_watch(struct engine *en, struct err *e);   /* begins it if the keeper has one */

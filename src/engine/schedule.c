@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "retention.h"
 #include "tls_files.h"
+#include "usage.h"
 
 #define FOLD_ROUNDS 4096 /* more than a full journal needs; a purge may add to it meanwhile */
 
@@ -118,7 +119,7 @@ static const struct job {
     { 1, watch_keeper },     { 1, destroy_grace_over },   { 1, watch_disk },
     { 2, database_watch },   { 5, flush_refusals },       { 1, alerts_write },
     { 60, alerts_sweep },    { 3600, renew_certificate }, { 86400, retention_state },
-    { 1, retention_delete },
+    { 1, retention_delete }, { 86400, usage_sweep },
 };
 
 #define JOB_COUNT (sizeof jobs / sizeof jobs[0])

@@ -155,6 +155,16 @@ static const struct verb_row rows[VERB_COUNT] = {
                                NULL },
     [VERB_POLICY_SET] = { "policy.set", O | A | T, OPEN, CHANGE, "document", policy_set,
                           policy_was_set },
+
+    [VERB_USAGE_REPORT] = { "usage.report", G, OPEN, CHANGE | STORES, "", usage_report,
+                            usage_reported },
+    [VERB_USAGE_LITELLM] = { "usage.report-litellm", G, OPEN, CHANGE | STORES, "", usage_report,
+                             usage_reported },
+    [VERB_USAGE_TRACES] = { "usage.report-traces", G, OPEN, CHANGE | STORES, "", usage_report,
+                            usage_reported },
+    [VERB_USAGE_LOGS] = { "usage.report-logs", G, OPEN, CHANGE | STORES, "", usage_report,
+                          usage_reported },
+    [VERB_USAGE_SHOW] = { "usage.show", O | A | T | U, OPEN, READ, "", usage_show, NULL },
 };
 
 const struct verb_row *verb_row(enum verb verb)

@@ -148,6 +148,10 @@ APPLY(record_feed);
 /* revocation.c */
 APPLY(revocation_list);
 APPLY(revocation_acknowledge);
+/* usage.c, usage_show.c */
+APPLY(usage_report);
+COMPLETE(usage_reported);
+APPLY(usage_show);
 
 #include "certificate.h"
 

@@ -40,6 +40,7 @@ struct http {
     pthread_mutex_t lock;
     struct watch watch;
     atomic_uint exchanges; /* that have not ended */
+    atomic_uint large;     /* bodies above LIMIT_HTTP_BODY */
 };
 
 /* A reply of many parts: the one that is being sent. */
@@ -59,7 +60,10 @@ struct exchange {
     bool last;     /* the connection ends with the reply */
     uint8_t *body;
     size_t body_length;
+    size_t body_room;
+    bool large; /* counted in http->large */
     bool too_large;
+    bool too_many;   /* it would have been one large body too many */
     size_t surplus;  /* bytes of a body that is too large */
     unsigned status; /* overrides the mapping of rq->outcome, e.g. 405 */
     const char *title;
@@ -101,11 +105,17 @@ status credentials_load(struct http *h, struct err *e);
 void credentials_forget_key(struct credentials *c);
 void credentials_clear(struct credentials *c);
 
-/* body.c: the uploaded bytes as a JSON object into rq->body; refusals into rq->err. */
+/* body.c: the uploaded bytes as a JSON object into rq->body, or as reports into rq->usage; refusals
+ * into rq->err. */
 void body_parse(struct exchange *x);
+/* Another piece of it. false: there is no point in going on. */
+bool body_collect(struct exchange *x, const char *data, size_t n);
+void body_free(struct exchange *x);
 
 /* query.c: the filter for records, if there is one, into rq->filter. false: malformed. */
 bool query_filter(struct exchange *x);
+/* The same for sums of usage, into rq->usage_filter. */
+bool query_usage(struct exchange *x);
 
 /* stream.c: is it to be a stream? false: malformed. */
 bool stream_begin(struct exchange *x);

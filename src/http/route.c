@@ -71,6 +71,11 @@ static const struct route {
     { "GET", "/v1/policies/{}", VERB_POLICY_SHOW },
     { "GET", "/v1/policies/{}/versions", VERB_POLICY_VERSIONS },
     { "POST", "/v1/policies/{}", VERB_POLICY_SET },
+    { "POST", "/v1/usage", VERB_USAGE_REPORT },
+    { "GET", "/v1/usage", VERB_USAGE_SHOW },
+    { "POST", "/v1/usage/litellm", VERB_USAGE_LITELLM },
+    { "POST", "/v1/otlp/v1/traces", VERB_USAGE_TRACES },
+    { "POST", "/v1/otlp/v1/logs", VERB_USAGE_LOGS },
 };
 
 /* Segments that {} takes go into params. */
