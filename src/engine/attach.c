@@ -469,12 +469,14 @@ void engine_detach(struct engine *en)
     persons_free(en->persons);
     policy_free(en->policy);
     leases_free(en->leases);
+    tokens_free(en->tokens);
     alerts_free(en->alerts);
     identity_ca_cleanup(&en->ca);
     en->store = NULL;
     en->persons = NULL;
     en->policy = NULL;
     en->leases = NULL;
+    en->tokens = NULL;
     en->alerts = NULL;
     en->ca = NULL;
     if (en->state == VAULT_UNLOCKED || en->state == VAULT_ROLLED_BACK)

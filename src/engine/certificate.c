@@ -1,5 +1,6 @@
 /* Certificates from the built-in CA: issued for a request's public key, listed, revoked. */
 #include "auditor.h"
+#include "face.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -223,13 +224,17 @@ COMPLETE(certificate_revoked)
 {
     const uint8_t *spki = rq->plan;
     struct lease pattern = { .version = 0 };
+    struct token_pattern tokens = { .expires_us = 0 };
     size_t ended;
     status st = store_certificate_revoke(en->store, spki, engine_now_us(en), e);
 
     (void)result;
     memcpy(pattern.certificate, spki, sizeof pattern.certificate);
+    memcpy(tokens.certificate, spki, sizeof tokens.certificate);
     if (st == OK)
         st = leases_end(en->leases, &pattern, &ended, e);
+    if (st == OK)
+        st = tokens_cut(en, &tokens, e);
     if (st != OK)
         return st;
     policy_revoke(en->policy, spki);

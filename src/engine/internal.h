@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "compat/token.h"
 #include "crypto/crypto.h"
 #include "engine/engine.h"
 #include "lease/lease.h"
@@ -63,6 +64,7 @@ struct engine {
     struct store *store;
     struct policy *policy;
     struct leases *leases;
+    struct tokens *tokens;
     struct refusals *refusals;
     struct persons *persons; /* while the database is open */
     struct alerts *alerts;

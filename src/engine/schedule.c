@@ -77,7 +77,9 @@ static status watch_keeper(struct engine *en, struct err *e)
 
 static status expire_leases(struct engine *en, struct err *e)
 {
-    return leases_expire(en->leases, engine_now_us(en), e);
+    status st = leases_expire(en->leases, engine_now_us(en), e);
+
+    return st == OK ? tokens_expire(en->tokens, engine_now_us(en), e) : st;
 }
 
 static status flush_refusals(struct engine *en, struct err *e)

@@ -64,6 +64,14 @@ static const struct route {
     { "GET", "/v1/logs/{}/people", VERB_PERSON_LIST },
     { "POST", "/v1/logs/{}/people/erase", VERB_PERSON_ERASE },
     { "GET", "/v1/records", VERB_RECORD_FEED },
+    { "GET", "/v1/tenants/{}/compat", VERB_COMPAT_SHOW },
+    { "POST", "/v1/tenants/{}/compat", VERB_COMPAT_SET },
+    { "GET", "/v1/gateways/{}/approles", VERB_APPROLE_LIST },
+    { "POST", "/v1/gateways/{}/approles", VERB_APPROLE_ADD },
+    { "DELETE", "/v1/gateways/{}/approles/{}", VERB_APPROLE_REMOVE },
+    { "GET", "/v1/gateways/{}/tokens", VERB_TOKEN_LIST },
+    { "POST", "/v1/gateways/{}/tokens", VERB_TOKEN_ISSUE },
+    { "DELETE", "/v1/gateways/{}/tokens/{}", VERB_TOKEN_WITHDRAW },
 };
 
 /* Segments that {} takes go into params. */

@@ -15,6 +15,9 @@
     "SELECT tenant, key, version, state, hint, created_us, destroy_at_us, sealed FROM version "
 #define VERSION_COLUMNS_UNSEALED \
     "SELECT tenant, key, version, state, hint, created_us, destroy_at_us FROM version "
+#define APPROLE_COLUMNS                                                               \
+    "SELECT a.role, a.gateway, g.name, a.secret_hash, a.binding, a.address, a.bits, " \
+    "a.created_us FROM approle a JOIN gateway g ON g.id = a.gateway "
 #define PERSON_COLUMNS "SELECT log, tag, salt, name FROM person "
 #define RECORD_COLUMNS "SELECT log, seq, time_us, type, outcome, mac, line FROM record "
 
@@ -208,4 +211,23 @@ const char *const statement_sql[STATEMENT_COUNT] = {
                          "VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (key) DO UPDATE SET "
                          "hour = excluded.hour, hours = excluded.hours, mean = excluded.mean",
     [SQL_KEY_RATE_GET] = "SELECT hour, hours, mean FROM key_rate WHERE tenant = ?1 AND key = ?2",
+
+    [SQL_COMPAT_SET] = "INSERT INTO compat (tenant, binding, since_us) VALUES (?1, ?2, ?3) "
+                       "ON CONFLICT (tenant) DO UPDATE SET binding = excluded.binding",
+    [SQL_COMPAT_REMOVE] = "DELETE FROM compat WHERE tenant = ?1",
+    [SQL_COMPAT_GET] = "SELECT binding, since_us FROM compat WHERE tenant = ?1",
+    [SQL_APPROLE_ADD] = "INSERT INTO approle (role, gateway, secret_hash, binding, address, bits, "
+                        "created_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [SQL_APPROLE_REMOVE] = "DELETE FROM approle WHERE role = ?1 AND gateway = ?2",
+    [SQL_APPROLE_REMOVE_GATEWAY] = "DELETE FROM approle WHERE gateway = ?1",
+    [SQL_APPROLE_GET] = APPROLE_COLUMNS "WHERE a.role = ?1 AND g.removed_us = 0",
+    [SQL_APPROLE_LIST] = APPROLE_COLUMNS "WHERE a.gateway = ?1 ORDER BY a.role",
+    [SQL_ISSUED_TOKEN_ADD] = "INSERT INTO issued_token (hash, gateway, binding, address, bits, "
+                             "created_us, expires_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [SQL_ISSUED_TOKEN_REMOVE] = "DELETE FROM issued_token WHERE hash = ?1",
+    [SQL_ISSUED_TOKEN_REMOVE_GATEWAY] = "DELETE FROM issued_token WHERE gateway = ?1",
+    [SQL_ISSUED_TOKEN_LIST] =
+        "SELECT i.hash, i.gateway, g.name, i.binding, i.address, i.bits, i.created_us, "
+        "i.expires_us FROM issued_token i JOIN gateway g ON g.id = i.gateway "
+        "WHERE i.hash > ?1 AND g.removed_us = 0 ORDER BY i.hash",
 };
