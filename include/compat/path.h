@@ -38,7 +38,7 @@ enum compat_route {
 struct compat_path {
     enum compat_route route;
     char tenant[NAME_MAX_LENGTH + 1]; /* "" without a namespace */
-    char name[COMPAT_SEGMENT];        /* of a key, or a lease; "" if the path ends before it */
+    char name[COMPAT_SEGMENT];        /* of a key or lease; "": the path ends before it */
     const char *mount;                /* of COMPAT_MOUNT: secret, kv, strongroom */
     bool below;                       /* of COMPAT_MOUNT: the namespace stood in the probed path */
     bool misnamed;                    /* it is the namespace that cannot be understood */

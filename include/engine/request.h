@@ -10,8 +10,8 @@
 
 #include "base/bytes.h"
 #include "base/status.h"
+#include "engine/asked.h"
 #include "engine/filter.h"
-#include "identity/identity.h"
 #include "secret/secret.h"
 
 enum verb {
@@ -74,15 +74,13 @@ enum verb {
     VERB_RECORD_FEED,
     VERB_COMPAT_SHOW,
     VERB_COMPAT_SET,
-    VERB_APPROLE_LIST,
+    VERB_COMPAT_LIST,
     VERB_APPROLE_ADD,
     VERB_APPROLE_REMOVE,
-    VERB_TOKEN_LIST,
     VERB_TOKEN_ISSUE,
     VERB_TOKEN_WITHDRAW,
     VERB_FACE_STATE, /* from here on: of the Vault-compatible face alone */
     VERB_FACE_KEYS,
-    VERB_FACE_KEY,
     VERB_TOKEN_LOGIN,
     VERB_TOKEN_SHOW,
     VERB_TOKEN_RENEW,
@@ -94,17 +92,6 @@ const char *verb_name(enum verb verb);
 
 /* Reactions that HTTP tells apart and status does not. */
 enum problem { PROBLEM_BY_STATUS, PROBLEM_WRONG_REGION, PROBLEM_STORAGE, PROBLEM_GONE };
-
-/* What a request of the Vault-compatible face shows; peer is then the engine's to fill. */
-struct compat_asked {
-    bool on;
-    bool has_token;
-    uint8_t token[32];   /* SHA-256 of the bearer token */
-    uint8_t address[16]; /* of the peer; IPv4 as ::ffff:a.b.c.d */
-    struct holder shown; /* its certificate, verified; role ROLE_NONE: none */
-    uint64_t version;    /* of the key; 0: the current one */
-    uint8_t least;       /* the engine's: what the tenant requires; 0: it has not opted in */
-};
 
 #define REQUEST_PARAMS 2
 #define REQUEST_PARAM  72 /* a name, or a lease token */
@@ -132,11 +119,10 @@ struct request {
     status outcome;
     struct err err;
     enum problem problem;
-    bool created;           /* 201 instead of 200 */
-    json_t *reply;          /* owned */
-    struct secret *value;   /* owned: a provider key, added to the reply as "value" */
-    const char *value_name; /* a literal: as what else, or NULL */
-    char *lines;            /* owned: an NDJSON body instead of reply */
+    bool created;         /* 201 instead of 200 */
+    json_t *reply;        /* owned */
+    struct secret *value; /* owned: a provider key, or another that is shown once */
+    char *lines;          /* owned: an NDJSON body instead of reply */
     size_t lines_length;
     uint64_t log_size; /* with lines */
     uint64_t page_end; /* with lines of a filter or a feed: where the next page begins */

@@ -123,25 +123,6 @@ static json_t *approle_json(const struct store_approle *r)
                      json_time(r->created_us));
 }
 
-APPLY(approle_list)
-{
-    struct store_approle roles[ROLES_MAX];
-    struct store_gateway gateway;
-    size_t count = 0;
-    json_t *list;
-    status st = store_gateway(en->store, rq->param[0], &gateway, e);
-
-    if (st == OK)
-        st = store_approles(en->store, &gateway.id, roles, ROLES_MAX, &count, e);
-    if (st != OK)
-        return st;
-    list = json_array();
-    for (size_t i = 0; i < count; i++)
-        json_array_append_new(list, approle_json(&roles[i]));
-    rq->reply = json_pack("{s:o}", "approles", list);
-    return OK;
-}
-
 static status approle_entry(struct engine *en, struct request *rq, uint16_t type,
                             const struct store_approle *r, struct err *e)
 {
@@ -175,12 +156,10 @@ static status approle_room(struct engine *en, const struct id *gateway, struct e
 }
 
 /* The secret's text is made here and shown once; its hash is what stays. */
-static status new_secret(struct request *rq, const char *name, uint8_t hash[static 32],
-                         struct err *e)
+static status new_secret(struct request *rq, uint8_t hash[static 32], struct err *e)
 {
     secret_free(rq->value);
     rq->value = NULL;
-    rq->value_name = name;
     return token_new(&rq->value, hash, e);
 }
 
@@ -201,7 +180,7 @@ APPLY(approle_add)
     if (st == OK)
         st = approle_room(en, &gateway.id, e);
     if (st == OK)
-        st = new_secret(rq, "secret_id", r->secret_hash, e);
+        st = new_secret(rq, r->secret_hash, e);
     if (st != OK)
         return st;
     random_bytes((struct mspan){ r->role.b, sizeof r->role.b });
@@ -301,17 +280,25 @@ static bool list_one(void *context, const struct store_issued_token *t)
     return true;
 }
 
-APPLY(token_list)
+APPLY(compat_list)
 {
+    struct store_approle roles[ROLES_MAX];
     struct store_gateway gateway;
     struct listing l;
+    size_t count = 0;
+    json_t *list;
     status st = store_gateway(en->store, rq->param[0], &gateway, e);
 
+    if (st == OK)
+        st = store_approles(en->store, &gateway.id, roles, ROLES_MAX, &count, e);
     if (st != OK)
         return st;
+    list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, approle_json(&roles[i]));
     l = (struct listing){ .gateway = gateway.id, .list = json_array() };
     st = walk(en, list_one, &l, e);
-    rq->reply = json_pack("{s:o}", "tokens", l.list);
+    rq->reply = json_pack("{s:o, s:o}", "approles", list, "tokens", l.list);
     return st;
 }
 
@@ -356,7 +343,7 @@ APPLY(token_issue)
     if (st == OK)
         st = body_number(rq, "days", 90, 1, 825, &days, e);
     if (st == OK)
-        st = new_secret(rq, "token", t->hash, e);
+        st = new_secret(rq, t->hash, e);
     if (st != OK)
         return st;
     t->gateway = gateway.id;

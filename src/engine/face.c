@@ -169,6 +169,19 @@ static bool is_granted(struct engine *en, const struct request *rq, const struct
                                                     key->name, 0, &bounds, &ttl_s, &why) == OK;
 }
 
+static bool has_grant(const struct engine *en, const struct request *rq,
+                      const struct store_tenant *tenant)
+{
+    const struct policy_grant *g;
+    size_t cursor = 0;
+
+    while ((g = policy_grant_next(en->policy, &rq->gateway, &cursor)) != NULL) {
+        if (id_same(&g->tenant, &tenant->id))
+            return true;
+    }
+    return false;
+}
+
 /* The tenant of a list or a look: to whoever has no grant there, as one that does not exist. */
 static status find_tenant(struct engine *en, struct request *rq, struct store_tenant *tenant,
                           struct err *e)
@@ -179,25 +192,23 @@ static status find_tenant(struct engine *en, struct request *rq, struct store_te
     if (st != OK)
         return st;
     st = store_tenant(en->store, rq->param[0], tenant, &absent);
-    if (st == NOT_FOUND)
+    if (st == NOT_FOUND || (st == OK && !has_grant(en, rq, tenant)))
         return fail(e, DENIED, "no grant covers this key", 0);
     return st == OK ? OK : err_note(e, st, absent.where, absent.why, absent.detail);
 }
 
-APPLY(face_keys)
+/* The names of all that are granted. */
+static status list_keys(struct engine *en, struct request *rq, const struct store_tenant *tenant,
+                        struct err *e)
 {
     struct store_key page[PAGE];
-    struct store_tenant tenant;
     char after[STORE_NAME] = "";
     size_t count = PAGE;
-    json_t *list;
-    status st = find_tenant(en, rq, &tenant, e);
+    json_t *list = json_array();
+    status st = OK;
 
-    if (st != OK)
-        return st;
-    list = json_array();
     while (st == OK && count == PAGE) {
-        st = store_keys(en->store, &tenant.id, after[0] == '\0' ? NULL : after, page, PAGE, &count,
+        st = store_keys(en->store, &tenant->id, after[0] == '\0' ? NULL : after, page, PAGE, &count,
                         e);
         for (size_t i = 0; st == OK && i < count; i++) {
             if (is_granted(en, rq, &page[i]))
@@ -206,33 +217,40 @@ APPLY(face_keys)
         }
     }
     rq->reply = json_pack("{s:o}", "keys", list);
-    if (st == OK)
-        rq->log = tenant.id;
     return st == OK ? decide_binding(en, rq, e) : st;
 }
 
-APPLY(face_key)
+/* What is told of one without leasing it. */
+static status describe_key(struct engine *en, struct request *rq, const struct store_tenant *tenant,
+                           struct err *e)
 {
-    struct store_tenant tenant;
     struct store_key key;
     struct store_version v;
     struct err absent = { 0 };
-    status st = find_tenant(en, rq, &tenant, e);
+    status st = store_key(en->store, &tenant->id, rq->param[1], &key, &absent);
 
-    if (st != OK)
-        return st;
-    st = store_key(en->store, &tenant.id, rq->param[1], &key, &absent);
     if (st == NOT_FOUND || (st == OK && !is_granted(en, rq, &key)))
         return fail(e, DENIED, "no grant covers this key", 0);
     if (st != OK)
         return err_note(e, st, absent.where, absent.why, absent.detail);
-    rq->log = tenant.id;
     st = decide_binding(en, rq, e);
     if (st == OK)
-        st = store_version(en->store, &tenant.id, &key.id, key.version, &v, e);
+        st = store_version(en->store, &tenant->id, &key.id, key.version, &v, e);
     if (st == OK)
         rq->reply = json_pack("{s:i, s:o, s:o, s:s}", "version", (int)key.version, "first",
                               json_time(key.created_us), "created", json_time(v.created_us),
                               "provider", provider_name(key.provider));
     return st;
+}
+
+/* param[1] names a key; without one, they are listed. */
+APPLY(face_keys)
+{
+    struct store_tenant tenant;
+    status st = find_tenant(en, rq, &tenant, e);
+
+    if (st != OK)
+        return st;
+    return rq->param[1][0] == '\0' ? list_keys(en, rq, &tenant, e)
+                                   : describe_key(en, rq, &tenant, e);
 }

@@ -31,4 +31,28 @@ status tokens_cut(struct engine *en, const struct token_pattern *pattern, struct
 /* A new token's text into *ret_text (owned) and its hash. */
 status token_new(struct secret **ret_text, uint8_t ret_hash[static 32], struct err *e);
 
+/* compat.c: what administrators say of the Vault-compatible face */
+APPLY(compat_show);
+APPLY(compat_set);
+COMPLETE(compat_kept);
+APPLY(compat_list);
+APPLY(approle_add);
+COMPLETE(approle_added);
+APPLY(approle_remove);
+COMPLETE(approle_removed);
+APPLY(token_issue);
+COMPLETE(token_issued);
+APPLY(token_withdraw);
+COMPLETE(token_withdrawn);
+/* face.c, login.c: what its clients do */
+APPLY(face_state);
+APPLY(face_keys);
+APPLY(token_login);
+COMPLETE(token_logged_in);
+APPLY(token_show);
+APPLY(token_renew);
+COMPLETE(token_renewed);
+APPLY(token_revoke);
+COMPLETE(token_revoked);
+
 #endif

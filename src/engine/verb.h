@@ -136,32 +136,6 @@ APPLY(log_operators);
 /* feed.c */
 APPLY(record_feed);
 
-/* compat.c: what administrators say of the Vault-compatible face */
-APPLY(compat_show);
-APPLY(compat_set);
-COMPLETE(compat_kept);
-APPLY(approle_list);
-APPLY(approle_add);
-COMPLETE(approle_added);
-APPLY(approle_remove);
-COMPLETE(approle_removed);
-APPLY(token_list);
-APPLY(token_issue);
-COMPLETE(token_issued);
-APPLY(token_withdraw);
-COMPLETE(token_withdrawn);
-/* face.c, login.c: what its clients do */
-APPLY(face_state);
-APPLY(face_keys);
-APPLY(face_key);
-APPLY(token_login);
-COMPLETE(token_logged_in);
-APPLY(token_show);
-APPLY(token_renew);
-COMPLETE(token_renewed);
-APPLY(token_revoke);
-COMPLETE(token_revoked);
-
 #include "certificate.h"
 
 #endif

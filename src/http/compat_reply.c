@@ -396,10 +396,7 @@ static void render(const struct exchange *x, struct body *b, char *scratch, size
     case COMPAT_SEAL_STATUS:
     case COMPAT_LEADER: render_state(x, b, scratch, cap); break;
     case COMPAT_MOUNT: render_mount(x, b); break;
-    case COMPAT_KV2_METADATA:
-        if (x->rq->verb == VERB_FACE_KEY)
-            render_metadata(x, b);
-        break;
+    case COMPAT_KV2_METADATA: render_metadata(x, b); break;
     case COMPAT_KV2_DATA:
     case COMPAT_KV1:
     case COMPAT_CREDS:
@@ -409,9 +406,14 @@ static void render(const struct exchange *x, struct body *b, char *scratch, size
     }
 }
 
+static bool is_list(const struct request *rq)
+{
+    return rq->verb == VERB_FACE_KEYS && rq->param[1][0] == '\0';
+}
+
 static bool is_empty_list(const struct request *rq)
 {
-    return rq->verb == VERB_FACE_KEYS && json_array_size(json_object_get(rq->reply, "keys")) == 0;
+    return is_list(rq) && json_array_size(json_object_get(rq->reply, "keys")) == 0;
 }
 
 /* Returns the HTTP status. */
@@ -432,7 +434,7 @@ static unsigned answer(const struct exchange *x, struct body *b, char **keys, ch
     }
     if (x->path.route == COMPAT_REVOKE_SELF || x->path.route == COMPAT_LEASE_REVOKE)
         return 204;
-    if (rq->verb == VERB_FACE_KEYS) {
+    if (is_list(rq)) {
         *keys = json_dumps(rq->reply, JSON_COMPACT);
         if (*keys != NULL)
             render_list(x, b, *keys);

@@ -33,7 +33,7 @@ static const struct row {
     { COMPAT_LEASE_RENEW, KIND_WRITE, NAME_ANY, VERB_LEASE_RENEW },
     { COMPAT_LEASE_REVOKE, KIND_WRITE, NAME_ANY, VERB_LEASE_RELEASE },
     { COMPAT_KV2_DATA, KIND_READ, NAME_SOME, VERB_LEASE_ISSUE },
-    { COMPAT_KV2_METADATA, KIND_READ, NAME_SOME, VERB_FACE_KEY },
+    { COMPAT_KV2_METADATA, KIND_READ, NAME_SOME, VERB_FACE_KEYS },
     { COMPAT_KV2_METADATA, KIND_LIST, NAME_NONE, VERB_FACE_KEYS },
     { COMPAT_KV1, KIND_READ, NAME_SOME, VERB_LEASE_ISSUE },
     { COMPAT_KV1, KIND_LIST, NAME_NONE, VERB_FACE_KEYS },
@@ -107,7 +107,7 @@ static const struct row *find(const struct exchange *x, uint8_t kind)
 
 static bool is_of_tenant(enum verb verb)
 {
-    return verb == VERB_LEASE_ISSUE || verb == VERB_FACE_KEY || verb == VERB_FACE_KEYS;
+    return verb == VERB_LEASE_ISSUE || verb == VERB_FACE_KEYS;
 }
 
 /* Secrets in clear where a wrapped one was asked for would be a leak. */

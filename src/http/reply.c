@@ -90,10 +90,16 @@ static struct MHD_Response *problem_response(const struct exchange *x, unsigned 
     return response;
 }
 
+/* What the secret of a reply is called. */
+static const char *value_name(enum verb verb)
+{
+    return verb == VERB_APPROLE_ADD ? "secret_id" : verb == VERB_TOKEN_ISSUE ? "token" : "value";
+}
+
 /* The reply with the provider key as its last member, in locked memory only. */
 static struct MHD_Response *value_response(struct request *rq)
 {
-    const char *name = rq->value_name == NULL ? "value" : rq->value_name;
+    const char *name = value_name(rq->verb);
     char *open = json_dumps(rq->reply, JSON_COMPACT);
     struct MHD_Response *response;
 

@@ -66,10 +66,9 @@ static const struct route {
     { "GET", "/v1/records", VERB_RECORD_FEED },
     { "GET", "/v1/tenants/{}/compat", VERB_COMPAT_SHOW },
     { "POST", "/v1/tenants/{}/compat", VERB_COMPAT_SET },
-    { "GET", "/v1/gateways/{}/approles", VERB_APPROLE_LIST },
+    { "GET", "/v1/gateways/{}/compat", VERB_COMPAT_LIST },
     { "POST", "/v1/gateways/{}/approles", VERB_APPROLE_ADD },
     { "DELETE", "/v1/gateways/{}/approles/{}", VERB_APPROLE_REMOVE },
-    { "GET", "/v1/gateways/{}/tokens", VERB_TOKEN_LIST },
     { "POST", "/v1/gateways/{}/tokens", VERB_TOKEN_ISSUE },
     { "DELETE", "/v1/gateways/{}/tokens/{}", VERB_TOKEN_WITHDRAW },
 };

@@ -186,7 +186,7 @@ static enum MHD_Result handle_compat(void *context, struct MHD_Connection *conne
     return handle(context, connection, url, method, data, data_size, DOOR_COMPAT, state);
 }
 
-/* Names need no escapes: what is spelled with them is no name, and no slash appears from nowhere. */
+/* Names need no escapes: what is spelled with them is no name, and no slash is made of one. */
 static size_t as_it_is(void *context, struct MHD_Connection *connection, char *text)
 {
     (void)context;
