@@ -44,8 +44,8 @@ struct compat_path {
     bool misnamed;                    /* it is the namespace that cannot be understood */
 };
 
-/* NULL, or a literal that says what is wrong: no such path (404), or out->misnamed (400). What is in
- * out counts only without it. header: NULL without. */
+/* NULL, or a literal that says what is wrong: no such path (404), or out->misnamed (400). What is
+ * in out counts only without it. header: NULL for none. */
 const char *compat_path_parse(const char *url, const char *header, struct compat_path *out);
 
 /* Words that stand for themselves in a path: a tenant of such a name cannot be told from it. */

@@ -19,7 +19,7 @@ enum binding {
 uint8_t binding_parse(const char *name); /* "cert", "source_ip"...; 0 if unknown */
 const char *binding_name(uint8_t binding);
 
-/* A range of addresses; IPv4 as ::ffff:a.b.c.d. bits 0: everywhere. */
+/* A range of addresses; IPv4 as ::ffff:a.b.c.d. Zeroed: everywhere. */
 struct net {
     uint8_t address[16];
     uint8_t bits;
@@ -28,6 +28,7 @@ struct net {
 /* "10.0.0.0/8", "192.0.2.7", "2001:db8::/32". false: neither, or bits set behind the prefix. */
 bool net_parse(const char *text, struct net *ret_net);
 void net_format(const struct net *net, char out[NET_TEXT]);
+bool net_is_everywhere(const struct net *net); /* or all of IPv4 */
 bool net_holds(const struct net *net, const uint8_t address[static 16]);
 
 enum token_kind { TOKEN_BY_CERT = 1, TOKEN_BY_APPROLE = 2, TOKEN_ISSUED = 3 };

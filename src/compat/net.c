@@ -63,6 +63,12 @@ void net_format(const struct net *net, char out[NET_TEXT])
     snprintf(out, NET_TEXT, "%s/%u", address, (unsigned)net->bits - (four ? 96u : 0u));
 }
 
+bool net_is_everywhere(const struct net *net)
+{
+    return net->bits == 0 ||
+           (net->bits == 96 && memcmp(net->address, mapped, sizeof mapped) == 0);
+}
+
 bool net_holds(const struct net *net, const uint8_t address[static 16])
 {
     for (size_t i = 0; i < sizeof net->address; i++) {

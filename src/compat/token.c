@@ -225,7 +225,7 @@ static bool from_there(const struct token *token, const uint8_t address[static 1
     static const uint8_t none[16];
 
     if (memcmp(token->address, none, sizeof none) == 0)
-        return token->from.bits > 0;
+        return !net_is_everywhere(&token->from);
     return memcmp(token->address, address, sizeof token->address) == 0;
 }
 

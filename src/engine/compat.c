@@ -338,7 +338,7 @@ APPLY(token_issue)
     st = store_gateway(en->store, rq->param[0], &gateway, e);
     if (st == OK)
         st = body_net(rq, false, &from, e);
-    if (st == OK && from.bits == 0)
+    if (st == OK && net_is_everywhere(&from))
         st = fail(e, BAD_INPUT, "a token needs a range of addresses that is not everywhere", 0);
     if (st == OK)
         st = body_number(rq, "days", 90, 1, 825, &days, e);
