@@ -65,8 +65,7 @@ void net_format(const struct net *net, char out[NET_TEXT])
 
 bool net_is_everywhere(const struct net *net)
 {
-    return net->bits == 0 ||
-           (net->bits == 96 && memcmp(net->address, mapped, sizeof mapped) == 0);
+    return net->bits == 0 || (net->bits == 96 && memcmp(net->address, mapped, sizeof mapped) == 0);
 }
 
 bool net_holds(const struct net *net, const uint8_t address[static 16])

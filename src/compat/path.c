@@ -24,6 +24,7 @@ static const struct {
     { "auth/token/renew-self", COMPAT_RENEW_SELF },
     { "auth/token/revoke-self", COMPAT_REVOKE_SELF },
     { "sys/health", COMPAT_HEALTH },
+    { "sys/init", COMPAT_INIT },
     { "sys/seal-status", COMPAT_SEAL_STATUS },
     { "sys/leader", COMPAT_LEADER },
     { "sys/leases/renew/{?}", COMPAT_LEASE_RENEW },

@@ -304,6 +304,9 @@ static void render_state(const struct exchange *x, struct body *b, char *members
                  flag_of(reply, "initialized"), flag_of(reply, "sealed"), number_of(reply, "need"),
                  number_of(reply, "holders"), number_of(reply, "have"));
         break;
+    case COMPAT_INIT:
+        snprintf(members, cap, "\"initialized\":%s", flag_of(reply, "initialized"));
+        break;
     default:
         snprintf(members, cap,
                  "\"ha_enabled\":false,\"is_self\":false,\"leader_address\":\"\","
@@ -393,6 +396,7 @@ static void render(const struct exchange *x, struct body *b, char *scratch, size
     case COMPAT_LEASE_REVOKE: break;
     case COMPAT_LEASE_RENEW: render_lease(x, b); break;
     case COMPAT_HEALTH:
+    case COMPAT_INIT:
     case COMPAT_SEAL_STATUS:
     case COMPAT_LEADER: render_state(x, b, scratch, cap); break;
     case COMPAT_MOUNT: render_mount(x, b); break;

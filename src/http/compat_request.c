@@ -27,6 +27,7 @@ static const struct row {
     { COMPAT_RENEW_SELF, KIND_WRITE, NAME_NONE, VERB_TOKEN_RENEW },
     { COMPAT_REVOKE_SELF, KIND_WRITE, NAME_NONE, VERB_TOKEN_REVOKE },
     { COMPAT_HEALTH, KIND_READ | KIND_HEAD, NAME_NONE, VERB_FACE_STATE },
+    { COMPAT_INIT, KIND_READ, NAME_NONE, VERB_FACE_STATE },
     { COMPAT_SEAL_STATUS, KIND_READ, NAME_NONE, VERB_FACE_STATE },
     { COMPAT_LEADER, KIND_READ, NAME_NONE, VERB_FACE_STATE },
     { COMPAT_MOUNT, KIND_READ, NAME_NONE, VERB_TOKEN_SHOW },
@@ -82,13 +83,21 @@ static void refuse(struct exchange *x, unsigned code, status outcome, const char
     err_note(&x->rq->err, outcome, __func__, why, 0);
 }
 
+static bool is_true(const char *text)
+{
+    static const char *const words[] = { "1", "t", "T", "true", "True", "TRUE" };
+
+    for (size_t i = 0; text != NULL && i < sizeof words / sizeof words[0]; i++) {
+        if (strcmp(text, words[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 static uint8_t kind_of(const struct exchange *x, const char *method)
 {
-    const char *list = argument(x, "list");
-    bool listing = list != NULL && strcmp(list, "true") == 0;
-
     if (strcmp(method, "GET") == 0)
-        return listing ? KIND_LIST : KIND_READ;
+        return is_true(argument(x, "list")) ? KIND_LIST : KIND_READ;
     if (strcmp(method, "HEAD") == 0)
         return KIND_HEAD;
     if (strcmp(method, "LIST") == 0)

@@ -1,12 +1,14 @@
 """Runs under an interpreter that has LiteLLM: reads secrets with its own client of HashiCorp Vault and prints them.
 
-    litellm_reads.py (sync|async) NAME ...
+On stdin a list of {"environment": {...}, "reads": [["sync" or "async", name], ...]}, on stdout a list of lists of values.
 
 Its class asks the proxy for a licence; as its own tests do, a module of that name stands in, so that the proxy's many
 dependencies are not needed.
 """
 
 import asyncio
+import json
+import os
 import sys
 import types
 
@@ -18,14 +20,21 @@ sys.modules["litellm.proxy.proxy_server"] = proxy
 from litellm.secret_managers.hashicorp_secret_manager import HashicorpSecretManager  # noqa: E402
 
 
-def read(how, name):
+def read(manager, how, name):
     manager.cache.flush_cache()
     if how == "async":
         return asyncio.run(manager.async_read_secret(name))
     return manager.sync_read_secret(name)
 
 
-manager = HashicorpSecretManager()
-words = sys.argv[1:]
-for how, name in zip(words[::2], words[1::2]):
-    print(read(how, name))
+def run(environment, reads):
+    os.environ.update(environment)
+    try:
+        manager = HashicorpSecretManager()
+        return [read(manager, how, name) for how, name in reads]
+    finally:
+        for name in environment:
+            del os.environ[name]
+
+
+print(json.dumps([run(**configuration) for configuration in json.load(sys.stdin)]))
