@@ -40,6 +40,9 @@ int engagement_hold(struct cli *c);
 int engagement_lift(struct cli *c);
 int engagement_purge(struct cli *c);
 
+int provider_list(struct cli *c);
+int provider_show(struct cli *c);
+
 int key_put(struct cli *c);
 int key_rotate(struct cli *c);
 int key_revoke(struct cli *c);

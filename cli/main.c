@@ -79,9 +79,14 @@ static const struct command commands[] = {
       "destroy its keys now instead of when they are due" },
     { "engagement", "list", engagement_list, "TENANT", 0, 0, "list a tenant's engagements" },
 
-    { "key", "put", key_put, "TENANT/NAME", BIT(OPT_PROVIDER), BIT(OPT_ENGAGEMENT),
+    { "provider", "list", provider_list, "", 0, 0, "list the providers whose keys are known" },
+    { "provider", "show", provider_show, "NAME", 0, 0,
+      "show what is known of one: fields, headers, variables, what its keys look like" },
+
+    { "key", "put", key_put, "TENANT/NAME", BIT(OPT_PROVIDER),
+      BIT(OPT_ENGAGEMENT) | BIT(OPT_SCOPE) | BIT(OPT_CLASS) | BIT(OPT_FORCE),
       "store a provider key, from standard input or a prompt" },
-    { "key", "rotate", key_rotate, "TENANT/NAME", 0, BIT(OPT_GRACE),
+    { "key", "rotate", key_rotate, "TENANT/NAME", 0, BIT(OPT_GRACE) | BIT(OPT_FORCE),
       "store the next version, from standard input or a prompt" },
     { "key", "revoke", key_revoke, "TENANT/NAME", 0, BIT(OPT_YES), "destroy all versions at once" },
     { "key", "list", key_list, "TENANT", 0, 0, "list a tenant's keys" },

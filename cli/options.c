@@ -72,6 +72,16 @@ static const struct option_row rows[OPTION_COUNT] = {
     [OPT_WITNESS] = { "witness", "URL", "https://... of a witness, before /add-checkpoint" },
     [OPT_WITNESS_KEY] = { "witness-key", "VKEY", "the witness's verifier key: NAME+ID+KEY" },
     [OPT_YES] = { "yes", NULL, "do not ask for confirmation" },
+    [OPT_AS] = { "as", "NAME[=FIELD]", "variable for the value, or for one of its fields" },
+    [OPT_CLASS] = { "class", "CLASS", "what ending a lease is worth: static, killable or minted" },
+    [OPT_FILE] = { "file", NULL,
+                   "hand the value over in a file in memory, which follows rotation" },
+    [OPT_FORCE] = { "force", NULL, "store it even if it looks like something else" },
+    [OPT_KILL_ON_REVOKE] = { "kill-on-revoke", NULL, "end the command when a lease is lost" },
+    [OPT_RESTART] = { "restart", NULL, "start the command anew when a value has changed" },
+    [OPT_SCOPE] = { "scope", "SCOPE", "inference, admin (never leased) or billing_read" },
+    [OPT_SIGNAL] = { "signal", "NAME",
+                     "what the command gets after a file changed (default: HUP)" },
 };
 
 const struct option_row *option_row(enum option_id option)

@@ -71,6 +71,14 @@ enum option_id {
     OPT_WITNESS,
     OPT_WITNESS_KEY,
     OPT_YES,
+    OPT_AS,
+    OPT_CLASS,
+    OPT_FILE,
+    OPT_FORCE,
+    OPT_KILL_ON_REVOKE,
+    OPT_RESTART,
+    OPT_SCOPE,
+    OPT_SIGNAL,
     OPTION_COUNT /* at most 128 */
 };
 

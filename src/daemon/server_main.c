@@ -17,6 +17,7 @@
 #include "crypto/crypto.h"
 #include "engine/engine.h"
 #include "http/http.h"
+#include "provider/provider.h"
 #include "sandbox/hygiene.h"
 #include "sandbox/sandbox.h"
 #include "secret/secret.h"
@@ -126,6 +127,8 @@ static status prepare(const struct arguments *a, struct server *s, struct err *e
         st = secret_start(SERVER_SLAB, e);
     if (st == OK)
         st = crypto_selftest(e);
+    if (st == OK)
+        st = provider_start(e);
     if (st == OK)
         st = sandbox_drop_user(s->conf.user, e);
     if (st == OK) /* a change of user clears it, hence after */

@@ -241,6 +241,10 @@ static void make_hint(struct batch *b, struct span value)
     b->result.hint = span_of(NULL, 0);
     if (value.n < HINT_MINIMUM)
         return;
+    if (value.p[0] == '{') { /* its end says nothing but which field came last */
+        b->result.hint = span_text("{...}");
+        return;
+    }
     for (size_t i = 0; i < value.n; i++) {
         if (value.p[i] <= ' ' || value.p[i] > '~')
             return;
