@@ -11,12 +11,12 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "provider/provider.h"
+#include "provider/credential.h"
 
 /* Clients choose what they do by the number; what is behind the plus is ours. */
 #define VERSION "1.15.0+strongroom"
 
-#define PIECES_MAX 48
+#define PIECES_MAX 256
 
 /* A body under construction. Texts that are made here live in `made` until it is sent. */
 struct body {
@@ -96,20 +96,69 @@ static void close_reply(struct body *b)
 
 /* --- keys ------------------------------------------------------------------------------------ */
 
-/* What different clients look for, all of one value. */
+/* Members that are not the credential's: a field of such a name is only in `value`. */
+static bool is_ours(struct span name)
+{
+    static const char *const names[] = { "value", "bearer", "provider", "lease_id", "expires_at" };
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (span_same(name, span_text(names[i])))
+            return true;
+    }
+    return false;
+}
+
+static void add_member(struct body *b, struct span name, struct span text, bool escaped)
+{
+    add(b, "\"");
+    add_span(b, name, false);
+    add(b, "\":\"");
+    add_span(b, text, escaped);
+    add(b, "\",");
+}
+
+/* The fields of a credential that is an object. What stands in its strings is fit for ours. */
+static void add_fields_of(const struct provider *p, struct span value, struct body *b)
+{
+    struct credential_walk walk;
+    struct credential_field f;
+    struct err why = { 0 };
+    bool more = true;
+
+    if (credential_walk(p, value, &walk, &why) != OK)
+        return;
+    while (credential_next(&walk, &f, &more, &why) == OK && more) {
+        if (!is_ours(f.name) && !span_same(f.name, span_text("key")) &&
+            !span_same(f.name, span_text("api_key")))
+            add_member(b, f.name, f.raw, false);
+    }
+}
+
+/* What different clients look for: the key under every name, or what of the credential comes next
+ * to one, and the fields that it has. */
 static void add_fields(const struct exchange *x, struct body *b)
 {
-    static const char *const names[] = { "api_key", "key", "value" };
     const json_t *reply = x->rq->reply;
     struct span value = secret_view(x->rq->value);
+    const struct provider *p = provider_of(provider_parse(text_of(reply, "provider")));
+    bool object = p != NULL && p->object && value.n > 0 && value.p[0] == '{';
+    struct credential_field f = { .raw = value };
+    struct err why = { 0 };
+    bool has_key = !object || (p->bare >= 0 &&
+                               credential_find(p, value, p->field[p->bare].name, &f, &why) == OK);
 
-    add(b, "{\"bearer\":\"Bearer ");
-    add_span(b, value, true);
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        add(b, "\",\"%s\":\"", names[i]);
-        add_span(b, value, true);
+    add(b, "{");
+    if (object)
+        add_fields_of(p, value, b);
+    add_member(b, span_text("value"), value, true);
+    add_member(b, span_text("key"), f.raw, !has_key || !object);
+    if (has_key) {
+        add_member(b, span_text("api_key"), f.raw, !object);
+        add(b, "\"bearer\":\"Bearer ");
+        add_span(b, f.raw, !object);
+        add(b, "\",");
     }
-    add(b, "\",\"provider\":\"%s\",\"lease_id\":\"%s\",\"expires_at\":\"%s\"}",
+    add(b, "\"provider\":\"%s\",\"lease_id\":\"%s\",\"expires_at\":\"%s\"}",
         text_of(reply, "provider"), text_of(reply, "lease"), text_of(reply, "expires"));
 }
 

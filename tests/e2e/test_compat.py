@@ -1,6 +1,7 @@
 """The Vault-compatible read API: who is let in, what is read, and that no tenant becomes another."""
 
 import itertools
+import json
 import os
 
 import pytest
@@ -81,6 +82,23 @@ def test_kv1_and_creds_are_the_same_read_in_another_shape(compat):
     creds = compat.read(customer, token, path=f"/v1/strongroom/creds/{customer.key}").json
     assert creds["data"]["value"] == customer.value
     assert creds["lease_id"] == creds["data"]["lease_id"] and creds["renewable"] is True
+
+
+def test_a_credential_of_several_fields_is_served_by_its_fields(compat):
+    customer = compat.customer()
+    azure = {"key": "azure \\ \"key\"", "host": "acme.openai.azure.com"}
+    aws = {"access_key_id": "AKIA" + "A" * 16, "secret_access_key": "s" * 40, "region": "eu-central-1"}
+    for name, provider, value in (("azure", "azure-openai", azure), ("aws", "aws-bedrock", aws)):
+        compat.vault.put_key(customer.name, name, json.dumps(value), provider=provider)
+        compat.vault.api("POST", f"/v1/gateways/{customer.gateway.name}/grants", {"key": f"{customer.name}/{name}"})
+    token = compat.token(customer.gateway)
+    fields = compat.read(customer, token, path="/v1/secret/data/azure").json["data"]["data"]
+    assert {name: fields[name] for name in azure} == azure
+    assert (fields["api_key"], fields["bearer"]) == (azure["key"], f"Bearer {azure['key']}")
+    assert json.loads(fields["value"]) == azure
+    fields = compat.read(customer, token, path="/v1/kv/aws").json["data"]
+    assert {name: fields[name] for name in aws} == aws
+    assert json.loads(fields["value"]) == aws and "bearer" not in fields
 
 
 def test_a_lease_is_renewed_and_revoked_by_its_token_alone(compat):
