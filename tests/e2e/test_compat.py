@@ -495,3 +495,29 @@ def _answers(compat):
         return compat.curl("/v1/sys/health").status == 200
     except Unreachable:
         return False
+
+
+# --- the command line ------------------------------------------------------------------------------
+
+
+def test_the_command_line_opens_the_face_for_a_tenant_and_hands_out_logins(compat, tmp_path):
+    vault, customer = compat.vault, compat.vault.customer()
+    assert vault.cli_json("compat", "show", customer.name)["enabled"] is False
+    assert vault.cli_json("compat", "enable", customer.name, "--binding", "source_ip")["binding"] == "source_ip"
+    out = vault.files / unique("role")
+    vault.cli("gateway", "approle", customer.gateway.name, "--binding", "source_ip", "--cidr", "127.0.0.0/8", "--out", out)
+    assert out.stat().st_mode & 0o777 == 0o600
+    role = json.loads(out.read_text())
+    vault.cli("gateway", "approle", customer.gateway.name, "--out", out, expect=5)
+    token = compat.approle_login(role).json["auth"]["client_token"]
+    issued = json.loads(vault.cli("gateway", "token", customer.gateway.name, "--cidr", "127.0.0.1", "--days", "3").out)
+    for bearer in (token, issued["token"]):
+        assert compat.read(customer, bearer, who=None).status == 200
+    listed = vault.cli_json("gateway", "logins", customer.gateway.name)
+    assert [r["role_id"] for r in listed["approles"]] == [role["role_id"]]
+    for name in (role["role_id"], issued["accessor"]):
+        assert name in vault.cli("gateway", "logins", customer.gateway.name).out
+        vault.cli("gateway", "forget", customer.gateway.name, name, "--yes")
+    for bearer in (token, issued["token"]):
+        assert is_error(compat.read(customer, bearer, who=None), 403)
+    assert vault.cli("compat", "disable", customer.name).code == 0
