@@ -79,12 +79,12 @@ enum verb {
     VERB_APPROLE_REMOVE,
     VERB_TOKEN_ISSUE,
     VERB_TOKEN_WITHDRAW,
-    VERB_FACE_STATE, /* from here on: of the Vault-compatible face alone */
+    VERB_FACE_STATE, /* six of the Vault-compatible face alone, */
     VERB_FACE_KEYS,
     VERB_TOKEN_LOGIN,
     VERB_TOKEN_SHOW,
     VERB_TOKEN_RENEW,
-    VERB_TOKEN_REVOKE,
+    VERB_TOKEN_REVOKE, /* to this one */
     VERB_COUNT
 };
 /* "lease.issue": as refusal records name it. */
