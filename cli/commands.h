@@ -55,6 +55,14 @@ int gateway_list(struct cli *c);
 int gateway_grant(struct cli *c);
 int gateway_ungrant(struct cli *c);
 
+int gateway_approle(struct cli *c);
+int gateway_token(struct cli *c);
+int gateway_logins(struct cli *c);
+int gateway_forget(struct cli *c);
+int compat_enable(struct cli *c);
+int compat_disable(struct cli *c);
+int compat_show(struct cli *c);
+
 int certificate_request(struct cli *c);
 int certificate_issue(struct cli *c);
 int certificate_list(struct cli *c);

@@ -102,6 +102,20 @@ static const struct command commands[] = {
       "let it lease a key or a pattern" },
     { "gateway", "ungrant", gateway_ungrant, "NAME TENANT/PATTERN", 0, 0, "take a grant back" },
 
+    { "gateway", "approle", gateway_approle, "NAME", 0,
+      BIT(OPT_BINDING) | BIT(OPT_CIDR) | BIT(OPT_OUT),
+      "make a role to log in with where Vault's API is spoken" },
+    { "gateway", "token", gateway_token, "NAME", BIT(OPT_CIDR), BIT(OPT_DAYS) | BIT(OPT_OUT),
+      "issue a token for a client that cannot log in" },
+    { "gateway", "logins", gateway_logins, "NAME", 0, 0, "list its roles and issued tokens" },
+    { "gateway", "forget", gateway_forget, "NAME ID", 0, BIT(OPT_YES),
+      "remove a role, or revoke an issued token" },
+
+    { "compat", "enable", compat_enable, "TENANT", 0, BIT(OPT_BINDING),
+      "let gateways read a tenant's keys by Vault's API" },
+    { "compat", "disable", compat_disable, "TENANT", 0, 0, "do not, any more" },
+    { "compat", "show", compat_show, "TENANT", 0, 0, "whether they may, and how" },
+
     { "certificate", "request", certificate_request, "",
       BIT(OPT_NAME) | BIT(OPT_OUT_KEY) | BIT(OPT_OUT_CSR), 0, "make a private key and a request" },
     { "certificate", "issue", certificate_issue, "", BIT(OPT_ROLE) | BIT(OPT_NAME) | BIT(OPT_CSR),

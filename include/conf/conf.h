@@ -23,6 +23,8 @@ struct conf {
     char region[CONF_TEXT];        /* [a-z0-9-]{1,15} */
     char user[CONF_TEXT];          /* run children as this user when started as root */
     char allow_missing[CONF_TEXT]; /* names of protections: sandbox/hygiene.h judges them */
+    char compat_listen[CONF_TEXT]; /* address:port of the Vault-compatible face; empty: off */
+    uint64_t compat_token_ttl_s;   /* of its logins */
     uint64_t lease_ttl_s;          /* default TTL */
     uint64_t lease_max_ttl_s;
     uint64_t lease_max_lifetime_s; /* with renewals */

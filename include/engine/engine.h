@@ -37,6 +37,7 @@ struct engine_settings {
     uint64_t lease_ttl_s;
     uint64_t lease_max_ttl_s;
     uint64_t lease_max_lifetime_s;
+    uint64_t token_ttl_s; /* of the Vault-compatible face */
     uint64_t rotate_grace_s;
     uint64_t checkpoint_s;      /* logs that changed are signed for, and committed to, that often */
     uint64_t checkpoint_idle_s; /* all logs, whatever happened */

@@ -19,6 +19,7 @@
 #include "secret/secret.h"
 #include "store/access.h"
 #include "store/checkpoint.h"
+#include "store/compat.h"
 #include "store/key.h"
 #include "store/person.h"
 #include "store/policy.h"

@@ -78,6 +78,11 @@ static const char *check_listen(const char *value)
     return inet_pton(AF_INET, address, binary) == 1 ? NULL : "must have a numeric address";
 }
 
+static const char *check_compat_listen(const char *value)
+{
+    return value[0] == '\0' ? NULL : check_listen(value);
+}
+
 static const char *check_hours(const char *value)
 {
     struct hours hours;
@@ -91,6 +96,9 @@ static const struct setting settings[] = {
     TEXT(socket, "/run/strongroom/strongroom.sock", check_socket,
          "local Unix socket: init, status, and the way back"),
     TEXT(listen, "127.0.0.1:8443", check_listen, "address:port of the TLS listener"),
+    TEXT(compat_listen, "", check_compat_listen,
+         "address:port of the Vault-compatible read API; empty for none"),
+    NUMBER(compat_token_ttl_s, 1800, 60, 86400, "how long a login there lasts"),
     TEXT(server_names, "localhost,127.0.0.1", NULL,
          "DNS names and addresses in the server certificate"),
     { ROW(region), .kind = KIND_NAME, .text = "local", .min = 1, .max = LIMIT_REGION,

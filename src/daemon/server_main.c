@@ -189,6 +189,7 @@ static status start_engine(struct server *s, struct err *e)
     struct engine_settings es = { .lease_ttl_s = s->conf.lease_ttl_s,
                                   .lease_max_ttl_s = s->conf.lease_max_ttl_s,
                                   .lease_max_lifetime_s = s->conf.lease_max_lifetime_s,
+                                  .token_ttl_s = s->conf.compat_token_ttl_s,
                                   .rotate_grace_s = s->conf.rotate_grace_s,
                                   .checkpoint_s = s->conf.checkpoint_s,
                                   .checkpoint_idle_s = s->conf.checkpoint_idle_s,
@@ -237,6 +238,7 @@ static status make_http(struct server *s, struct err *e)
 
     directory(&s->conf, "tls", hs.tls_dir);
     memcpy(hs.listen, s->conf.listen, sizeof hs.listen);
+    memcpy(hs.compat_listen, s->conf.compat_listen, sizeof hs.compat_listen);
     memcpy(hs.socket, s->conf.socket, sizeof hs.socket);
     memcpy(hs.region, s->conf.region, sizeof hs.region);
     return http_new(&hs, &s->http, e);

@@ -486,6 +486,7 @@ void engine_detach(struct engine *en)
     leases_free(en->leases);
     revocation_forget(en);
     documents_free(en->documents);
+    tokens_free(en->tokens);
     alerts_free(en->alerts);
     events_free(en->events);
     tally_free(en->tally);
@@ -495,6 +496,7 @@ void engine_detach(struct engine *en)
     en->policy = NULL;
     en->leases = NULL;
     en->documents = NULL;
+    en->tokens = NULL;
     en->alerts = NULL;
     en->events = NULL;
     en->tally = NULL;

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "compat/token.h"
 #include "crypto/crypto.h"
 #include "engine/engine.h"
 #include "lease/lease.h"
@@ -69,6 +70,7 @@ struct engine {
     struct leases *leases;
     struct revocation *revocation; /* of leases of several tenants, until all of them are told */
     struct documents *documents;
+    struct tokens *tokens;
     struct refusals *refusals;
     struct persons *persons; /* while the database is open */
     struct alerts *alerts;
@@ -131,18 +133,6 @@ status engine_hello(struct engine *en, struct err *e); /* refreshes en->hello an
 /* Makes the keeper forget all keys, and forgets what it needed them for. */
 status engine_lock_keeper(struct engine *en, struct err *e);
 
-/* schedule.c */
-void schedule_start(struct engine *en);
-void schedule_run(struct engine *en);
-status schedule_fold(struct engine *en, struct err *e);
-status engagement_purge(struct engine *en, struct store_engagement *g, struct err *e);
-bool schedule_disk_low(const struct engine *en);
-
-/* rekey.c: another database key */
-status database_watch(struct engine *en, struct err *e);   /* begins it if the keeper has one */
-bool database_rekey(struct engine *en);                    /* a slice; true if there is more */
-status database_rekeyed(struct engine *en, struct err *e); /* tells the keeper that it is done */
-
 #include "attach.h"
 #include "batch.h"
 #include "body.h"
@@ -150,6 +140,7 @@ status database_rekeyed(struct engine *en, struct err *e); /* tells the keeper t
 #include "refusal.h"
 #include "revoke.h"
 #include "rounds.h"
+#include "schedule.h"
 #include "verb.h"
 
 #endif

@@ -5,11 +5,13 @@
  * way back when every operator's certificate has expired or is lost. It opens nothing by itself:
  * unlocking takes the hardware key or the recovery card there too.
  */
+#include "face.h"
 #include "rate.h"
 #include "rollback.h"
 
 #include <string.h>
 
+#define N (1 << ROLE_NONE) /* only where the face asks for no identity */
 #define L (1 << ROLE_LOCAL)
 #define O (1 << ROLE_OPERATOR)
 #define A (1 << ROLE_ADMIN)
@@ -165,6 +167,26 @@ static const struct verb_row rows[VERB_COUNT] = {
     [VERB_USAGE_LOGS] = { "usage.report-logs", G, OPEN, CHANGE | STORES, "", usage_report,
                           usage_reported },
     [VERB_USAGE_SHOW] = { "usage.show", O | A | T | U, OPEN, READ, "", usage_show, NULL },
+
+    [VERB_COMPAT_SHOW] = { "compat.show", O | A | T | U, OPEN, READ_T, "", compat_show, NULL },
+    [VERB_COMPAT_SET] = { "compat.set", O | A | T, OPEN, CHANGE_T, "enabled binding", compat_set,
+                          compat_kept },
+    [VERB_COMPAT_LIST] = { "compat.list", O | A, OPEN, READ, "", compat_list, NULL },
+    [VERB_APPROLE_ADD] = { "approle.add", O | A, OPEN, CHANGE | STORES, "binding cidr", approle_add,
+                           approle_added },
+    [VERB_APPROLE_REMOVE] = { "approle.remove", O | A, OPEN, CHANGE, "", approle_remove,
+                              approle_removed },
+    [VERB_TOKEN_ISSUE] = { "token.issue", O | A, OPEN, CHANGE | STORES, "cidr days", token_issue,
+                           token_issued },
+    [VERB_TOKEN_WITHDRAW] = { "token.withdraw", O | A, OPEN, CHANGE, "", token_withdraw,
+                              token_withdrawn },
+    [VERB_FACE_STATE] = { "face.state", N | G, ANY, DIRECT, "", face_state, NULL },
+    [VERB_FACE_KEYS] = { "face.keys", G, OPEN, READ, "", face_keys, NULL },
+    [VERB_TOKEN_LOGIN] = { "token.login", N | G, OPEN, STORES, "method role role_id secret_hash",
+                           token_login, token_logged_in },
+    [VERB_TOKEN_SHOW] = { "token.show", G, OPEN, READ, "", token_show, NULL },
+    [VERB_TOKEN_RENEW] = { "token.renew", G, OPEN, 0, "increment_s", token_renew, token_renewed },
+    [VERB_TOKEN_REVOKE] = { "token.revoke", G, OPEN, CHANGE, "", token_revoke, token_revoked },
 };
 
 const struct verb_row *verb_row(enum verb verb)
@@ -184,6 +206,8 @@ static status resolve(struct engine *en, struct request *rq, struct err *e)
     const struct policy_certificate *c;
     status st;
 
+    if (rq->face.on)
+        return face_resolve(en, rq, e);
     if (rq->peer.role == ROLE_NONE) {
         if (rq->err.code == NO_IDENTITY) /* the face found out more */
             return err_note(e, NO_IDENTITY, rq->err.where, rq->err.why, rq->err.detail);

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "compat/path.h"
 #include "http/http.h"
 
 /* Certificates of the TLS listener. Replaced as a whole at renewal; never freed while serving. */
@@ -36,6 +37,7 @@ struct http {
     struct engine *engine;
     struct MHD_Daemon *local;
     struct MHD_Daemon *tls;
+    struct MHD_Daemon *compat; /* the Vault-compatible face, if it is configured */
     struct credentials credentials;
     pthread_mutex_t lock;
     struct watch watch;
@@ -50,14 +52,18 @@ struct stream {
     bool over; /* it is the last */
 };
 
+/* Which listener. */
+enum door { DOOR_TLS, DOOR_LOCAL, DOOR_COMPAT };
+
 /* One exchange: from the first callback to the end of the reply. */
 struct exchange {
     struct http *http;
     struct MHD_Connection *connection;
     struct request *rq;
-    bool local;
-    bool answered; /* by the engine */
-    bool last;     /* the connection ends with the reply */
+    enum door door;
+    struct compat_path path; /* DOOR_COMPAT */
+    bool answered;           /* by the engine */
+    bool last;               /* the connection ends with the reply */
     uint8_t *body;
     size_t body_length;
     size_t body_room;
@@ -100,6 +106,8 @@ size_t head_unescape(void *context, struct MHD_Connection *connection, char *tex
 
 /* peer.c: who is at the other end. NO_IDENTITY goes into rq->err. */
 void peer_identify(struct exchange *x);
+/* The connection's certificate, verified; NO_IDENTITY. */
+status peer_certificate(struct exchange *x, struct holder *ret_holder, struct err *e);
 bool peer_local_allowed(struct MHD_Connection *connection);
 status credentials_load(struct http *h, struct err *e);
 void credentials_forget_key(struct credentials *c);
@@ -127,5 +135,21 @@ void header_read(struct exchange *x);
 enum MHD_Result reply_send(struct exchange *x);
 void reply_map(const struct exchange *x, unsigned *ret_http, const char **ret_title);
 void reply_free_text(void *text); /* that jansson made */
+
+/* pieces.c: a body in locked memory, wiped when it has been sent. */
+struct piece {
+    struct span text;
+    bool escaped; /* it stands inside a JSON string, so that RFC 8259 section 7 counts */
+};
+struct MHD_Response *pieces_response(const struct piece *pieces, size_t count);
+
+/* compat_request.c: what a request to the Vault-compatible face asks for, and its body. */
+void compat_route(struct exchange *x, const char *method, const char *url);
+void compat_body(struct exchange *x);
+/* What it shows: address, certificate, token. */
+void compat_identify(struct exchange *x);
+const char *compat_token(const struct exchange *x); /* NULL; it lives as long as the exchange */
+/* compat_reply.c */
+enum MHD_Result compat_send(struct exchange *x);
 
 #endif

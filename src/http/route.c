@@ -76,6 +76,13 @@ static const struct route {
     { "POST", "/v1/usage/litellm", VERB_USAGE_LITELLM },
     { "POST", "/v1/otlp/v1/traces", VERB_USAGE_TRACES },
     { "POST", "/v1/otlp/v1/logs", VERB_USAGE_LOGS },
+    { "GET", "/v1/tenants/{}/compat", VERB_COMPAT_SHOW },
+    { "POST", "/v1/tenants/{}/compat", VERB_COMPAT_SET },
+    { "GET", "/v1/gateways/{}/compat", VERB_COMPAT_LIST },
+    { "POST", "/v1/gateways/{}/approles", VERB_APPROLE_ADD },
+    { "DELETE", "/v1/gateways/{}/approles/{}", VERB_APPROLE_REMOVE },
+    { "POST", "/v1/gateways/{}/tokens", VERB_TOKEN_ISSUE },
+    { "DELETE", "/v1/gateways/{}/tokens/{}", VERB_TOKEN_WITHDRAW },
 };
 
 /* Segments that {} takes go into params. */

@@ -16,6 +16,9 @@
 #define VERSION_COLUMNS_UNSEALED \
     "SELECT tenant, key, version, state, hint, created_us, destroy_at_us FROM version "
 #define POLICY_COLUMNS "SELECT owner, version, hash, set_us, actor, "
+#define APPROLE_COLUMNS                                                               \
+    "SELECT a.role, a.gateway, g.name, a.secret_hash, a.binding, a.address, a.bits, " \
+    "a.created_us FROM approle a JOIN gateway g ON g.id = a.gateway "
 #define PERSON_COLUMNS "SELECT log, tag, salt, name FROM person "
 #define RECORD_EVENTS  "type IN (102, 201, 202, 304, 308, 401, 403, 405, 419)"
 #define RECORD_COLUMNS "SELECT log, seq, time_us, type, outcome, mac, line FROM record "
@@ -278,4 +281,22 @@ const char *const statement_sql[STATEMENT_COUNT] = {
         "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (tenant, subject, gateway) DO UPDATE SET "
         "next = excluded.next, seen = excluded.seen, until_us = excluded.until_us",
     [SQL_USAGE_NUMBER_FORGET] = "DELETE FROM usage_number WHERE until_us < ?1",
+    [SQL_COMPAT_SET] = "INSERT INTO compat (tenant, binding, since_us) VALUES (?1, ?2, ?3) "
+                       "ON CONFLICT (tenant) DO UPDATE SET binding = excluded.binding",
+    [SQL_COMPAT_REMOVE] = "DELETE FROM compat WHERE tenant = ?1",
+    [SQL_COMPAT_GET] = "SELECT binding, since_us FROM compat WHERE tenant = ?1",
+    [SQL_APPROLE_ADD] = "INSERT INTO approle (role, gateway, secret_hash, binding, address, bits, "
+                        "created_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [SQL_APPROLE_REMOVE] = "DELETE FROM approle WHERE role = ?1 AND gateway = ?2",
+    [SQL_APPROLE_REMOVE_GATEWAY] = "DELETE FROM approle WHERE gateway = ?1",
+    [SQL_APPROLE_GET] = APPROLE_COLUMNS "WHERE a.role = ?1 AND g.removed_us = 0",
+    [SQL_APPROLE_LIST] = APPROLE_COLUMNS "WHERE a.gateway = ?1 ORDER BY a.role",
+    [SQL_ISSUED_TOKEN_ADD] = "INSERT INTO issued_token (hash, gateway, binding, address, bits, "
+                             "created_us, expires_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [SQL_ISSUED_TOKEN_REMOVE] = "DELETE FROM issued_token WHERE hash = ?1",
+    [SQL_ISSUED_TOKEN_REMOVE_GATEWAY] = "DELETE FROM issued_token WHERE gateway = ?1",
+    [SQL_ISSUED_TOKEN_LIST] =
+        "SELECT i.hash, i.gateway, g.name, i.binding, i.address, i.bits, i.created_us, "
+        "i.expires_us FROM issued_token i JOIN gateway g ON g.id = i.gateway "
+        "WHERE i.hash > ?1 AND g.removed_us = 0 ORDER BY i.hash",
 };
