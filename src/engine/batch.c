@@ -4,10 +4,15 @@
  * effects and records in one transaction, COMMIT, answers.
  */
 #include "alert.h"
+#include "events.h"
+#include "judge.h"
 #include "nodes.h"
+#include "usage.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/clock.h"
 
 /* What an entry adds to the larger of request and reply, besides its data and fields. */
 #define ENTRY_COST   1024
@@ -42,7 +47,9 @@ status batch_begin(struct engine *en, struct err *e)
     en->batch_count = 0;
     en->batch_cost = 0;
     en->batch_no_room = false;
+    en->batch_repeat_count = 0;
     en->nodes_kept = false;
+    judge_batch_begun(en);
     return OK;
 }
 
@@ -109,13 +116,18 @@ static status store_records_of(struct engine *en, struct in *body, uint16_t coun
                                      .outcome = r.outcome,
                                      .line = r.line };
         memcpy(row.mac, r.mac, sizeof row.mac);
+        row.until_us = lease_until(&row);
         st = store_record_add(en->store, &row, e);
         if (st == OK)
             st = nodes_keep(en, &r.log, r.seq, r.line, e);
         if (st == OK)
             st = alerts_heard(en, &row, e);
+        if (st == OK)
+            st = usage_heard(en, &row, e);
         engine_time_heard(en, r.time_us);
         waiting_stored(en, &r.log);
+        events_heard(en, r.type);
+        metrics_recorded(&en->metrics, r.type);
         if (listener != NULL && listener->record != NULL)
             listener->record(&r, listener->context);
     }
@@ -152,6 +164,15 @@ status batch_store(struct engine *en, struct in *body, const struct batch_listen
     return st;
 }
 
+static status commit(struct engine *en, struct err *e)
+{
+    uint64_t begun = clock_monotonic_us();
+    status st = store_commit_append(en->store, e);
+
+    metrics_since(&en->metrics.commit, begun);
+    return st;
+}
+
 status batch_finish(struct engine *en, const struct batch_listener *listener, struct err *e)
 {
     uint64_t number;
@@ -179,7 +200,7 @@ status batch_finish(struct engine *en, const struct batch_listener *listener, st
         return st;
     st = batch_store(en, &body, listener, &number, e);
     if (st == OK)
-        st = store_commit_append(en->store, e);
+        st = commit(en, e);
     wire_client_wipe(en->client);
     if (st == OK)
         en->acked = number;
@@ -324,7 +345,9 @@ void batch_run(struct engine *en, struct request **queue)
 {
     struct request *list, *at;
     struct batch_listener listener = { .result = hand_result, .context = &at };
+    uint64_t begun = clock_monotonic_us();
     struct err e = { 0 };
+    size_t count = 0;
 
     if (batch_begin(en, &e) != OK)
         engine_die(__func__, &e);
@@ -332,15 +355,19 @@ void batch_run(struct engine *en, struct request **queue)
     if (batch_finish(en, &listener, &e) != OK)
         engine_die(__func__, &e);
     if ((en->grace_over && destroy_grace_over(en, &e) != OK) ||
-        (en->revoke_more && destroy_revoked(en, &e) != OK) || (en->erased && erase(en, &e) != OK))
+        (en->revoke_more && destroy_revoked(en, &e) != OK) ||
+        (en->revoked && revocation_finish(en, &e) != OK) || (en->erased && erase(en, &e) != OK))
         engine_die(__func__, &e);
+    metrics_since(&en->metrics.batch_duration, begun);
     while (list != NULL) {
         struct request *rq = list;
 
+        count++;
         list = rq->next; /* done may free it */
         if (rq->waits)
             waiting_add(en, rq);
         else
-            rq->done(rq);
+            engine_answer(en, rq);
     }
+    metrics_size(&en->metrics.batch_requests, count);
 }

@@ -4,10 +4,12 @@
 
 #include <pthread.h>
 
+#include "compat/token.h"
 #include "crypto/crypto.h"
 #include "engine/engine.h"
 #include "lease/lease.h"
 #include "ledger/record.h"
+#include "metrics.h"
 #include "policy/policy.h"
 #include "provider/provider.h"
 #include "store/store.h"
@@ -27,9 +29,13 @@ const char *vault_state_name(enum vault_state state); /* vault.c */
 
 struct alerts;
 struct growth;
+struct documents;
 struct operations;
 struct persons;
+struct events;
+struct revocation;
 struct rounds;
+struct tally;
 
 /* One that the keeper opened, and what it was opened for. */
 struct session {
@@ -48,8 +54,7 @@ struct engine {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    struct request *first;
-    struct request **last;
+    struct queue *queue;
     bool stopping;
     bool stopped; /* joined; the owner's own */
 
@@ -64,10 +69,15 @@ struct engine {
     struct store *store;
     struct policy *policy;
     struct leases *leases;
+    struct revocation *revocation; /* of leases of several tenants, until all of them are told */
+    struct documents *documents;
+    struct tokens *tokens;
     struct refusals *refusals;
     struct persons *persons; /* while the database is open */
     struct alerts *alerts;
     struct growth *growth; /* nodes.c: the newest subtrees of some logs; NULL: none yet */
+    struct events *events;
+    struct tally *tally; /* of reported usage, while the database is open */
     struct identity_ca *ca;
     char ca_pem[LIMIT_CERTIFICATE];
     uint8_t intake_public[32];
@@ -80,6 +90,7 @@ struct engine {
     /* What is to be destroyed before the batch is answered: */
     bool grace_over;  /* a version that was replaced without grace */
     bool revoke_more; /* versions of a revoked key, more than its batch could take */
+    bool revoked;     /* leases of several tenants, whose logs are still to say so */
     bool erased;      /* a name that the WAL still holds */
     bool dropping;    /* there may be records that were stated to be dropped */
     struct session sessions[SESSIONS]; /* the newest replace the oldest */
@@ -87,6 +98,8 @@ struct engine {
     struct operations *operations;
     struct rounds *rounds;
     struct waiting waiting;
+    struct metrics metrics;
+    struct rates *rates;
     struct {
         enum { DATABASE_REST, DATABASE_COPY, DATABASE_ERASE } phase;
         uint32_t left, total; /* pages */
@@ -100,11 +113,15 @@ struct engine {
     size_t batch_count_at;
     uint16_t batch_count;
     size_t batch_cost;
-    bool batch_no_room; /* an entry did not fit */
-    bool nodes_kept;    /* subtrees were written: to be committed, even if there is no entry */
+    bool batch_no_room;                                       /* an entry did not fit */
+    const struct request *batch_repeats[LIMIT_BATCH_ENTRIES]; /* those with idempotency keys */
+    size_t batch_repeat_count;
+    bool nodes_kept; /* subtrees were written: to be committed, even if there is no entry */
 };
 
 /* engine.c */
+/* Counts rq and calls its done, which may free it. */
+void engine_answer(struct engine *en, struct request *rq);
 /* The keeper's time, carried on by the monotonic clock: never behind the last record, and not to be
  * moved by whoever moves this machine's clock. */
 uint64_t engine_now_us(struct engine *en);
@@ -118,29 +135,14 @@ status engine_hello(struct engine *en, struct err *e); /* refreshes en->hello an
 /* Makes the keeper forget all keys, and forgets what it needed them for. */
 status engine_lock_keeper(struct engine *en, struct err *e);
 
-/* schedule.c */
-void schedule_start(struct engine *en);
-void schedule_run(struct engine *en);
-status schedule_fold(struct engine *en, struct err *e);
-status engagement_purge(struct engine *en, struct store_engagement *g, struct err *e);
-bool schedule_disk_low(const struct engine *en);
-
-/* operation.c: privileged operations and their approvals */
-status operations_new(struct operations **ret_operations, struct err *e);
-void operations_free(struct operations *o);
-void operations_forget(struct operations *o);
-
-/* rekey.c: another database key */
-status database_watch(struct engine *en, struct err *e);   /* begins it if the keeper has one */
-bool database_rekey(struct engine *en);                    /* a slice; true if there is more */
-status database_rekeyed(struct engine *en, struct err *e); /* tells the keeper that it is done */
-
 #include "attach.h"
 #include "batch.h"
 #include "body.h"
 #include "person.h"
 #include "refusal.h"
+#include "revoke.h"
 #include "rounds.h"
+#include "schedule.h"
 #include "verb.h"
 
 #endif

@@ -1,31 +1,12 @@
 #include "value.h"
 
-struct key_name value_name(const struct wire_entry *m)
-{
-    return (struct key_name){
-        .tenant = m->tenant, .key = m->key, .version = m->version, .provider = m->provider
-    };
-}
-
-status value_tenant_key(const struct keeper *k, const struct id *tenant, uint32_t *epoch,
-                        struct secret **ret_key, struct err *e)
-{
-    struct cell seed;
-    status st = seed_find(k, tenant, *epoch, &seed, e);
-
-    if (st == NOT_FOUND)
-        return fail(e, NOT_FOUND, "the tenant has no seed", 0);
-    *epoch = (uint32_t)seed.due_us;
-    return st == OK ? keys_tenant(&k->keys, &seed, ret_key, e) : st;
-}
-
 static status data_key_of(const struct keeper *k, const struct key_name *name,
                           const struct cell *cell, struct secret **ret_key, struct err *e)
 {
     AUTO(secret) *wrap = NULL;
     uint32_t epoch = cell->epoch;
 
-    status st = value_tenant_key(k, &name->tenant, &epoch, &wrap, e);
+    status st = entry_tenant_key(k, &name->tenant, &epoch, &wrap, e);
     return st == OK ? keys_open_data_key(&k->keys, wrap, name, cell, ret_key, e) : st;
 }
 
@@ -42,7 +23,7 @@ status value_open(const struct keeper *k, const struct wire_entry *m, const stru
 {
     AUTO(secret) *data_key = NULL;
     AUTO(secret) *derived = NULL;
-    struct key_name name = value_name(m);
+    struct key_name name = entry_key_name(m);
     struct err inner = { 0 };
     const struct secret *key =
         opened == NULL ? NULL : opened_value_key(opened, m->provider, m->data);
