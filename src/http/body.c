@@ -71,8 +71,8 @@ static bool enlarge(struct exchange *x)
     return true;
 }
 
-/* Room for n bytes, up to LIMIT_HTTP_BODY: most bodies are short, and large ones cost at birth and at
- * their end. false: without memory. */
+/* Room for n bytes, up to LIMIT_HTTP_BODY: most bodies are short, and large ones cost at birth and
+ * at their end. false: without memory. */
 static bool reserve(struct exchange *x, size_t n)
 {
     size_t room = x->body_room == 0 ? FIRST_ROOM : x->body_room;

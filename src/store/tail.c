@@ -110,6 +110,7 @@ void tail_record(struct store *s, const struct store_record *r)
     out_id(o, &r->log);
     out_u64(o, r->seq);
     out_u64(o, r->time_us);
+    out_u64(o, r->until_us);
     out_u16(o, r->type);
     out_u8(o, r->outcome);
     out_raw(o, SPAN(r->mac));
@@ -161,6 +162,7 @@ static status do_record(struct store *s, struct in *i, struct err *e)
     struct store_record r = { .log = in_id(i), .seq = in_u64(i) };
 
     r.time_us = in_u64(i);
+    r.until_us = in_u64(i);
     r.type = in_u16(i);
     r.outcome = in_u8(i);
     in_copy(i, r.mac, sizeof r.mac);

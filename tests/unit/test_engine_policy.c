@@ -1,4 +1,4 @@
-/* wrap: store_commit */
+/* wrap: store_commit store_commit_append */
 /* Documents of policy over the verbs: what they take from grants, who may set which, and that a
  * restart or a crash forgives nothing. */
 #include "engine_customer.h"
@@ -16,6 +16,17 @@ status __wrap_store_commit(struct store *s, struct err *e)
     if (kill_at != 0 && ++commits == kill_at)
         raise(SIGKILL);
     return __real_store_commit(s, e);
+}
+
+/* A batch that only appends is committed by this one. */
+status __wrap_store_commit_append(struct store *s, struct err *e);
+status __real_store_commit_append(struct store *s, struct err *e);
+
+status __wrap_store_commit_append(struct store *s, struct err *e)
+{
+    if (kill_at != 0 && ++commits == kill_at)
+        raise(SIGKILL);
+    return __real_store_commit_append(s, e);
 }
 
 /* --- setting and asking ---------------------------------------------------------------------- */

@@ -1,4 +1,4 @@
-/* wrap: store_commit */
+/* wrap: store_commit store_commit_append */
 /* Revoking live leases: which are over, who finds it in the trail, and that it holds. */
 #include "engine_customer.h"
 
@@ -195,6 +195,25 @@ status __wrap_store_commit(struct store *s, struct err *e)
     if (dies && !dies_after)
         _exit(0);
     st = __real_store_commit(s, e);
+    if (dies)
+        _exit(0);
+    return st;
+}
+
+/* A batch that only appends is committed by this one. */
+status __wrap_store_commit_append(struct store *s, struct err *e);
+status __real_store_commit_append(struct store *s, struct err *e);
+
+status __wrap_store_commit_append(struct store *s, struct err *e)
+{
+    bool dies = commits_left == 0;
+    status st;
+
+    if (commits_left > 0)
+        commits_left--;
+    if (dies && !dies_after)
+        _exit(0);
+    st = __real_store_commit_append(s, e);
     if (dies)
         _exit(0);
     return st;
