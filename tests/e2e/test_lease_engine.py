@@ -1,5 +1,6 @@
 """Leases over their life: asked for again after a lost answer, revoked at once, over without a trace of writing."""
 
+import json
 import random
 import threading
 
@@ -109,6 +110,8 @@ def test_leases_are_revoked_from_the_command_line(vault, customer):
     revoked = [record for _, record in vault.records(customer.name) if record["type"] == "lease.revoked"]
     assert [record["scope"] for record in revoked] == ["lease", "key", "gateway", "tenant", "all"]
     assert [record["count"] for record in revoked] == [1] * 5
+    shown = vault.cli("--json", "audit", "show", customer.name, "--lease", listed["id"]).out
+    assert [json.loads(line)["type"] for line in shown.splitlines()] == ["lease.issued", "lease.revoked"]
     vault.cli("audit", "verify", customer.name)
 
 
