@@ -73,7 +73,8 @@ bool record_field(struct span line, const char *name, struct span *ret_value);
  * that are absent. false: malformed, or one of the first needed names is absent. */
 bool record_fields(struct span line, const char *const names[], size_t count, size_t needed,
                    struct span ret_values[]);
-/* record_field, read as an identifier or a whole number within [min, max]; false for anything else. */
+/* record_field, read as an identifier or a whole number within [min, max]; false for anything
+ * else. */
 bool record_field_id(struct span line, const char *name, struct id *ret_id);
 bool record_field_number(struct span line, const char *name, uint64_t min, uint64_t max,
                          uint64_t *ret_number);
