@@ -29,7 +29,9 @@ status store_usage_models(struct store *s, const struct store_usage *u, size_t *
                           bool *ret_known, struct err *e)
 {
     AUTO(query) q = { 0 };
-    bool row = false;
+    char last[STORE_MODEL] = "";
+    size_t count = 0;
+    bool known = false, row = true;
     status st = query_begin(s, SQL_USAGE_MODELS, &q, e);
 
     if (st != OK)
@@ -37,18 +39,21 @@ status store_usage_models(struct store *s, const struct store_usage *u, size_t *
     query_put_id(&q, &u->tenant);
     query_put_number(&q, u->day);
     query_put_id(&q, &u->key);
-    query_put_text(&q, u->model);
-    st = query_step(&q, &row, e);
-    if (st == OK && !row)
-        return fail(e, BUG, "a count has no row", 0);
-    if (st != OK)
-        return st;
-    uint64_t count = query_get_number(&q, INT64_MAX);
-    uint64_t known = query_get_number(&q, 1);
-    st = query_end(&q, e);
+    while (st == OK) {
+        char model[STORE_MODEL] = "";
+
+        st = query_step(&q, &row, e);
+        if (st != OK || !row)
+            break;
+        query_get_text(&q, model, sizeof(model));
+        st = query_end(&q, e);
+        count += strcmp(model, last) != 0; /* in order; one for each gateway */
+        known |= strcmp(model, u->model) == 0;
+        memcpy(last, model, sizeof(last));
+    }
     if (st == OK) {
-        *ret_count = (size_t)count;
-        *ret_known = known != 0;
+        *ret_count = count;
+        *ret_known = known;
     }
     return st;
 }

@@ -35,8 +35,8 @@
     "min(sum(u.cost_micro), 99999999999999), "                                     \
     "min(sum(u.reports), 99999999999999), min(sum(u.inferred), 99999999999999) "
 #define USAGE_ROWS                                                              \
-    "FROM usage_total u JOIN tenant t ON t.id = u.tenant "                      \
-    "JOIN key k ON k.tenant = u.tenant AND k.id = u.key "                       \
+    "FROM usage_total u CROSS JOIN tenant t ON t.id = u.tenant "                      \
+    "CROSS JOIN key k ON k.tenant = u.tenant AND k.id = u.key "                 \
     "LEFT JOIN gateway g ON g.id = u.gateway WHERE u.day >= ?1 AND u.day < ?2 " \
     "AND (?4 = '' OR k.name = ?4) AND (?5 = '' OR g.name = ?5) "                \
     "AND (?6 = '' OR u.model = ?6) "
@@ -240,13 +240,13 @@ const char *const statement_sql[STATEMENT_COUNT] = {
         "INSERT INTO usage_total (tenant, day, key, gateway, model, class, requests, failures, "
         "input_tokens, output_tokens, cost_micro, reports, inferred) "
         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) "
-        "ON CONFLICT (tenant, day, key, gateway, model) DO UPDATE SET class = excluded.class" GROWN(
+        "ON CONFLICT (tenant, day, key, model, gateway) DO UPDATE SET class = excluded.class" GROWN(
             "requests") GROWN("failures") GROWN("input_tokens") GROWN("output_tokens")
             GROWN("cost_micro") GROWN("reports") GROWN("inferred"),
-    [SQL_USAGE_MODELS] = "SELECT count(DISTINCT model), coalesce(max(model = ?4), 0) "
-                         "FROM usage_total WHERE tenant = ?1 AND day = ?2 AND key = ?3",
+    [SQL_USAGE_MODELS] = "SELECT model FROM usage_total "
+                         "WHERE tenant = ?1 AND day = ?2 AND key = ?3 ORDER BY model",
     [SQL_USAGE_COSTS] = "SELECT key, day, min(sum(cost_micro), 99999999999999) FROM usage_total "
-                        "WHERE tenant = ?1 AND day >= ?2 GROUP BY key, day",
+                        "WHERE tenant = ?1 AND day >= ?2 GROUP BY day, key",
     [SQL_USAGE_OF_TENANT] = USAGE_TOLD_APART USAGE_SUMS USAGE_ROWS "AND u.tenant = ?8 " USAGE_ORDER,
     [SQL_USAGE_OF_ALL] = USAGE_TOLD_APART USAGE_SUMS USAGE_ROWS
     "AND (?8 = '' OR EXISTS (SELECT 1 FROM assignment s "
