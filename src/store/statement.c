@@ -35,7 +35,7 @@
     "min(sum(u.cost_micro), 99999999999999), "                                     \
     "min(sum(u.reports), 99999999999999), min(sum(u.inferred), 99999999999999) "
 #define USAGE_ROWS                                                              \
-    "FROM usage_total u CROSS JOIN tenant t ON t.id = u.tenant "                      \
+    "FROM usage_total u CROSS JOIN tenant t ON t.id = u.tenant "                \
     "CROSS JOIN key k ON k.tenant = u.tenant AND k.id = u.key "                 \
     "LEFT JOIN gateway g ON g.id = u.gateway WHERE u.day >= ?1 AND u.day < ?2 " \
     "AND (?4 = '' OR k.name = ?4) AND (?5 = '' OR g.name = ?5) "                \

@@ -319,6 +319,19 @@ static void the_records_of_operators_have_an_index_of_their_own(void **state)
     check_plan(*state, SQL_RECORD_OPERATORS, finds_operators);
 }
 
+/* However many records there are: the index alone, then the rows by id, in order as they are. */
+static bool finds_live(const char *step)
+{
+    return strcmp(step, "SEARCH record USING INTEGER PRIMARY KEY (rowid=?)") == 0 ||
+           strcmp(step, "LIST SUBQUERY 1") == 0 ||
+           strcmp(step, "SEARCH record USING COVERING INDEX record_lease (until_us>?)") == 0;
+}
+
+static void the_records_of_live_leases_are_found_by_their_end(void **state)
+{
+    check_plan(*state, SQL_RECORD_LEASES, finds_live);
+}
+
 static void a_lease_takes_four_searches(void **state)
 {
     check_plan(*state, SQL_KEY_LEASABLE, searches_by_all_terms);
@@ -337,6 +350,7 @@ int main(void)
         sentence(the_newest_head_of_each_log_is_kept),
         sentence(no_statement_looks_through_a_whole_table_to_find_a_row),
         sentence(the_records_of_operators_have_an_index_of_their_own),
+        sentence(the_records_of_live_leases_are_found_by_their_end),
         sentence(a_lease_takes_four_searches),
     };
 
