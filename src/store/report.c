@@ -181,20 +181,30 @@ status store_usage_number_set(struct store *s, const struct store_usage_number *
     return query_run(&q, NULL, e);
 }
 
-static status forget(struct store *s, enum statement which, uint64_t bound, struct err *e)
+static status forget(struct store *s, enum statement which, uint64_t bound, size_t *count,
+                     struct err *e)
 {
     AUTO(query) q = { 0 };
+    size_t changes = 0;
     status st = query_begin(s, which, &q, e);
 
     if (st != OK)
         return st;
     query_put_number(&q, bound);
-    return query_run(&q, NULL, e);
+    st = query_run(&q, &changes, e);
+    *count += changes;
+    return st;
 }
 
-status store_usage_forget(struct store *s, uint64_t day, uint64_t now_us, struct err *e)
+status store_usage_forget(struct store *s, uint64_t day, uint64_t now_us, size_t *ret_count,
+                          struct err *e)
 {
-    status st = forget(s, SQL_USAGE_FORGET, day, e);
+    size_t count = 0;
+    status st = forget(s, SQL_USAGE_FORGET, day, &count, e);
 
-    return st == OK ? forget(s, SQL_USAGE_NUMBER_FORGET, now_us, e) : st;
+    if (st == OK)
+        st = forget(s, SQL_USAGE_NUMBER_FORGET, now_us, &count, e);
+    if (st == OK)
+        *ret_count = count;
+    return st;
 }
