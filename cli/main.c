@@ -18,6 +18,10 @@
 /* What an operation that takes a touch may be told. */
 #define STEP_UP (BIT(OPT_PIN_STDIN) | BIT(OPT_RECOVERY) | BIT(OPT_SLOT) | BIT(OPT_NO_WAIT))
 
+/* What policy is asked with. */
+#define CLAIMS \
+    (BIT(OPT_PURPOSE) | BIT(OPT_MODEL) | BIT(OPT_ENVIRONMENT) | BIT(OPT_CLASSIFICATION))
+
 /* Which records are shown. */
 #define SHOWN                                                                             \
     (BIT(OPT_SINCE) | BIT(OPT_UNTIL) | BIT(OPT_ACTOR) | BIT(OPT_KEY) | BIT(OPT_GATEWAY) | \
@@ -112,9 +116,10 @@ static const struct command commands[] = {
     { "auditor", "list", auditor_list, "", 0, 0, "list auditors and what they see" },
 
     { "lease", "get", lease_get, "TENANT/NAME", 0,
-      BIT(OPT_TTL) | BIT(OPT_REGION) | BIT(OPT_PURPOSE) | BIT(OPT_SEALED),
+      BIT(OPT_TTL) | BIT(OPT_REGION) | BIT(OPT_SEALED) | CLAIMS,
       "lease a key; JSON on standard output" },
-    { "lease", "renew", lease_renew, "LEASE", 0, BIT(OPT_TTL), "the same key for more time" },
+    { "lease", "renew", lease_renew, "LEASE", 0, BIT(OPT_TTL) | CLAIMS,
+      "the same key for more time" },
     { "lease", "release", lease_release, "LEASE", 0, 0, "give a lease back" },
     { "lease", "list", lease_list, "", 0, 0, "list live leases" },
 

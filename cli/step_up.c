@@ -432,6 +432,26 @@ static const char *note_done(struct step_ups *s, const struct record_head *head,
     return NULL;
 }
 
+/* What needs no step-up always, or took none because of a setting. */
+static const char *take_plain(struct step_ups *s, const struct record_head *head,
+                              const json_t *record)
+{
+    const char *change = reply_text(record, "change");
+
+    switch (head->type) {
+    case RECORD_GRANT_ADDED: s->plain_grants++; return NULL;
+    case RECORD_POLICY_SET: /* one that allows nothing more is anybody's to set */
+        s->plain_policies += change == NULL || strcmp(change, "narrows") != 0;
+        return NULL;
+    case RECORD_ROLLBACK_ACCEPTED: /* a tenant's log is told of what the vault's approved */
+        if (!id_is_zero(&head->log))
+            return NULL;
+        break;
+    default: break;
+    }
+    return roster_birth(&s->roster, head) ? NULL : "effect names no operation";
+}
+
 static const char *take_effect(struct step_ups *s, const struct record_head *head,
                                const json_t *record)
 {
@@ -440,16 +460,8 @@ static const char *take_effect(struct step_ups *s, const struct record_head *hea
     uint64_t need = 0;
     struct words w;
 
-    if (json_object_get(record, "operation") == NULL) {
-        if (head->type == RECORD_GRANT_ADDED)
-            s->plain_grants++;
-        /* A tenant's log is told of what was approved in the vault's. */
-        if (head->type == RECORD_ROLLBACK_ACCEPTED && !id_is_zero(&head->log))
-            return NULL;
-        return head->type == RECORD_GRANT_ADDED || roster_birth(&s->roster, head)
-                   ? NULL
-                   : "effect names no operation";
-    }
+    if (json_object_get(record, "operation") == NULL)
+        return take_plain(s, head, record);
     if (operation == NULL)
         return "operation was not approved";
     if (json_is_true(json_object_get(operation, "used")))
@@ -560,10 +572,11 @@ void step_ups_release(struct step_ups *s)
 
 json_t *step_ups_summary(const struct step_ups *s)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:b, s:O}", "operations",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:O}", "operations",
                      (json_int_t)json_array_size(s->done), "approvals", (json_int_t)s->approvals,
                      "signatures", (json_int_t)(s->approvals - s->cards), "cards",
-                     (json_int_t)s->cards, "plain_grants", (json_int_t)s->plain_grants, "enrolled",
+                     (json_int_t)s->cards, "plain_grants", (json_int_t)s->plain_grants,
+                     "plain_policies", (json_int_t)s->plain_policies, "enrolled",
                      roster_of(s) != NULL, "done", s->done);
 }
 
@@ -587,6 +600,9 @@ void step_ups_print(const struct step_ups *s, const char *log_name)
               cards);
     if (s->plain_grants > 0)
         print("%s: %llu grants took no step-up\n", log_name, (unsigned long long)s->plain_grants);
+    if (s->plain_policies > 0)
+        print("%s: %llu documents of policy that may allow more took no step-up\n", log_name,
+              (unsigned long long)s->plain_policies);
     if (json_array_size(s->done) > 0)
         table_print(s->done, COLUMNS(done_columns), "");
     if (roster_of(s) == NULL)
