@@ -123,7 +123,7 @@ static const struct command commands[] = {
     { "lease", "release", lease_release, "LEASE", 0, 0, "give a lease back" },
     { "lease", "list", lease_list, "", 0, 0, "list live leases" },
 
-    { "policy", "check", policy_check, "FILE", 0, BIT(OPT_VAULT),
+    { "policy", "check", policy_check, "FILE", 0, BIT(OPT_VAULT) | BIT(OPT_TENANT),
       "is a document of policy well formed, and is anything odd about it?" },
     { "policy", "test", policy_test, "FILE CASES", 0, BIT(OPT_VAULT),
       "does a document decide the cases of a file as they expect?" },

@@ -1,5 +1,8 @@
 """Policy as code: documents checked and tried as files, set with or without a touch, explained and replayed."""
 
+import re
+from pathlib import Path
+
 import pytest
 from harness import OK, PIN, USAGE, unique, verify_bundle
 from operators import first
@@ -147,7 +150,7 @@ def test_what_widens_takes_a_touch_and_what_narrows_does_not(new_vault):
     assert [line.split()[0] for line in listed] == ["VERSION", "3", "2", "1"] and "operator:alice" in listed[1]
     said = vault.cli_json("audit", "verify", "--bundle", vault.export("acme"), "--step-ups")["step_ups"]
     assert [done["operation"] for done in said["done"]] == ["policy.set"] * 2 and said["plain_policies"] == 0
-    assert verify_bundle(vault.export("acme", "again"), "--step-ups")
+    assert verify_bundle(vault.export("acme", "again"), "--step-ups")[0] == 0
 
 
 def test_a_proposal_shows_its_document_to_whoever_approves_it(new_vault):
@@ -157,6 +160,16 @@ def test_a_proposal_shows_its_document_to_whoever_approves_it(new_vault):
     made = vault.api("POST", "/v1/operations", {"operation": "policy.set", "owner": "acme", "document": "[allow all]\n"})
     done = first(vault).cli("operation", "approve", made["id"], "--yes")
     assert "[allow all]" in done.err
+
+
+def test_names_that_the_vault_does_not_have_are_warned_of(vault):
+    customer = vault.customer()
+    path = write(vault, f"[allow a]\ngateways = {customer.gateway.name} nobody-*\nkeys = openai-* claude\n")
+    done = vault.cli("policy", "check", path, "--tenant", customer.name)
+    assert f"{path}:2: warning: there is no gateway nobody-*" in done.err
+    assert f"{path}:3: warning: there is no key claude" in done.err
+    assert "1 rule, 2 warnings" in done.text
+    assert "there is no key claude" in vault.cli("policy", "set", customer.name, path).err
 
 
 # --- why, and what if ---------------------------------------------------------------------------------
@@ -207,3 +220,16 @@ def test_replay_says_what_a_document_would_have_refused(vault):
     assert "Of 3 leases that were issued, this document refuses 3." in text and "deny all" in text
     none = vault.cli("policy", "replay", customer.name, path, "--since", "2020-01-01", expect=OK).text
     assert "Of 3 leases" in none
+
+
+# --- what the manual shows ------------------------------------------------------------------------------
+
+
+def test_the_examples_of_the_manual_are_good_documents_and_pass_their_cases(vault):
+    text = (Path(__file__).parents[2] / "docs/POLICY.md").read_text()
+    blocks = re.findall(r"^```([a-z-]+)\n(.*?)^```$", text, re.M | re.S)
+    assert [kind for kind, _ in blocks] == ["policy", "policy-vault", "cases"]
+    tenants, vaults, cases = (write(vault, block) for _, block in blocks)
+    assert ", 0 warnings" in vault.cli("policy", "check", tenants).text
+    assert ", 0 warnings" in vault.cli("policy", "check", vaults, "--vault").text
+    assert "3 cases, 0 failed" in vault.cli("policy", "test", tenants, cases).text
