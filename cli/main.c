@@ -19,8 +19,7 @@
 #define STEP_UP (BIT(OPT_PIN_STDIN) | BIT(OPT_RECOVERY) | BIT(OPT_SLOT) | BIT(OPT_NO_WAIT))
 
 /* What policy is asked with. */
-#define CLAIMS \
-    (BIT(OPT_PURPOSE) | BIT(OPT_MODEL) | BIT(OPT_ENVIRONMENT) | BIT(OPT_CLASSIFICATION))
+#define CLAIMS (BIT(OPT_PURPOSE) | BIT(OPT_MODEL) | BIT(OPT_ENVIRONMENT) | BIT(OPT_CLASSIFICATION))
 
 /* Which records are shown. */
 #define SHOWN                                                                             \

@@ -56,8 +56,7 @@ static int read_version(const char *owner, struct policy_version *v)
         return EXIT_DONE;
     if (policy_document_parse(span_text(text), strcmp(owner, "vault") == 0, &v->document, &trouble,
                               &e) != OK)
-        return report(EXIT_OTHER,
-                      "line %u of the vault's document: %s: is it of another version?",
+        return report(EXIT_OTHER, "line %u of the vault's document: %s: is it of another version?",
                       trouble.line, trouble.why);
     return EXIT_DONE;
 }
@@ -218,7 +217,7 @@ static void tell_rule(const struct policy_document *new, const struct policy_rul
 
 static void tell_change(const struct policy_document *new, const struct policy_document *old)
 {
-    for (size_t i = 0; new != NULL && i < new->rule_count; i++)
+    for (size_t i = 0; new != NULL &&i < new->rule_count; i++)
         tell_rule(new, &new->rules[i], old);
     for (size_t i = 0; old != NULL && i < old->rule_count; i++) {
         const struct policy_rule *rule = &old->rules[i];
@@ -326,8 +325,8 @@ static int set(struct cli *c, struct setting *s)
 int policy_set(struct cli *c)
 {
     struct setting s = { .file = calloc(1, sizeof(*s.file)) };
-    int code = s.file == NULL ? report(EXIT_OTHER, "no memory")
-                              : policy_owner(c, &s.owner, &s.vault);
+    int code =
+        s.file == NULL ? report(EXIT_OTHER, "no memory") : policy_owner(c, &s.owner, &s.vault);
 
     if (code == EXIT_DONE)
         code = policy_file_read(cli_argument(c, 1), s.vault, s.file);

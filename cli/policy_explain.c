@@ -21,9 +21,9 @@ struct search {
 
 static bool is_decision(const char *type)
 {
-    return type != NULL && (strcmp(type, "lease.issued") == 0 ||
-                            strcmp(type, "lease.renewed") == 0 ||
-                            strcmp(type, "lease.refused") == 0);
+    return type != NULL &&
+           (strcmp(type, "lease.issued") == 0 || strcmp(type, "lease.renewed") == 0 ||
+            strcmp(type, "lease.refused") == 0);
 }
 
 static bool says(const json_t *record, const char *name, const char *text)
@@ -221,8 +221,7 @@ static void explain_result(const struct said *said)
         print("  It is refused: no rule allows it.\n");
 }
 
-static int explain_document(struct cli *c, const struct said *said,
-                            const struct policy_question *q)
+static int explain_document(struct cli *c, const struct said *said, const struct policy_question *q)
 {
     struct policy_version v;
     int code = policy_fetch_hash(c, said->owner, said->hash, &v);
@@ -252,9 +251,9 @@ static int explain_document(struct cli *c, const struct said *said,
 
 static void print_asked(const char *log, const json_t *record)
 {
-    static const char *const names[] = { "key",   "ttl_s",       "provider",       "class",
-                                         "scope", "model",       "environment",    "classification",
-                                         "purpose" };
+    static const char *const names[] = { "key",         "ttl_s",          "provider",
+                                         "class",       "scope",          "model",
+                                         "environment", "classification", "purpose" };
 
     print("%s of %s at %.19sZ by %s: %s\n", reply_text(record, "type"), log,
           reply_text(record, "time"), reply_text(record, "actor"), reply_text(record, "outcome"));

@@ -22,8 +22,8 @@ static json_t *names_of(struct cli *c, const char *path, const char *member)
         json_decref(names);
         return NULL;
     }
-    json_array_foreach(json_object_get(reply, member), i, item)
-        (void)json_array_append(names, json_object_get(item, "name"));
+    json_array_foreach(json_object_get(reply, member), i, item)(void)
+        json_array_append(names, json_object_get(item, "name"));
     return names;
 }
 
@@ -34,7 +34,8 @@ static bool is_met(const json_t *names, struct span word, bool prefix)
 
     json_array_foreach((json_t *)(uintptr_t)names, i, name)
     {
-        struct span text = span_text(json_string_value(name) != NULL ? json_string_value(name) : "");
+        struct span text =
+            span_text(json_string_value(name) != NULL ? json_string_value(name) : "");
 
         if (prefix && text.n > word.n)
             text.n = word.n;

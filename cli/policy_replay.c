@@ -95,8 +95,8 @@ static void reason_of(const struct policy_verdict *v, char out[static 128])
     switch (v->answer) {
     case POLICY_DENIED: snprintf(out, 128, "deny %.*s", (int)rule.n, (const char *)rule.p); break;
     case POLICY_LIMITED:
-        snprintf(out, 128, "%s of %.*s", policy_limit_name(v->limit),
-                 rule.n > 0 ? (int)rule.n : 8, rule.n > 0 ? (const char *)rule.p : "[limits]");
+        snprintf(out, 128, "%s of %.*s", policy_limit_name(v->limit), rule.n > 0 ? (int)rule.n : 8,
+                 rule.n > 0 ? (const char *)rule.p : "[limits]");
         break;
     default: snprintf(out, 128, "no rule allows it"); break;
     }
@@ -246,10 +246,10 @@ static void print_report(const struct cli *c, const struct replay *r)
     AUTO(json_t) *groups = group_list(r);
 
     if (cli_json(c)) {
-        AUTO(json_t) *summary = json_pack(
-            "{s:I, s:I, s:I, s:I, s:O}", "issued", (json_int_t)r->issued, "refused_now",
-            (json_int_t)r->refused_now, "refused", (json_int_t)r->refused, "allowed_now",
-            (json_int_t)r->allowed_now, "groups", groups);
+        AUTO(json_t) *summary =
+            json_pack("{s:I, s:I, s:I, s:I, s:O}", "issued", (json_int_t)r->issued, "refused_now",
+                      (json_int_t)r->refused_now, "refused", (json_int_t)r->refused, "allowed_now",
+                      (json_int_t)r->allowed_now, "groups", groups);
 
         table_print_json(summary);
         return;

@@ -42,8 +42,8 @@ struct engine_settings {
     uint64_t checkpoint_idle_s; /* all logs, whatever happened */
     uint64_t certificate_days;
     uint64_t disk_reserve_mib;
-    size_t waiting_max; /* requests that may wait for records at once */
-    bool grant_step_up; /* a grant, or a wider policy, takes an operator's touch */
+    size_t waiting_max;   /* requests that may wait for records at once */
+    bool grant_step_up;   /* a grant, or a wider policy, takes an operator's touch */
     bool policy_required; /* a tenant without a document leases nothing */
     struct alert_settings alert;
     uint32_t hygiene; /* enum hygiene_fact bits that hold in this process */
