@@ -82,6 +82,8 @@ int audit_stream(struct cli *c);
 int audit_witness(struct cli *c);
 int audit_erase(struct cli *c);
 
+int usage_show(struct cli *c);
+
 int profile_create(struct cli *c);
 int profile_show(struct cli *c);
 int profile_forget(struct cli *c);

@@ -135,6 +135,10 @@ static const struct command commands[] = {
       "why a lease was issued or refused, rule by rule" },
     { "policy", "replay", policy_replay, "OWNER FILE", 0, BIT(OPT_SINCE),
       "what a document would have decided of the leases of the last days" },
+    { "usage", "show", usage_show, "[TENANT]", 0,
+      BIT(OPT_KEY) | BIT(OPT_GATEWAY) | BIT(OPT_MODEL) | BIT(OPT_SINCE) | BIT(OPT_UNTIL) |
+          BIT(OPT_BY) | BIT(OPT_CSV),
+      "what gateways reported: requests, tokens and cost (default: by day, 31 days)" },
 
     { "audit", "show", audit_show, "LOG", 0,
       SHOWN | BIT(OPT_FROM) | BIT(OPT_LIMIT) | BIT(OPT_FOLLOW),

@@ -14,6 +14,7 @@
 #include "engine/judged.h"
 #include "identity/identity.h"
 #include "secret/secret.h"
+#include "usage/usage.h"
 
 enum verb {
     VERB_NONE = 0, /* nothing matched: recorded as a refusal with err as given */
@@ -61,6 +62,7 @@ enum verb {
     VERB_LEASE_RENEW,
     VERB_LEASE_RELEASE,
     VERB_LEASE_LIST,
+    VERB_LEASE_REVOKE,
     VERB_LOG_SHOW,
     VERB_LOG_RECORDS,
     VERB_LOG_CHECK,
@@ -76,6 +78,11 @@ enum verb {
     VERB_POLICY_SHOW,
     VERB_POLICY_VERSIONS,
     VERB_POLICY_SET,
+    VERB_USAGE_REPORT,
+    VERB_USAGE_LITELLM,
+    VERB_USAGE_TRACES,
+    VERB_USAGE_LOGS,
+    VERB_USAGE_SHOW,
     VERB_COUNT
 };
 /* "lease.issue": as refusal records name it. */
@@ -103,6 +110,10 @@ struct request {
     uint64_t wait_s;                           /* ?wait=: how long it may wait for a record */
     struct record_filter *filter;              /* owned; of records, NULL: all */
     json_t *body;                              /* owned; NULL or an object */
+    struct usage *usage;                       /* owned; of VERB_USAGE_*: reports */
+    struct usage_filter *usage_filter;         /* owned; of VERB_USAGE_SHOW, NULL: all */
+    bool has_idempotency;                      /* of a lease to be issued: */
+    uint8_t idempotency[16];                   /* begin of the SHA-256 of its Idempotency-Key */
     void (*done)(struct request *rq);
     void *context;
 
@@ -127,6 +138,7 @@ struct request {
     struct id gateway;     /* of a gateway certificate */
     bool limited;          /* an auditor who sees only what is assigned to its name */
     void *plan;            /* owned: from apply to complete */
+    bool repeats;          /* the lease that is asked for is there already */
     struct judged judged;  /* of a lease that was asked for */
     bool waits;            /* it found nothing: it is answered later */
     bool due;              /* something was stored that it may be waiting for */

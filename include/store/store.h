@@ -24,6 +24,7 @@
 #include "store/policy.h"
 #include "store/record.h"
 #include "store/rekey.h"
+#include "store/report.h"
 #include "store/retention.h"
 #include "store/tenant.h"
 #include "store/usage.h"

@@ -18,6 +18,7 @@
 #include "retention.h"
 #include "rollback.h"
 #include "store/rekey.h"
+#include "usage.h"
 
 /* The keys that the server needs while the vault is open. */
 static status get_system_keys(struct engine *en, struct secret **ret_database,
@@ -299,6 +300,8 @@ static void note_unanswered(const struct wire_record *r, void *context)
         u->st = retention_recover(u->en, r, &u->e);
     if (u->st == OK)
         u->st = document_recover(u->en, r, &u->e);
+    if (u->st == OK)
+        u->st = revocation_recover(u->en, r, &u->e);
     for (size_t i = 0; i < u->count; i++) {
         if (id_same(&u->logs[i].log, &r->log)) {
             u->logs[i].last = r->seq;
@@ -424,6 +427,8 @@ status engine_serve(struct engine *en, bool created, struct err *e)
     if (st == OK)
         st = destroy_revoked(en, e); /* a revocation that was cut off */
     if (st == OK)
+        st = revocation_finish(en, e); /* the same, of leases */
+    if (st == OK)
         st = alerts_rebuild(en, e);
     if (st == OK && !created)
         st = record_started(en, e);
@@ -444,6 +449,8 @@ status engine_attach(struct engine *en, bool created, struct err *e)
 
     if (st == OK)
         st = alerts_new(&en->alerts, e);
+    if (st == OK)
+        st = tally_new(&en->tally, e);
     /* Before the heads: those of the recovered batch belong to them. */
     if (st == OK)
         st = recover(en, &unanswered, e);
@@ -473,7 +480,9 @@ void engine_detach(struct engine *en)
     policy_free(en->policy);
     leases_free(en->leases);
     documents_free(en->documents);
+    revocation_forget(en);
     alerts_free(en->alerts);
+    tally_free(en->tally);
     identity_ca_cleanup(&en->ca);
     en->store = NULL;
     en->persons = NULL;
@@ -481,6 +490,7 @@ void engine_detach(struct engine *en)
     en->leases = NULL;
     en->documents = NULL;
     en->alerts = NULL;
+    en->tally = NULL;
     en->ca = NULL;
     if (en->state == VAULT_UNLOCKED || en->state == VAULT_ROLLED_BACK)
         en->state = VAULT_LOCKED;

@@ -6,6 +6,7 @@
 #include "alert.h"
 #include "judge.h"
 #include "nodes.h"
+#include "usage.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,7 @@ status batch_begin(struct engine *en, struct err *e)
     en->batch_count = 0;
     en->batch_cost = 0;
     en->batch_no_room = false;
+    en->batch_repeat_count = 0;
     en->nodes_kept = false;
     judge_batch_begun(en);
     return OK;
@@ -107,11 +109,14 @@ static status store_records_of(struct engine *en, struct in *body, uint16_t coun
                                      .outcome = r.outcome,
                                      .line = r.line };
         memcpy(row.mac, r.mac, sizeof row.mac);
+        row.until_us = lease_until(&row);
         st = store_record_add(en->store, &row, e);
         if (st == OK)
             st = nodes_keep(en, &r.log, r.seq, e);
         if (st == OK)
             st = alerts_heard(en, &row, e);
+        if (st == OK)
+            st = usage_heard(en, &row, e);
         engine_time_heard(en, r.time_us);
         waiting_stored(en, &r.log);
         if (listener != NULL && listener->record != NULL)
@@ -329,7 +334,8 @@ void batch_run(struct engine *en, struct request **queue)
     if (batch_finish(en, &listener, &e) != OK)
         engine_die(__func__, &e);
     if ((en->grace_over && destroy_grace_over(en, &e) != OK) ||
-        (en->revoke_more && destroy_revoked(en, &e) != OK) || (en->erased && erase(en, &e) != OK))
+        (en->revoke_more && destroy_revoked(en, &e) != OK) ||
+        (en->revoked && revocation_finish(en, &e) != OK) || (en->erased && erase(en, &e) != OK))
         engine_die(__func__, &e);
     while (list != NULL) {
         struct request *rq = list;

@@ -10,10 +10,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "operation.h"
 #include "session.h"
 #include "tls_files.h"
 
-#define EXIT_RESTART 70 /* EX_SOFTWARE: the supervisor starts a new server */
+#define EXPIRED_AT_ONCE 2048 /* leases, between two batches: under a millisecond */
+#define EXIT_RESTART    70   /* EX_SOFTWARE: the supervisor starts a new server */
 
 uint64_t engine_now_us(struct engine *en)
 {
@@ -216,6 +218,7 @@ static void *run(void *context)
         busy = database_rekey(en);
         busy |= waiting_wake(en);
         busy |= rounds_work(en);
+        busy |= en->leases != NULL && leases_expire(en->leases, engine_now_us(en), EXPIRED_AT_ONCE);
     }
     waiting_end(en);
     return NULL;
@@ -347,6 +350,8 @@ void request_free(struct request *rq)
     if (rq == NULL)
         return;
     json_decref(rq->body);
+    usage_free(rq->usage);
+    free(rq->usage_filter);
     json_decref(rq->reply);
     secret_free(rq->value);
     free(rq->lines);

@@ -29,7 +29,9 @@ struct alerts;
 struct documents;
 struct operations;
 struct persons;
+struct revocation;
 struct rounds;
+struct tally;
 
 /* One that the keeper opened, and what it was opened for. */
 struct session {
@@ -65,9 +67,11 @@ struct engine {
     struct policy *policy;
     struct leases *leases;
     struct documents *documents;
+    struct revocation *revocation; /* of leases of several tenants, until all of them are told */
     struct refusals *refusals;
     struct persons *persons; /* while the database is open */
     struct alerts *alerts;
+    struct tally *tally; /* of reported usage, while the database is open */
     struct identity_ca *ca;
     char ca_pem[LIMIT_CERTIFICATE];
     uint8_t intake_public[32];
@@ -80,6 +84,7 @@ struct engine {
     /* What is to be destroyed before the batch is answered: */
     bool grace_over;  /* a version that was replaced without grace */
     bool revoke_more; /* versions of a revoked key, more than its batch could take */
+    bool revoked;     /* leases of several tenants, whose logs are still to say so */
     bool erased;      /* a name that the WAL still holds */
     bool dropping;    /* there may be records that were stated to be dropped */
     struct session sessions[SESSIONS]; /* the newest replace the oldest */
@@ -100,8 +105,10 @@ struct engine {
     size_t batch_count_at;
     uint16_t batch_count;
     size_t batch_cost;
-    bool batch_no_room; /* an entry did not fit */
-    bool nodes_kept;    /* subtrees were written: to be committed, even if there is no entry */
+    bool batch_no_room;                                       /* an entry did not fit */
+    const struct request *batch_repeats[LIMIT_BATCH_ENTRIES]; /* those with idempotency keys */
+    size_t batch_repeat_count;
+    bool nodes_kept; /* subtrees were written: to be committed, even if there is no entry */
 };
 
 /* engine.c */
@@ -125,11 +132,6 @@ status schedule_fold(struct engine *en, struct err *e);
 status engagement_purge(struct engine *en, struct store_engagement *g, struct err *e);
 bool schedule_disk_low(const struct engine *en);
 
-/* operation.c: privileged operations and their approvals */
-status operations_new(struct operations **ret_operations, struct err *e);
-void operations_free(struct operations *o);
-void operations_forget(struct operations *o);
-
 /* rekey.c: another database key */
 status database_watch(struct engine *en, struct err *e);   /* begins it if the keeper has one */
 bool database_rekey(struct engine *en);                    /* a slice; true if there is more */
@@ -140,6 +142,7 @@ status database_rekeyed(struct engine *en, struct err *e); /* tells the keeper t
 #include "body.h"
 #include "person.h"
 #include "refusal.h"
+#include "revoke.h"
 #include "rounds.h"
 #include "verb.h"
 

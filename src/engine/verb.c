@@ -123,6 +123,8 @@ static const struct verb_row rows[VERB_COUNT] = {
                            lease_renewed },
     [VERB_LEASE_RELEASE] = { "lease.release", G, OPEN, 0, "", lease_release, lease_released },
     [VERB_LEASE_LIST] = { "lease.list", O | A | T, OPEN, READ, "", lease_list, NULL },
+    [VERB_LEASE_REVOKE] = { "lease.revoke", O | A | T, OPEN, CHANGE, "lease key gateway tenant all",
+                            lease_revoke, lease_revoked },
 
     [VERB_LOG_SHOW] = { "log.show", O | A | T | G | U, OPEN, DIRECT, "", log_show, NULL },
     [VERB_LOG_RECORDS] = { "log.records", O | A | T | G | U, AWAKE, READ, "", log_records, NULL },
@@ -147,6 +149,16 @@ static const struct verb_row rows[VERB_COUNT] = {
                                NULL },
     [VERB_POLICY_SET] = { "policy.set", O | A | T, OPEN, CHANGE, "document", policy_set,
                           policy_was_set },
+
+    [VERB_USAGE_REPORT] = { "usage.report", G, OPEN, CHANGE | STORES, "", usage_report,
+                            usage_reported },
+    [VERB_USAGE_LITELLM] = { "usage.report-litellm", G, OPEN, CHANGE | STORES, "", usage_report,
+                             usage_reported },
+    [VERB_USAGE_TRACES] = { "usage.report-traces", G, OPEN, CHANGE | STORES, "", usage_report,
+                            usage_reported },
+    [VERB_USAGE_LOGS] = { "usage.report-logs", G, OPEN, CHANGE | STORES, "", usage_report,
+                          usage_reported },
+    [VERB_USAGE_SHOW] = { "usage.show", O | A | T | U, OPEN, READ, "", usage_show, NULL },
 };
 
 const struct verb_row *verb_row(enum verb verb)

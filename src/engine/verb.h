@@ -116,6 +116,9 @@ COMPLETE(lease_renewed);
 APPLY(lease_release);
 COMPLETE(lease_released);
 APPLY(lease_list);
+/* revoke.c */
+APPLY(lease_revoke);
+COMPLETE(lease_revoked);
 /* person.c */
 APPLY(person_list);
 APPLY(person_erase);
@@ -140,6 +143,10 @@ APPLY(policy_set);
 COMPLETE(policy_was_set);
 /* feed.c */
 APPLY(record_feed);
+/* usage.c, usage_show.c */
+APPLY(usage_report);
+COMPLETE(usage_reported);
+APPLY(usage_show);
 
 #include "certificate.h"
 

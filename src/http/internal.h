@@ -26,6 +26,7 @@ struct http {
     struct credentials credentials;
     pthread_mutex_t lock;
     atomic_uint exchanges; /* that have not ended */
+    atomic_uint large;     /* bodies above LIMIT_HTTP_BODY */
 };
 
 /* One exchange: from the first callback to the end of the reply. */
@@ -37,7 +38,10 @@ struct exchange {
     bool answered; /* by the engine */
     uint8_t *body;
     size_t body_length;
+    size_t body_room;
+    bool large; /* counted in http->large */
     bool too_large;
+    bool too_many;   /* it would have been one large body too many */
     size_t surplus;  /* bytes of a body that is too large */
     unsigned status; /* overrides the mapping of rq->outcome, e.g. 405 */
     const char *title;
@@ -59,11 +63,20 @@ status credentials_load(struct http *h, struct err *e);
 void credentials_forget_key(struct credentials *c);
 void credentials_clear(struct credentials *c);
 
-/* body.c: the uploaded bytes as a JSON object into rq->body; refusals into rq->err. */
+/* body.c: the uploaded bytes as a JSON object into rq->body, or as reports into rq->usage; refusals
+ * into rq->err. */
 void body_parse(struct exchange *x);
+/* Another piece of it. false: there is no point in going on. */
+bool body_collect(struct exchange *x, const char *data, size_t n);
+void body_free(struct exchange *x);
 
 /* query.c: the filter for records, if there is one, into rq->filter. false: malformed. */
 bool query_filter(struct exchange *x);
+/* The same for sums of usage, into rq->usage_filter. */
+bool query_usage(struct exchange *x);
+
+/* header.c: an Idempotency-Key into rq; malformed: refused in rq->err. */
+void header_read(struct exchange *x);
 
 /* reply.c */
 enum MHD_Result reply_send(struct exchange *x);

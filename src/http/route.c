@@ -50,6 +50,7 @@ static const struct route {
     { "DELETE", "/v1/auditors/{}/tenants/{}", VERB_AUDITOR_UNASSIGN },
     { "POST", "/v1/leases", VERB_LEASE_ISSUE },
     { "GET", "/v1/leases", VERB_LEASE_LIST },
+    { "POST", "/v1/leases/revoke", VERB_LEASE_REVOKE },
     { "POST", "/v1/leases/{}/renew", VERB_LEASE_RENEW },
     { "POST", "/v1/leases/{}/release", VERB_LEASE_RELEASE },
     { "GET", "/v1/logs/{}", VERB_LOG_SHOW },
@@ -67,6 +68,11 @@ static const struct route {
     { "GET", "/v1/policies/{}", VERB_POLICY_SHOW },
     { "GET", "/v1/policies/{}/versions", VERB_POLICY_VERSIONS },
     { "POST", "/v1/policies/{}", VERB_POLICY_SET },
+    { "POST", "/v1/usage", VERB_USAGE_REPORT },
+    { "GET", "/v1/usage", VERB_USAGE_SHOW },
+    { "POST", "/v1/usage/litellm", VERB_USAGE_LITELLM },
+    { "POST", "/v1/otlp/v1/traces", VERB_USAGE_TRACES },
+    { "POST", "/v1/otlp/v1/logs", VERB_USAGE_LOGS },
 };
 
 /* Segments that {} takes go into params. */

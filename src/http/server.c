@@ -25,7 +25,6 @@
     "NORMAL:-VERS-ALL:+VERS-TLS1.3:%NO_TICKETS:-SIGN-RSA-SHA1:-SIGN-ECDSA-SHA1:" \
     "-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1"
 #define IDLE_SECONDS 60
-#define SURPLUS_MAX  (16 * LIMIT_HTTP_BODY) /* read so that the refusal can be heard */
 #define DRAIN_MS     2000
 
 /* On the engine's thread: the records are durable, the connection may go on. */
@@ -43,8 +42,7 @@ static void exchange_free(struct exchange *x)
         return;
     atomic_fetch_sub(&x->http->exchanges, 1);
     request_free(x->rq);
-    secret_wipe((struct mspan){ .p = x->body, .n = x->body_length });
-    free(x->body);
+    body_free(x);
     free(x);
 }
 
@@ -57,7 +55,8 @@ static void copy_query(struct exchange *x)
     const char *wait = MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, "wait");
     static const char *const names[] = { "to", "size", "seq", "version" };
     uint64_t *const values[] = { &rq->to, &rq->size, &rq->seq, &rq->version };
-    bool bad = rq->verb == VERB_LOG_RECORDS && !query_filter(x);
+    bool bad = (rq->verb == VERB_LOG_RECORDS && !query_filter(x)) ||
+               (rq->verb == VERB_USAGE_SHOW && !query_usage(x));
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const char *value =
@@ -102,23 +101,8 @@ static enum MHD_Result begin(struct http *h, struct MHD_Connection *connection, 
     x->rq->done = answered;
     route_find(x, method, url);
     copy_query(x);
+    header_read(x);
     *state = x;
-    return MHD_YES;
-}
-
-static enum MHD_Result collect(struct exchange *x, const char *data, size_t n)
-{
-    if (x->body == NULL)
-        x->body = malloc(LIMIT_HTTP_BODY);
-    if (x->body == NULL)
-        return MHD_NO;
-    if (x->too_large || n > LIMIT_HTTP_BODY - x->body_length) {
-        x->too_large = true;
-        x->surplus += n;
-        return x->surplus > SURPLUS_MAX ? MHD_NO : MHD_YES;
-    }
-    memcpy(x->body + x->body_length, data, n);
-    x->body_length += n;
     return MHD_YES;
 }
 
@@ -133,14 +117,15 @@ static enum MHD_Result handle(struct http *h, struct MHD_Connection *connection,
     if (x == NULL)
         return begin(h, connection, url, method, local, state);
     if (*data_size > 0) {
-        enum MHD_Result going_on = collect(x, data, *data_size);
+        bool going_on = body_collect(x, data, *data_size);
 
         *data_size = 0;
-        return going_on;
+        return going_on ? MHD_YES : MHD_NO;
     }
     if (x->answered)
         return reply_send(x);
-    peer_identify(x);
+    if (x->rq->peer.role == ROLE_NONE) /* a large body's was asked for before */
+        peer_identify(x);
     if (x->rq->peer.role != ROLE_NONE) /* nobody's body is not looked at */
         body_parse(x);
     MHD_suspend_connection(connection);

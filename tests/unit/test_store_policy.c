@@ -101,7 +101,6 @@ static void versions_are_listed_from_the_newest_in_pages(void **state)
     assert_int_equal(page[0].version, 1);
 }
 
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
