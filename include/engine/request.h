@@ -12,81 +12,10 @@
 #include "base/status.h"
 #include "engine/filter.h"
 #include "engine/judged.h"
+#include "engine/verbs.h"
 #include "identity/identity.h"
 #include "secret/secret.h"
 #include "usage/usage.h"
-
-enum verb {
-    VERB_NONE = 0, /* nothing matched: recorded as a refusal with err as given */
-    VERB_STATUS,
-    VERB_INIT_SESSION,
-    VERB_INIT,
-    VERB_SLOTS,
-    VERB_UNLOCK_SESSION,
-    VERB_UNLOCK,
-    VERB_LOCK,
-    VERB_CLOCK_CONFIRM,
-    VERB_PUBLIC_KEYS,
-    VERB_DOCTOR,
-    VERB_OPERATOR_SESSION,
-    VERB_OPERATOR_ENROL,
-    VERB_OPERATION_PROPOSE,
-    VERB_OPERATION_LIST,
-    VERB_OPERATION_SHOW,
-    VERB_OPERATION_WITHDRAW,
-    VERB_OPERATION_SESSION,
-    VERB_OPERATION_APPROVE,
-    VERB_TENANT_LIST,
-    VERB_TENANT_CREATE,
-    VERB_TENANT_SHOW,
-    VERB_ENGAGEMENT_LIST,
-    VERB_ENGAGEMENT_START,
-    VERB_ENGAGEMENT_END,
-    VERB_KEY_LIST,
-    VERB_KEY_SHOW,
-    VERB_KEY_PUT,
-    VERB_KEY_ROTATE,
-    VERB_KEY_REVOKE,
-    VERB_GATEWAY_LIST,
-    VERB_GATEWAY_ADD,
-    VERB_GATEWAY_REMOVE,
-    VERB_GRANT_ADD,
-    VERB_GRANT_REMOVE,
-    VERB_CERTIFICATE_LIST,
-    VERB_CERTIFICATE_ISSUE,
-    VERB_CERTIFICATE_REVOKE,
-    VERB_AUDITOR_LIST,
-    VERB_AUDITOR_ASSIGN,
-    VERB_AUDITOR_UNASSIGN,
-    VERB_LEASE_ISSUE,
-    VERB_LEASE_RENEW,
-    VERB_LEASE_RELEASE,
-    VERB_LEASE_LIST,
-    VERB_LEASE_REVOKE,
-    VERB_LOG_SHOW,
-    VERB_LOG_RECORDS,
-    VERB_LOG_CHECK,
-    VERB_LOG_CONSISTENCY,
-    VERB_LOG_INCLUSION,
-    VERB_LOG_RANGE,
-    VERB_LOG_OPERATORS,
-    VERB_LOG_COMMITMENT,
-    VERB_LOG_COSIGN,
-    VERB_PERSON_LIST,
-    VERB_PERSON_ERASE,
-    VERB_RECORD_FEED,
-    VERB_POLICY_SHOW,
-    VERB_POLICY_VERSIONS,
-    VERB_POLICY_SET,
-    VERB_USAGE_REPORT,
-    VERB_USAGE_LITELLM,
-    VERB_USAGE_TRACES,
-    VERB_USAGE_LOGS,
-    VERB_USAGE_SHOW,
-    VERB_COUNT
-};
-/* "lease.issue": as refusal records name it. */
-const char *verb_name(enum verb verb);
 
 /* Reactions that HTTP tells apart and status does not. */
 enum problem { PROBLEM_BY_STATUS, PROBLEM_WRONG_REGION, PROBLEM_STORAGE, PROBLEM_GONE };

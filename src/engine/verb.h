@@ -136,11 +136,6 @@ APPLY(log_commitment);
 APPLY(log_cosign);
 /* roster.c */
 APPLY(log_operators);
-/* document.c */
-APPLY(policy_show);
-APPLY(policy_versions);
-APPLY(policy_set);
-COMPLETE(policy_was_set);
 /* feed.c */
 APPLY(record_feed);
 /* usage.c, usage_show.c */
