@@ -5,6 +5,7 @@
  * way back when every operator's certificate has expired or is lost. It opens nothing by itself:
  * unlocking takes the hardware key or the recovery card there too.
  */
+#include "document.h"
 #include "face.h"
 #include "rate.h"
 #include "rollback.h"
