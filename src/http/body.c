@@ -178,7 +178,10 @@ static status parse(struct exchange *x, struct err *e)
 
     if (x->too_large)
         return too_large(x, e);
-    return is_report(x->rq->verb, &format) ? parse_reports(x, format, e) : parse_object(x, e);
+    if (!is_report(x->rq->verb, &format))
+        return parse_object(x, e);
+    /* Nobody else's is looked at: the engine refuses it. */
+    return x->rq->peer.role == ROLE_GATEWAY ? parse_reports(x, format, e) : OK;
 }
 
 void body_parse(struct exchange *x)

@@ -122,7 +122,8 @@ def test_nobody_reports_of_anothers_lease_or_of_a_key_without_a_grant(vault, cus
         assert reply.status == status, (wrong, reply)
     assert usage_of(vault, customer.name) == []
     assert vault.call("POST", "/v1/usage", {"reports": []}, other.gateway).status == 400
-    assert vault.call("POST", "/v1/usage", {"reports": [{}]}, vault.operator).status == 403
+    for path in ("/v1/usage", "/v1/usage/litellm", "/v1/otlp/v1/traces", "/v1/otlp/v1/logs"):
+        assert vault.call("POST", path, {}, vault.operator).status == 403, "whatever the body"
 
 
 def test_the_good_reports_of_a_body_count_and_the_others_are_named(vault, customer):
