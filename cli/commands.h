@@ -70,6 +70,9 @@ int lease_release(struct cli *c);
 int lease_list(struct cli *c);
 int lease_watch(struct cli *c);
 
+int policy_check(struct cli *c);
+int policy_test(struct cli *c);
+
 int audit_show(struct cli *c);
 int audit_verify(struct cli *c);
 int audit_export(struct cli *c);

@@ -125,6 +125,11 @@ static const struct command commands[] = {
     { "lease", "watch", lease_watch, "", 0, BIT(OPT_ACKNOWLEDGE) | BIT(OPT_CURSOR) | BIT(OPT_ONCE),
       "print what ends, as it ends, until you stop it" },
 
+    { "policy", "check", policy_check, "FILE", 0, BIT(OPT_VAULT),
+      "is a document of policy well formed, and is anything odd about it?" },
+    { "policy", "test", policy_test, "FILE CASES", 0, BIT(OPT_VAULT),
+      "does a document decide the cases of a file as they expect?" },
+
     { "audit", "show", audit_show, "LOG", 0,
       SHOWN | BIT(OPT_FROM) | BIT(OPT_LIMIT) | BIT(OPT_FOLLOW),
       "show records of a tenant's trail, or of 'vault'" },

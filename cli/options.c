@@ -67,6 +67,7 @@ static const struct option_row rows[OPTION_COUNT] = {
     [OPT_TTL] = { "ttl", "SECONDS", "lease time to ask for" },
     [OPT_TYPE] = { "type", "TYPE", "only types that begin so, such as lease. or key.put" },
     [OPT_UNTIL] = { "until", "TIME", "before that time" },
+    [OPT_VAULT] = { "vault", NULL, "the document is the vault's, not a tenant's" },
     [OPT_VAULT_BUNDLE] = { "vault-bundle", "FILE",
                            "the vault's exported trail: whose keys approved" },
     [OPT_WAIT] = { "wait", NULL, "wait until the other operators have given their shares" },

@@ -67,6 +67,7 @@ enum option_id {
     OPT_TTL,
     OPT_TYPE,
     OPT_UNTIL,
+    OPT_VAULT,
     OPT_VAULT_BUNDLE,
     OPT_WAIT,
     OPT_WITNESS,

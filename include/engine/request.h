@@ -75,6 +75,9 @@ enum verb {
     VERB_RECORD_FEED,
     VERB_REVOCATION_LIST,
     VERB_REVOCATION_ACKNOWLEDGE,
+    VERB_POLICY_SHOW,
+    VERB_POLICY_VERSIONS,
+    VERB_POLICY_SET,
     VERB_COUNT
 };
 /* "lease.issue": as refusal records name it. */
@@ -82,6 +85,26 @@ const char *verb_name(enum verb verb);
 
 /* Reactions that HTTP tells apart and status does not. */
 enum problem { PROBLEM_BY_STATUS, PROBLEM_WRONG_REGION, PROBLEM_STORAGE, PROBLEM_GONE };
+
+/* What a document of policy said of a lease that was asked for. */
+struct judged_document {
+    bool there;                     /* it was asked */
+    uint8_t hash[32];               /* of its text */
+    char rule[NAME_MAX_LENGTH + 1]; /* that decided; may be empty */
+    const char *limit;              /* that is reached; NULL: none */
+};
+
+/* What was asked, as far as policy was, for the record of it. */
+struct judged {
+    bool asked;
+    uint16_t provider;
+    uint8_t class;
+    uint8_t scope;
+    uint64_t ttl_s; /* what grants give of what was asked */
+    char key[2 * NAME_MAX_LENGTH + 2];
+    struct judged_document tenant;
+    struct judged_document vault;
+};
 
 #define REQUEST_PARAMS 2
 #define REQUEST_PARAM  72 /* a name, or a lease token */
@@ -98,6 +121,7 @@ struct request {
     uint64_t from;                             /* ?from= */
     uint64_t limit;                            /* ?limit=, 0: default */
     uint64_t to, size, seq;                    /* of proofs; REQUEST_ABSENT */
+    uint64_t version;                          /* ?version=, 0: the newest */
     uint64_t wait_s;                           /* ?wait=: how long it may wait for a record */
     bool streams;                              /* the reply is one part of many */
     struct record_filter *filter;              /* owned; of records, NULL: all */
@@ -116,8 +140,10 @@ struct request {
     struct secret *value; /* owned: a provider key, added to the reply as "value" */
     char *lines;          /* owned: an NDJSON body instead of reply */
     size_t lines_length;
-    uint64_t log_size; /* with lines */
-    uint64_t page_end; /* with lines of a filter or a feed: where the next page begins */
+    uint64_t log_size;      /* with lines */
+    uint64_t page_end;      /* with lines of a filter or a feed: where the next page begins */
+    unsigned retry_after_s; /* of a refusal: when to ask again; 0: it does not say */
+    unsigned line;          /* of a text that was refused: where; 0: it does not say */
 
     /* the engine's own */
     struct request *next;
@@ -126,6 +152,7 @@ struct request {
     struct id gateway;     /* of a gateway certificate */
     bool limited;          /* an auditor who sees only what is assigned to its name */
     void *plan;            /* owned: from apply to complete */
+    struct judged judged;  /* of a lease that was asked for */
     bool waits;            /* it found nothing: it is answered later */
     bool waits_for_event;  /* and not for records */
     bool due;              /* something was stored that it may be waiting for */

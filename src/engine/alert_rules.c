@@ -497,15 +497,6 @@ static status usage_spike(struct hearing *h, struct err *e)
 
 /* --- odd hours ------------------------------------------------------------------------------- */
 
-static bool is_odd(const struct alert_settings *set, uint64_t time_us)
-{
-    uint64_t hour = time_us / HOUR_US % 24, day = (time_us / HOUR_US / 24 + 3) % 7; /* Thursday */
-    bool within = set->hour_from < set->hour_to ? hour >= set->hour_from && hour < set->hour_to
-                                                : hour >= set->hour_from || hour < set->hour_to;
-
-    return (set->days & 1u << day) == 0 || !within;
-}
-
 /* When it happened: the record of it is written when the vault opens. */
 static status odd_hours(struct hearing *h, struct err *e)
 {
@@ -515,12 +506,12 @@ static status odd_hours(struct hearing *h, struct err *e)
     struct fields f;
 
     (void)e;
-    if (h->en->settings.alert.days == 0 || r->outcome != OUTCOME_OK)
+    if (h->en->settings.alert.hours.days == 0 || r->outcome != OUTCOME_OK)
         return OK;
     if (!record_field(r->line, "happened", &happened) ||
         !time_parse((const char *)happened.p, happened.n, &time_us))
         time_us = r->time_us;
-    if (!is_odd(&h->en->settings.alert, time_us))
+    if (hours_hold(&h->en->settings.alert.hours, time_us))
         return OK;
     alert_begin(&f, ALERT_ODD_HOURS);
     fields_text(&f, "event", record_type_name(r->type));

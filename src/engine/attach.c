@@ -4,6 +4,7 @@
  */
 #include "alert.h"
 #include "cells.h"
+#include "document.h"
 #include "trail.h"
 
 #include <errno.h>
@@ -299,6 +300,8 @@ static void note_unanswered(const struct wire_record *r, void *context)
         u->st = retention_recover(u->en, r, &u->e);
     if (u->st == OK)
         u->st = revocation_recover(u->en, r, &u->e);
+    if (u->st == OK)
+        u->st = document_recover(u->en, r, &u->e);
     for (size_t i = 0; i < u->count; i++) {
         if (id_same(&u->logs[i].log, &r->log)) {
             u->logs[i].last = r->seq;
@@ -479,6 +482,7 @@ void engine_detach(struct engine *en)
     policy_free(en->policy);
     leases_free(en->leases);
     revocation_forget(en);
+    documents_free(en->documents);
     alerts_free(en->alerts);
     events_free(en->events);
     identity_ca_cleanup(&en->ca);
@@ -486,6 +490,7 @@ void engine_detach(struct engine *en)
     en->persons = NULL;
     en->policy = NULL;
     en->leases = NULL;
+    en->documents = NULL;
     en->alerts = NULL;
     en->events = NULL;
     en->ca = NULL;

@@ -5,6 +5,7 @@
  */
 #include "alert.h"
 #include "events.h"
+#include "judge.h"
 #include "nodes.h"
 
 #include <stdlib.h>
@@ -42,6 +43,7 @@ status batch_begin(struct engine *en, struct err *e)
     en->batch_no_room = false;
     en->batch_repeat_count = 0;
     en->nodes_kept = false;
+    judge_batch_begun(en);
     return OK;
 }
 

@@ -26,6 +26,7 @@ enum vault_state {
 const char *vault_state_name(enum vault_state state); /* vault.c */
 
 struct alerts;
+struct documents;
 struct operations;
 struct persons;
 struct events;
@@ -66,6 +67,7 @@ struct engine {
     struct policy *policy;
     struct leases *leases;
     struct revocation *revocation; /* of leases of several tenants, until all of them are told */
+    struct documents *documents;
     struct refusals *refusals;
     struct persons *persons; /* while the database is open */
     struct alerts *alerts;

@@ -1,6 +1,7 @@
 /* Leases: the path that must be short. Look up, decide, one entry; the keeper opens the key and
  * writes the record in the same step. */
 #include "events.h"
+#include "judge.h"
 #include "leasable.h"
 
 #include <stdlib.h>
@@ -68,6 +69,7 @@ static status issue_entry(struct engine *en, struct request *rq, const struct pl
         put_origin(&f, l);
     if (purpose != NULL) /* free text: it may name somebody */
         fields_person(en, &f, "purpose", purpose, &l->tenant);
+    judged_fields(rq, &f);
     entry.fields = fields_view(&f);
     return batch_entry(en, rq, &entry, e);
 }
@@ -230,6 +232,8 @@ APPLY(lease_issue)
         return fail(e, CORRUPT, "a sealed value is too long", found.sealed.n);
     st = issue_entry(en, rq, plan, found.sealed, purpose, e);
     if (st == OK)
+        st = judged_count(en, rq, &plan->lease.tenant, e);
+    if (st == OK)
         note_in_batch(en, rq);
     return st;
 }
@@ -335,6 +339,7 @@ static status token_entry(struct engine *en, struct request *rq, uint8_t kind,
     fields_text(&f, "key", plan->path);
     if (kind == ENTRY_LEASE_RENEW) /* the lease is known from its last record alone */
         put_origin(&f, l);
+    judged_fields(rq, &f);
     entry.fields = fields_view(&f);
     return batch_entry(en, rq, &entry, e);
 }

@@ -4,6 +4,7 @@
  */
 #include "cells.h"
 #include "events.h"
+#include "judge.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -220,5 +221,7 @@ status rebuild(struct engine *en, const struct cells *cells, struct err *e)
         st = load_grants(en, e);
     if (st == OK)
         st = load_assignments(en, e);
+    if (st == OK)
+        st = judge_rebuild(en, e);
     return st == OK ? load_leases(en, cells, e) : st;
 }

@@ -136,6 +136,11 @@ APPLY(log_commitment);
 APPLY(log_cosign);
 /* roster.c */
 APPLY(log_operators);
+/* document.c */
+APPLY(policy_show);
+APPLY(policy_versions);
+APPLY(policy_set);
+COMPLETE(policy_was_set);
 /* feed.c */
 APPLY(record_feed);
 /* revocation.c */

@@ -84,8 +84,11 @@ static struct MHD_Response *problem_response(const struct exchange *x, unsigned 
     json_t *problem =
         json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title", title, "status",
                   (int)http, "detail", why == NULL ? title : why, "request_id", x->rq->id);
-    struct MHD_Response *response = json_response(problem);
+    struct MHD_Response *response;
 
+    if (x->rq->line > 0)
+        json_object_set_new(problem, "line", json_integer(x->rq->line));
+    response = json_response(problem);
     json_decref(problem);
     return response;
 }
@@ -211,6 +214,8 @@ enum MHD_Result reply_send(struct exchange *x)
                    x->rq->verb == VERB_RECORD_FEED ? x->rq->page_end : x->rq->log_size);
     if (type[12] == 'x' && x->rq->filter != NULL)
         add_number(response, "Strongroom-Next", x->rq->page_end);
+    if (x->rq->retry_after_s > 0)
+        add_number(response, MHD_HTTP_HEADER_RETRY_AFTER, x->rq->retry_after_s);
     result = MHD_queue_response(x->connection, http, response);
     MHD_destroy_response(response);
     return result;

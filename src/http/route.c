@@ -67,6 +67,9 @@ static const struct route {
     { "GET", "/v1/records", VERB_RECORD_FEED },
     { "GET", "/v1/revocations", VERB_REVOCATION_LIST },
     { "POST", "/v1/revocations/acknowledge", VERB_REVOCATION_ACKNOWLEDGE },
+    { "GET", "/v1/policies/{}", VERB_POLICY_SHOW },
+    { "GET", "/v1/policies/{}/versions", VERB_POLICY_VERSIONS },
+    { "POST", "/v1/policies/{}", VERB_POLICY_SET },
 };
 
 /* Segments that {} takes go into params. */

@@ -15,6 +15,7 @@
     "SELECT tenant, key, version, state, hint, created_us, destroy_at_us, sealed FROM version "
 #define VERSION_COLUMNS_UNSEALED \
     "SELECT tenant, key, version, state, hint, created_us, destroy_at_us FROM version "
+#define POLICY_COLUMNS "SELECT owner, version, hash, set_us, actor, "
 #define PERSON_COLUMNS "SELECT log, tag, salt, name FROM person "
 #define RECORD_EVENTS  "type IN (102, 201, 202, 304, 308, 401, 403, 405, 419)"
 #define RECORD_COLUMNS "SELECT log, seq, time_us, type, outcome, mac, line FROM record "
@@ -176,6 +177,15 @@ const char *const statement_sql[STATEMENT_COUNT] = {
     [SQL_RETENTION_GET] = "SELECT tenant, days, seq FROM retention WHERE tenant = ?1",
     [SQL_RETENTION_LIST] =
         "SELECT tenant, days, seq FROM retention WHERE tenant > ?1 AND days > 0 ORDER BY tenant",
+
+    [SQL_POLICY_ADD] = "INSERT INTO policy (owner, version, hash, document, set_us, actor) "
+                       "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    [SQL_POLICY_GET] = POLICY_COLUMNS "document FROM policy WHERE owner = ?1 "
+                                      "AND (?2 = 0 OR version = ?2) ORDER BY version DESC LIMIT 1",
+    [SQL_POLICY_BY_HASH] = POLICY_COLUMNS "document FROM policy WHERE owner = ?1 AND hash = ?2 "
+                                          "ORDER BY version DESC LIMIT 1",
+    [SQL_POLICY_LIST] =
+        POLICY_COLUMNS "1 FROM policy WHERE owner = ?1 AND version < ?2 ORDER BY version DESC",
     [SQL_BEGINNING_SET] = "INSERT INTO beginning (log, first) VALUES (?1, ?2) "
                           "ON CONFLICT (log) DO UPDATE SET first = excluded.first "
                           "WHERE excluded.first > first",
