@@ -45,8 +45,8 @@ struct engine_settings {
     size_t waiting_max;    /* requests that may wait for records at once */
     size_t waiting_events; /* and for revocations */
     size_t waiting_each;   /* of one certificate, for either */
-    bool grant_step_up; /* a grant, or a wider policy, takes an operator's touch */
-    bool policy_required; /* a tenant without a document leases nothing */
+    bool grant_step_up;    /* a grant, or a wider policy, takes an operator's touch */
+    bool policy_required;  /* a tenant without a document leases nothing */
     struct alert_settings alert;
     uint32_t hygiene; /* enum hygiene_fact bits that hold in this process */
     /* For doctor only: what the configuration weakens. */

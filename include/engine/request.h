@@ -123,6 +123,7 @@ struct request {
     uint64_t to, size, seq;                    /* of proofs; REQUEST_ABSENT */
     uint64_t version;                          /* ?version=, 0: the newest */
     uint64_t wait_s;                           /* ?wait=: how long it may wait for a record */
+    bool shares;                               /* a lease that others of this certificate share */
     bool streams;                              /* the reply is one part of many */
     struct record_filter *filter;              /* owned; of records, NULL: all */
     json_t *body;                              /* owned; NULL or an object */

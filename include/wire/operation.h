@@ -29,7 +29,7 @@ enum operation_code {
     OPERATION_HOLD_LIFT = 10,
     OPERATION_GRANT_ADD = 11, /* tenant, gateway, key, max_ttl */
     OPERATION_ROLLBACK_ACCEPT =
-        12,                      /* size, root, known_size, known_root: heads of the vault's log */
+        12,                       /* size, root, known_size, known_root: heads of the vault's log */
     OPERATION_RETENTION_SET = 13, /* tenant, number of days its records are kept, 0: for ever */
     OPERATION_POLICY_SET = 14     /* tenant (zero: the vault), document: SHA-256 of its text */
 };

@@ -51,8 +51,8 @@ bool hours_parse(struct span text, struct hours *ret_hours)
 
 bool hours_include(const struct hours *h, unsigned day, unsigned hour)
 {
-    bool within = h->from < h->to ? hour >= h->from && hour < h->to
-                                  : hour >= h->from || hour < h->to;
+    bool within =
+        h->from < h->to ? hour >= h->from && hour < h->to : hour >= h->from || hour < h->to;
 
     return (h->days & 1u << day) != 0 && within;
 }

@@ -18,6 +18,7 @@
 #include "events.h"
 #include "retention.h"
 #include "rollback.h"
+#include "shared.h"
 #include "store/rekey.h"
 
 /* The keys that the server needs while the vault is open. */
@@ -424,6 +425,8 @@ status engine_serve(struct engine *en, bool created, struct err *e)
     if (st == OK)
         st = events_new(&en->events, e);
     if (st == OK)
+        st = shared_new(&en->shared, e);
+    if (st == OK)
         st = rebuild(en, &cells, e);
     cells_cleanup(&cells);
     if (st == OK)
@@ -485,6 +488,7 @@ void engine_detach(struct engine *en)
     documents_free(en->documents);
     alerts_free(en->alerts);
     events_free(en->events);
+    shared_free(en->shared);
     identity_ca_cleanup(&en->ca);
     en->store = NULL;
     en->persons = NULL;
@@ -493,6 +497,7 @@ void engine_detach(struct engine *en)
     en->documents = NULL;
     en->alerts = NULL;
     en->events = NULL;
+    en->shared = NULL;
     en->ca = NULL;
     if (en->state == VAULT_UNLOCKED || en->state == VAULT_ROLLED_BACK)
         en->state = VAULT_LOCKED;

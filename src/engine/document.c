@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 #define PAGE        100
 #define MEMORY_MAX  ((size_t)64 * 1024 * 1024)
 #define OWNERS_MAX  20000
@@ -105,9 +104,9 @@ static status load(struct engine *en, const struct id *owner, struct document *r
     d.version = p.version;
     memcpy(d.hash, p.hash, sizeof d.hash);
     if (is_hash_of(p.hash, p.document)) {
-        st = p.document.n == 0 ? OK
-                               : policy_document_parse(p.document, id_is_zero(owner), &d.parsed,
-                                                       &trouble, &why);
+        st = p.document.n == 0
+                 ? OK
+                 : policy_document_parse(p.document, id_is_zero(owner), &d.parsed, &trouble, &why);
         if (st == NO_MEMORY)
             return err_note(e, st, why.where, why.why, why.detail);
         if (st == OK)
@@ -172,8 +171,7 @@ status document_current(struct engine *en, const struct id *owner,
 /* --- who and what ---------------------------------------------------------------------------- */
 
 /* Whose document the path names; rq->log becomes its log. */
-static status find_owner(struct engine *en, struct request *rq, struct id *ret_owner,
-                         struct err *e)
+static status find_owner(struct engine *en, struct request *rq, struct id *ret_owner, struct err *e)
 {
     status st = OK;
 
@@ -207,7 +205,7 @@ static enum change change_of(const struct engine *en, const struct document *old
     if (old->state == DOCUMENT_NONE)
         return needs_one ? WIDENS : NARROWS;
     return old->state == DOCUMENT_READY && policy_document_within(new, old->parsed) ? NARROWS
-                                                                                   : WIDENS;
+                                                                                    : WIDENS;
 }
 
 /* A text that is to come into force. */
@@ -277,9 +275,9 @@ static status keep_version(struct engine *en, const struct draft *draft, const c
 
 static json_t *version_json(const struct request *rq, const struct store_policy *p)
 {
-    return json_pack("{s:s, s:i, s:o, s:o, s:s}", "owner", rq->param[0], "version",
-                     (int)p->version, "sha256", json_hex(SPAN(p->hash)), "set",
-                     json_time(p->set_us), "actor", p->actor);
+    return json_pack("{s:s, s:i, s:o, s:o, s:s}", "owner", rq->param[0], "version", (int)p->version,
+                     "sha256", json_hex(SPAN(p->hash)), "set", json_time(p->set_us), "actor",
+                     p->actor);
 }
 
 APPLY(policy_show)
@@ -302,9 +300,9 @@ APPLY(policy_show)
     if (!is_hash_of(p.hash, p.document))
         return fail(e, CONFLICT, "the document of this version is lost: nothing is allowed", 0);
     rq->reply = version_json(rq, &p);
-    json_object_set_new(rq->reply, "document",
-                        json_stringn(p.document.n > 0 ? (const char *)p.document.p : "",
-                                     p.document.n));
+    json_object_set_new(
+        rq->reply, "document",
+        json_stringn(p.document.n > 0 ? (const char *)p.document.p : "", p.document.n));
     return OK;
 }
 
@@ -404,9 +402,9 @@ COMPLETE(policy_was_set)
         st = actor_text(en, rq, &draft->owner, actor, e);
     if (st == OK)
         st = keep_version(en, draft, actor, text, e);
-    rq->reply = json_pack("{s:s, s:i, s:o, s:s}", "owner", rq->param[0], "version",
-                          (int)draft->version, "sha256", json_hex(SPAN(draft->hash)), "change",
-                          change_name(draft->change));
+    rq->reply =
+        json_pack("{s:s, s:i, s:o, s:s}", "owner", rq->param[0], "version", (int)draft->version,
+                  "sha256", json_hex(SPAN(draft->hash)), "change", change_name(draft->change));
     return st;
 }
 
@@ -481,8 +479,8 @@ status document_store_operation(struct engine *en, struct operation *o,
     (void)result;
     if (st == OK)
         st = keep_version(en, &draft, o->setter, span_of(o->document, o->document_length), e);
-    o->result = json_pack("{s:i, s:s}", "version", (int)draft.version, "change",
-                          change_name(draft.change));
+    o->result =
+        json_pack("{s:i, s:s}", "version", (int)draft.version, "change", change_name(draft.change));
     return st;
 }
 

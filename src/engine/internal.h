@@ -32,6 +32,7 @@ struct persons;
 struct events;
 struct revocation;
 struct rounds;
+struct shared;
 
 /* One that the keeper opened, and what it was opened for. */
 struct session {
@@ -72,6 +73,7 @@ struct engine {
     struct persons *persons; /* while the database is open */
     struct alerts *alerts;
     struct events *events;
+    struct shared *shared;
     struct identity_ca *ca;
     char ca_pem[LIMIT_CERTIFICATE];
     uint8_t intake_public[32];

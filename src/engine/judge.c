@@ -39,9 +39,8 @@ static void use_rates(const struct inquiry *q, const struct policy_rule *rule,
 
     for (unsigned i = POLICY_RATE_MINUTE; i <= POLICY_RATE_HOUR; i++) {
         if (limits->most[i] != 0)
-            use->used[i] =
-                policy_rates_used(q->en->documents->rates, &key, (enum policy_limit)i,
-                                  limits->most[i], q->now_us, &use->wait_s[i]);
+            use->used[i] = policy_rates_used(q->en->documents->rates, &key, (enum policy_limit)i,
+                                             limits->most[i], q->now_us, &use->wait_s[i]);
     }
 }
 
@@ -99,8 +98,7 @@ static status use_of(void *context, const struct policy_rule *rule,
     if (!is_renewal(q->rq)) {
         use_rates(q, rule, limits, ret_use);
         if (limits->most[POLICY_CONCURRENT] != 0)
-            ret_use->used[POLICY_CONCURRENT] =
-                count_live(q, rule != NULL ? &q->rq->gateway : NULL);
+            ret_use->used[POLICY_CONCURRENT] = count_live(q, rule != NULL ? &q->rq->gateway : NULL);
     }
     for (unsigned i = POLICY_SPEND_DAY; st == OK && i <= POLICY_SPEND_MONTH; i++) {
         if (limits->most[i] != 0)
@@ -125,7 +123,8 @@ static status read_claim(const struct request *rq, const char *member, struct sp
         if (ret_claim->p[i] <= ' ' || ret_claim->p[i] > '~')
             return fail(e, BAD_INPUT, "a claim is 1 to 128 visible ASCII characters", 0);
     }
-    return ret_claim->n > 0 ? OK : fail(e, BAD_INPUT, "a claim is 1 to 128 visible ASCII characters", 0);
+    return ret_claim->n > 0 ? OK
+                            : fail(e, BAD_INPUT, "a claim is 1 to 128 visible ASCII characters", 0);
 }
 
 static status read_claims(const struct request *rq, struct policy_question *q, struct err *e)

@@ -27,9 +27,8 @@ static status ask_policy(struct engine *en, struct request *rq, uint64_t asked_s
         return fail(e, DENIED, "an admin key is never leased", 0);
     asked = *found;
     st = judge(en, rq, &asked, ret_ttl_s, &read, e);
-    return st == OK && read
-               ? store_leasable(en->store, asked.tenant.name, asked.key.name, found, e)
-               : st;
+    return st == OK && read ? store_leasable(en->store, asked.tenant.name, asked.key.name, found, e)
+                            : st;
 }
 
 /* Policy first, existence second: a gateway without a grant learns nothing about what exists. */

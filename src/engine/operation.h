@@ -24,7 +24,7 @@ struct operation {
     char proposer[2 * STORE_NAME];
     uint64_t since_us; /* monotonic */
     uint8_t have, need;
-    uint64_t seq;    /* of its effect's record */
+    uint64_t seq;                /* of its effect's record */
     char setter[2 * STORE_NAME]; /* of a document, as its record says */
     size_t document_length;
     char document[DOCUMENT_MAX];

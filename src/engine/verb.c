@@ -114,7 +114,8 @@ static const struct verb_row rows[VERB_COUNT] = {
     [VERB_AUDITOR_UNASSIGN] = { "auditor.unassign", O | A, OPEN, CHANGE, "", auditor_unassign,
                                 auditor_unassigned },
 
-    [VERB_LEASE_ISSUE] = { "lease.issue", G, OPEN, STORES, "key ttl_s region purpose seal_to nonce "
+    [VERB_LEASE_ISSUE] = { "lease.issue", G, OPEN, STORES,
+                           "key ttl_s region purpose seal_to nonce "
                            "model environment classification",
                            lease_issue, lease_issued },
     [VERB_LEASE_RENEW] = { "lease.renew", G, OPEN, STORES,

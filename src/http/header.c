@@ -36,6 +36,11 @@ void header_read(struct exchange *x)
 
     if (rq->verb != VERB_LEASE_ISSUE)
         return;
+    if (authz_asked(x)) { /* what else stands there may be a client's */
+        if (authz_read(x, &rq->err) != OK)
+            rq->verb = VERB_NONE;
+        return;
+    }
     text = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Idempotency-Key");
     if (text != NULL && take_idempotency(rq, text, &rq->err) != OK)
         rq->verb = VERB_NONE;

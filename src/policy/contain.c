@@ -2,8 +2,8 @@
  * see counts as more. */
 #include <string.h>
 
-#include "provider/provider.h"
 #include "policy/document.h"
+#include "provider/provider.h"
 
 /* A rule where it stands. */
 struct side {
@@ -120,8 +120,7 @@ static bool classes_within(const struct policy_rule *inner, const struct policy_
 {
     if (outer->condition_line[CONDITION_CLASSES] == 0)
         return true;
-    return inner->condition_line[CONDITION_CLASSES] != 0 &&
-           (inner->classes & ~outer->classes) == 0;
+    return inner->condition_line[CONDITION_CLASSES] != 0 && (inner->classes & ~outer->classes) == 0;
 }
 
 /* A deny without the line is about scopes that are not known, too. */
@@ -162,8 +161,7 @@ static bool limits_within(const struct policy_limits *inner, const struct policy
 
 static bool ttl_within(const struct policy_rule *inner, const struct policy_rule *outer)
 {
-    return outer->max_ttl_s == 0 ||
-           (inner->max_ttl_s != 0 && inner->max_ttl_s <= outer->max_ttl_s);
+    return outer->max_ttl_s == 0 || (inner->max_ttl_s != 0 && inner->max_ttl_s <= outer->max_ttl_s);
 }
 
 static bool allow_within(struct side inner, struct side outer)

@@ -3,8 +3,7 @@
 
 #include <string.h>
 
-static bool meets(const struct policy_document *d, const struct policy_word *word,
-                  struct span fact)
+static bool meets(const struct policy_document *d, const struct policy_word *word, struct span fact)
 {
     if (word->prefix ? fact.n < word->n : fact.n != word->n)
         return false;
@@ -61,8 +60,7 @@ static enum policy_match match_bits(uint8_t bits, uint8_t code)
     return code == 0 || code > 7 ? MATCH_UNSTATED : match_of((bits & 1u << code) != 0);
 }
 
-static enum policy_match match_list(const struct policy_document *d,
-                                    const struct policy_rule *rule,
+static enum policy_match match_list(const struct policy_document *d, const struct policy_rule *rule,
                                     enum policy_condition condition,
                                     const struct policy_question *q)
 {

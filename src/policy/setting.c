@@ -13,8 +13,16 @@
 #define RATE_MAX       1000000
 #define DAY_SECONDS    86400
 
-enum kind { KIND_LIST, KIND_HOURS, KIND_CLASSES, KIND_SCOPES, KIND_TTL, KIND_RATE, KIND_COUNT,
-            KIND_MONEY };
+enum kind {
+    KIND_LIST,
+    KIND_HOURS,
+    KIND_CLASSES,
+    KIND_SCOPES,
+    KIND_TTL,
+    KIND_RATE,
+    KIND_COUNT,
+    KIND_MONEY
+};
 
 struct row {
     const char *name;
@@ -208,8 +216,8 @@ uint8_t setting_scopes_unnamed(bool deny)
 
 static const char *set_scopes(const struct setting *s, struct policy_rule *rule)
 {
-    const char *why = set_bits(s, scope_parse, &rule->scopes,
-                               "a scope is inference or billing_read");
+    const char *why =
+        set_bits(s, scope_parse, &rule->scopes, "a scope is inference or billing_read");
 
     if (why == NULL && (rule->scopes & 1u << SCOPE_ADMIN) != 0)
         why = "an admin key is never leased";
@@ -232,8 +240,7 @@ static const char *set_condition(const struct setting *s, const struct row *row,
                    ? NULL
                    : "hours are like mon-fri 08-20 or 08-20, UTC";
     case KIND_CLASSES:
-        return set_bits(s, class_parse, &rule->classes,
-                        "a class is static, killable or minted");
+        return set_bits(s, class_parse, &rule->classes, "a class is static, killable or minted");
     case KIND_SCOPES: return set_scopes(s, rule);
     default: return set_list(s, row, &rule->list[row->what], words);
     }

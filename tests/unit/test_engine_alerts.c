@@ -348,9 +348,9 @@ static struct alert_settings expected_later(void)
 {
     uint64_t hour = clock_wall_us() / HOUR_US % 24;
 
-    return (struct alert_settings){ .hours = { .days = 127,
-                                               .from = (uint8_t)((hour + 2) % 24),
-                                               .to = (uint8_t)hour } };
+    return (struct alert_settings){
+        .hours = { .days = 127, .from = (uint8_t)((hour + 2) % 24), .to = (uint8_t)hour }
+    };
 }
 
 static void lock_and_unlock(struct rig *r)

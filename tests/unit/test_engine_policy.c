@@ -116,7 +116,8 @@ static void records_name_the_document_by_its_hash(void **state)
     set(r, "acme", text);
     leased(r, &c, "openai", VALUE, token);
     denied(r, &c, "openai-2", NOT_FOUND, "");
-    snprintf(field, sizeof field, "\"document\":\"%s\",\"policy_version\":1,\"change\":\"narrows\"", hex);
+    snprintf(field, sizeof field, "\"document\":\"%s\",\"policy_version\":1,\"change\":\"narrows\"",
+             hex);
     assert_int_equal(record_says(r, "acme", TYPE("policy.set"), field), 1);
     snprintf(field, sizeof field, "\"policy\":\"%s\"", hex);
     assert_int_equal(record_says(r, "acme", TYPE("lease.issued"), field), 1);
@@ -298,8 +299,8 @@ static void no_more_leases_are_live_than_a_rule_permits(void **state)
     set(r, "acme", "[allow a]\nconcurrent = 3\n");
     rig_hold(r);
     for (size_t i = 0; i < 5; i++)
-        list[i] = rig_submit(r, rig_request(r, VERB_LEASE_ISSUE, &c.gateway, NULL, NULL,
-                                            lease_body(&c, "openai")));
+        list[i] = rig_submit(
+            r, rig_request(r, VERB_LEASE_ISSUE, &c.gateway, NULL, NULL, lease_body(&c, "openai")));
     rig_let_go(r);
     rig_wait(r);
     for (size_t i = 0; i < 5; i++) {
@@ -365,7 +366,8 @@ static void what_allows_more_takes_a_touch_and_what_takes_does_not(void **state)
     leased(r, &c, "openai", VALUE, token);
     assert_int_equal(record_says(r, "acme", TYPE("policy.set"), "\"operation\":\""), 1);
     assert_int_equal(
-        record_says(r, "acme", TYPE("policy.set"), "\"policy_version\":2,\"change\":\"widens\""), 1);
+        record_says(r, "acme", TYPE("policy.set"), "\"policy_version\":2,\"change\":\"widens\""),
+        1);
     assert_int_equal(carry_out(r, proposal("acme", "")), OK); /* without a document */
     assert_int_equal(record_says(r, "acme", TYPE("policy.set"), "\"change\":\"removed\""), 1);
     leased(r, &c, "openai", VALUE, token);

@@ -201,7 +201,8 @@ static void each_condition_must_hold_and_be_stated(void **state)
         const char *fails;
         size_t fact; /* offset in the question; 0: none to leave out */
     } rows[] = {
-        { "gateways = litellm-* x", "gateways = nginx-*", offsetof(struct policy_question, gateway) },
+        { "gateways = litellm-* x", "gateways = nginx-*",
+          offsetof(struct policy_question, gateway) },
         { "keys = openai-prod", "keys = openai", offsetof(struct policy_question, key) },
         { "providers = anthropic openai", "providers = anthropic",
           offsetof(struct policy_question, provider) },

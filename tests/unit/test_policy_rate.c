@@ -106,8 +106,8 @@ static void rules_gateways_and_owners_are_counted_apart(void **state)
 
     count(*state, 0);
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
-        assert_int_equal(
-            policy_rates_used(*state, &others[i], POLICY_RATE_MINUTE, 9, START, &wait), 0);
+        assert_int_equal(policy_rates_used(*state, &others[i], POLICY_RATE_MINUTE, 9, START, &wait),
+                         0);
 }
 
 static void what_is_over_is_forgotten(void **state)
@@ -128,8 +128,8 @@ static void what_is_over_is_forgotten(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(
-            what_is_a_minute_old_counts_no_more_and_in_the_hour_it_does, make, drop),
+        cmocka_unit_test_setup_teardown(what_is_a_minute_old_counts_no_more_and_in_the_hour_it_does,
+                                        make, drop),
         cmocka_unit_test_setup_teardown(the_wait_ends_when_there_is_room, make, drop),
         cmocka_unit_test_setup_teardown(no_minute_holds_more_than_the_limit, make, drop),
         cmocka_unit_test_setup_teardown(rules_gateways_and_owners_are_counted_apart, make, drop),
