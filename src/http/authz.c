@@ -59,11 +59,6 @@ static status take_body(struct exchange *x, json_t *body, struct err *e)
     return OK;
 }
 
-bool authz_asked(const struct exchange *x)
-{
-    return x->rq->verb == VERB_LEASE_ISSUE && x->rq->param[0][0] != '\0';
-}
-
 status authz_read(struct exchange *x, struct err *e)
 {
     status st;

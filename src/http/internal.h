@@ -83,7 +83,6 @@ struct MHD_Response *stream_response(struct exchange *x);
 void header_read(struct exchange *x);
 
 /* authz.c: the query and headers of a proxy that asks, as the body of a lease. */
-bool authz_asked(const struct exchange *x);
 status authz_read(struct exchange *x, struct err *e);
 void authz_map(unsigned *http);
 /* NULL with *ret_again: x->rq is another request, to be submitted before there is an answer. */

@@ -179,17 +179,21 @@ def test_a_shared_value_is_in_memory_while_it_lives_and_then_is_not(exposed):  #
 class Provider:
     """Records what it was asked, and answers."""
 
+    answer = b"ok"
+
     def __init__(self):
-        seen = self.seen = []
+        provider, seen = self, []
+        self.seen = seen
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["content-length"]))
                 seen.append(({name.lower(): value for name, value in self.headers.items()}, body))
                 self.send_response(200)
-                self.send_header("Content-Length", "2")
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(provider.answer)))
                 self.end_headers()
-                self.wfile.write(b"ok")
+                self.wfile.write(provider.answer)
 
             def log_message(self, *_):
                 pass
@@ -206,16 +210,19 @@ class Provider:
 class Nginx:
     """The example as it is, but for addresses and the key's name."""
 
-    def __init__(self, vault, customer, provider):
-        self.port, self.base = free_port(), vault.base / unique("nginx")
+    def __init__(self, vault, customer, provider, include=None):
+        self.port, self.loopback, self.base = free_port(), free_port(), vault.base / unique("nginx")
         for directory in ("strongroom", "logs", "temp"):
             (self.base / directory).mkdir(parents=True)
         (self.base / "temp").chmod(0o777)
         for file in EXAMPLE.glob("*.conf"):
             text = file.read_text()
             for old, new in (("127.0.0.1:8200", f"127.0.0.1:{vault.port}"), ("127.0.0.1:9000", f"127.0.0.1:{provider.port}"),
-                             ("127.0.0.1:8080", f"127.0.0.1:{self.port}"), ("acme/openai-prod", customer.path)):
+                             ("127.0.0.1:8080", f"127.0.0.1:{self.port}"), ("127.0.0.1:8201", f"127.0.0.1:{self.loopback}"),
+                             ("acme/openai-prod", customer.path)):
                 text = text.replace(old, new)
+            if include and file.name == "nginx.conf":
+                text = text.replace("http {\n", f"http {{\n    include {include};\n")
             (self.base / file.name).write_text(text)
         who = customer.gateway
         for source, name in ((who.certificate, "gateway.crt"), (who.key, "gateway.key"), (vault.ca, "ca.crt")):
