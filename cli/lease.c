@@ -35,6 +35,22 @@ static int add_ttl(const struct cli *c, json_t *body)
     return code;
 }
 
+/* What policy is asked with, as far as it is given. */
+static int add_claims(const struct cli *c, json_t *body)
+{
+    static const enum option_id claims[] = { OPT_PURPOSE, OPT_MODEL, OPT_ENVIRONMENT,
+                                             OPT_CLASSIFICATION };
+
+    for (size_t i = 0; i < sizeof(claims) / sizeof(claims[0]); i++) {
+        const char *value = cli_option(c, claims[i]);
+
+        if (value != NULL &&
+            json_object_set_new(body, option_row(claims[i])->name, json_string(value)) != 0)
+            return report(EXIT_USAGE, "--%s must be UTF-8 text", option_row(claims[i])->name);
+    }
+    return EXIT_DONE;
+}
+
 static int ask(struct cli *c, json_t *body, json_t **ret_reply)
 {
     return https_call(c, METHOD_POST, "/v1/leases", json_incref(body), ret_reply);
@@ -65,11 +81,12 @@ int lease_get(struct cli *c)
     if (code != EXIT_DONE)
         return code;
     snprintf(key, sizeof(key), "%s/%s", pair.tenant, pair.name);
-    body = json_pack("{s:s, s:s*, s:s*}", "key", key, "region", cli_option(c, OPT_REGION),
-                     "purpose", cli_option(c, OPT_PURPOSE));
+    body = json_pack("{s:s, s:s*}", "key", key, "region", cli_option(c, OPT_REGION));
     if (body == NULL)
-        return report(EXIT_USAGE, "--purpose must be UTF-8 text");
-    code = add_ttl(c, body);
+        return report(EXIT_USAGE, "--region must be UTF-8 text");
+    code = add_claims(c, body);
+    if (code == EXIT_DONE)
+        code = add_ttl(c, body);
     if (code == EXIT_DONE) /* a vault that was set back gives nothing out */
         code = remember_check(c, "tree");
     if (code == EXIT_DONE)
@@ -101,6 +118,8 @@ int lease_renew(struct cli *c)
     char path[128];
     int code = lease_path(c, "renew", path);
 
+    if (code == EXIT_DONE)
+        code = add_claims(c, body);
     if (code == EXIT_DONE)
         code = add_ttl(c, body);
     if (code == EXIT_DONE)

@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "engine/filter.h"
+#include "engine/judged.h"
 #include "identity/identity.h"
 #include "secret/secret.h"
 
@@ -87,26 +88,6 @@ const char *verb_name(enum verb verb);
 /* Reactions that HTTP tells apart and status does not. */
 enum problem { PROBLEM_BY_STATUS, PROBLEM_WRONG_REGION, PROBLEM_STORAGE, PROBLEM_GONE };
 
-/* What a document of policy said of a lease that was asked for. */
-struct judged_document {
-    bool there;                     /* it was asked */
-    uint8_t hash[32];               /* of its text */
-    char rule[NAME_MAX_LENGTH + 1]; /* that decided; may be empty */
-    const char *limit;              /* that is reached; NULL: none */
-};
-
-/* What was asked, as far as policy was, for the record of it. */
-struct judged {
-    bool asked;
-    uint16_t provider;
-    uint8_t class;
-    uint8_t scope;
-    uint64_t ttl_s; /* what grants give of what was asked */
-    char key[2 * NAME_MAX_LENGTH + 2];
-    struct judged_document tenant;
-    struct judged_document vault;
-};
-
 #define REQUEST_PARAMS 2
 #define REQUEST_PARAM  72 /* a name, or a lease token */
 #define REQUEST_ABSENT UINT64_MAX
@@ -124,12 +105,11 @@ struct request {
     uint64_t to, size, seq;                    /* of proofs; REQUEST_ABSENT */
     uint64_t version;                          /* ?version=, 0: the newest */
     uint64_t wait_s;                           /* ?wait=: how long it may wait for a record */
-    bool shares;                               /* a lease that others of this certificate share */
-    bool streams;                              /* the reply is one part of many */
-    struct record_filter *filter;              /* owned; of records, NULL: all */
-    json_t *body;                              /* owned; NULL or an object */
-    bool has_idempotency;                      /* of a lease to be issued: */
-    uint8_t idempotency[16];                   /* begin of the SHA-256 of its Idempotency-Key */
+    bool shares, streams;         /* a lease for all of this certificate; a reply of many parts */
+    struct record_filter *filter; /* owned; of records, NULL: all */
+    json_t *body;                 /* owned; NULL or an object */
+    bool has_idempotency;         /* of a lease to be issued: */
+    uint8_t idempotency[16];      /* begin of the SHA-256 of its Idempotency-Key */
     void (*done)(struct request *rq);
     void *context;
 
@@ -149,20 +129,18 @@ struct request {
 
     /* the engine's own */
     struct request *next;
-    struct id log;         /* where a refusal is recorded: zero is the vault's log */
-    struct id tenant;      /* of a tenant certificate */
-    struct id gateway;     /* of a gateway certificate */
-    bool limited;          /* an auditor who sees only what is assigned to its name */
-    void *plan;            /* owned: from apply to complete */
-    struct judged judged;  /* of a lease that was asked for */
-    bool waits;            /* it found nothing: it is answered later */
-    bool waits_for_event;  /* and not for records */
-    bool due;              /* something was stored that it may be waiting for */
-    uint64_t waits_for;    /* bits of logs, see waiting.c */
-    uint64_t wait_until;   /* monotonic; 0: it has not waited yet */
-    uint16_t entry_count;  /* entries it put into the batch */
-    uint16_t result_index; /* results seen so far */
-    char keeper_why[96];   /* copy of a keeper's literal reason */
+    struct id log;               /* where a refusal is recorded: zero is the vault's log */
+    struct id tenant, gateway;   /* of a certificate of theirs */
+    bool limited;                /* an auditor who sees only what is assigned to its name */
+    void *plan;                  /* owned: from apply to complete */
+    struct judged judged;        /* of a lease that was asked for */
+    bool waits, waits_for_event; /* it is answered later; when there is no record but an event */
+    bool due;                    /* something was stored that it may be waiting for */
+    uint64_t waits_for;          /* bits of logs, see waiting.c */
+    uint64_t wait_until;         /* monotonic; 0: it has not waited yet */
+    uint16_t entry_count;        /* entries it put into the batch */
+    uint16_t result_index;       /* results seen so far */
+    char keeper_why[96];         /* copy of a keeper's literal reason */
 };
 
 /* A zeroed request with a fresh random id; NULL without memory. free wipes and frees everything. */

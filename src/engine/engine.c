@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "events.h"
+#include "operation.h"
 #include "session.h"
 #include "shared.h"
 #include "tls_files.h"

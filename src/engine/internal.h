@@ -134,21 +134,12 @@ status schedule_fold(struct engine *en, struct err *e);
 status engagement_purge(struct engine *en, struct store_engagement *g, struct err *e);
 bool schedule_disk_low(const struct engine *en);
 
-/* operation.c: privileged operations and their approvals */
-status operations_new(struct operations **ret_operations, struct err *e);
-void operations_free(struct operations *o);
-void operations_forget(struct operations *o);
-
-/* rekey.c: another database key */
-status database_watch(struct engine *en, struct err *e);   /* begins it if the keeper has one */
-bool database_rekey(struct engine *en);                    /* a slice; true if there is more */
-status database_rekeyed(struct engine *en, struct err *e); /* tells the keeper that it is done */
-
 #include "attach.h"
 #include "batch.h"
 #include "body.h"
 #include "person.h"
 #include "refusal.h"
+#include "rekey.h"
 #include "revoke.h"
 #include "rounds.h"
 #include "verb.h"

@@ -131,19 +131,17 @@ APPLY(log_check);
 APPLY(log_consistency);
 APPLY(log_inclusion);
 APPLY(log_range);
-/* commitment.c */
+/* commitment.c, roster.c */
 APPLY(log_commitment);
 APPLY(log_cosign);
-/* roster.c */
 APPLY(log_operators);
 /* document.c */
 APPLY(policy_show);
 APPLY(policy_versions);
 APPLY(policy_set);
 COMPLETE(policy_was_set);
-/* feed.c */
+/* feed.c, revocation.c, acknowledge.c */
 APPLY(record_feed);
-/* revocation.c */
 APPLY(revocation_list);
 APPLY(revocation_acknowledge);
 
