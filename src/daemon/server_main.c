@@ -174,7 +174,7 @@ static status start_engine(struct server *s, struct err *e)
                                   /* Connections are left for those who do not wait. */
                                   .waiting_max = s->conf.http_connections / 4,
                                   .waiting_events = s->conf.http_connections / 2,
-                                  .waiting_each = 8,
+                                  .waiting_each = s->conf.http_connections / 16,
                                   .disk_reserve_mib = s->conf.disk_reserve_mib,
                                   .grant_step_up = s->conf.grant_step_up != 0,
                                   .policy_required = s->conf.policy_required != 0,
