@@ -38,6 +38,7 @@ struct request {
     uint64_t version;                          /* ?version=, 0: the newest */
     uint64_t wait_s;                           /* ?wait=: how long it may wait for a record */
     bool streams;                              /* the reply is one part of many */
+    bool shares;                               /* a lease for all of this certificate */
     struct record_filter *filter;              /* owned; of records, NULL: all */
     json_t *body;                              /* owned; NULL or an object */
     struct usage *usage;                       /* owned; of VERB_USAGE_*: reports */

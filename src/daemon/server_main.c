@@ -197,7 +197,7 @@ static status start_engine(struct server *s, struct err *e)
                                   /* Connections are left for those who do not wait. */
                                   .waiting_max = s->conf.http_connections / 4,
                                   .waiting_events = s->conf.http_connections / 2,
-                                  .waiting_each = 8,
+                                  .waiting_each = s->conf.http_connections / 16,
                                   .connections_max = s->conf.http_connections,
                                   .queue_per_client = s->conf.queue_per_client,
                                   .gateway_rate = s->conf.gateway_rate,

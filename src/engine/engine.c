@@ -15,6 +15,7 @@
 #include "queue.h"
 #include "rate.h"
 #include "session.h"
+#include "shared.h"
 #include "tls_files.h"
 
 #define EXPIRED_AT_ONCE 2048 /* leases, between two batches: under a millisecond */
@@ -237,8 +238,12 @@ static void events_work(struct engine *en)
 {
     struct err e = { 0 };
 
-    if (en->state == VAULT_UNLOCKED && events_read(en, &e) != OK)
+    if (en->state != VAULT_UNLOCKED)
+        return;
+    if (events_read(en, &e) != OK)
         engine_die(__func__, &e);
+    if (en->waiting.event)
+        shared_sweep(en, true);
 }
 
 static void *run(void *context)

@@ -72,6 +72,8 @@ static bool enlarge(struct exchange *x)
 
 bool body_collect(struct exchange *x, const char *data, size_t n)
 {
+    if (x->authz) /* the client's, which is none of our business */
+        return true;
     if (x->body == NULL) {
         x->body = malloc(LIMIT_HTTP_BODY);
         x->body_room = LIMIT_HTTP_BODY;
@@ -188,7 +190,7 @@ void body_parse(struct exchange *x)
 {
     struct request *rq = x->rq;
 
-    if (x->status != 0 || rq->verb == VERB_NONE) /* refused already */
+    if (x->status != 0 || rq->verb == VERB_NONE || x->authz) /* refused already, or not looked at */
         return;
     if (parse(x, &rq->err) == OK)
         return;
