@@ -69,6 +69,8 @@ int lease_renew(struct cli *c);
 int lease_release(struct cli *c);
 int lease_list(struct cli *c);
 
+int exec_run(struct cli *c);
+
 int audit_show(struct cli *c);
 int audit_verify(struct cli *c);
 int audit_export(struct cli *c);

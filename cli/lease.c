@@ -9,6 +9,7 @@
 #include "cli.h"
 #include "commands.h"
 #include "delivery.h"
+#include "lease.h"
 #include "remember.h"
 #include "reply.h"
 #include "table.h"
@@ -54,27 +55,35 @@ static int ask_sealed(struct cli *c, json_t *body, json_t **ret_reply)
     return code;
 }
 
+int lease_take(struct cli *c, const char *key, json_t **ret_reply)
+{
+    AUTO(json_t) *body =
+        json_pack("{s:s, s:s*, s:s*}", "key", key, "region", cli_option(c, OPT_REGION), "purpose",
+                  cli_option(c, OPT_PURPOSE));
+
+    if (body == NULL)
+        return report(EXIT_USAGE, "--purpose must be UTF-8 text");
+    int code = add_ttl(c, body);
+
+    if (code != EXIT_DONE)
+        return code;
+    return option_given(&c->options, OPT_SEALED) ? ask_sealed(c, body, ret_reply)
+                                                 : ask(c, body, ret_reply);
+}
+
 int lease_get(struct cli *c)
 {
-    AUTO(json_t) *body = NULL;
     AUTO(json_t) *reply = NULL;
     struct pair pair;
-    char key[2 * NAME_MAX_LENGTH + 2];
+    char key[LEASE_KEY];
     int code = cli_pair(c, 0, &pair);
 
     if (code != EXIT_DONE)
         return code;
     snprintf(key, sizeof(key), "%s/%s", pair.tenant, pair.name);
-    body = json_pack("{s:s, s:s*, s:s*}", "key", key, "region", cli_option(c, OPT_REGION),
-                     "purpose", cli_option(c, OPT_PURPOSE));
-    if (body == NULL)
-        return report(EXIT_USAGE, "--purpose must be UTF-8 text");
-    code = add_ttl(c, body);
-    if (code == EXIT_DONE) /* a vault that was set back gives nothing out */
-        code = remember_check(c, "tree");
+    code = remember_check(c, "tree"); /* a vault that was set back gives nothing out */
     if (code == EXIT_DONE)
-        code = option_given(&c->options, OPT_SEALED) ? ask_sealed(c, body, &reply)
-                                                     : ask(c, body, &reply);
+        code = lease_take(c, key, &reply);
     if (code == EXIT_DONE)
         table_print_json(reply);
     return code;

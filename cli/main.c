@@ -123,6 +123,11 @@ static const struct command commands[] = {
     { "lease", "release", lease_release, "LEASE", 0, 0, "give a lease back" },
     { "lease", "list", lease_list, "", 0, 0, "list live leases" },
 
+    { "exec", NULL, exec_run, "", BIT(OPT_LEASE),
+      BIT(OPT_AS) | BIT(OPT_FILE) | BIT(OPT_KILL_ON_REVOKE) | BIT(OPT_PURPOSE) | BIT(OPT_REGION) |
+          BIT(OPT_RESTART) | BIT(OPT_SEALED) | BIT(OPT_SIGNAL) | BIT(OPT_TTL),
+      "run a command with leased keys: exec --lease KEY -- COMMAND ARGUMENT..." },
+
     { "audit", "show", audit_show, "LOG", 0,
       SHOWN | BIT(OPT_FROM) | BIT(OPT_LIMIT) | BIT(OPT_FOLLOW),
       "show records of a tenant's trail, or of 'vault'" },

@@ -110,6 +110,10 @@ struct options {
     struct repeated operators;
     struct repeated devices;
     struct repeated tenants;
+    struct repeated leases;
+    struct repeated variables;          /* --as */
+    size_t variable_lease[REPEAT_MAX];  /* how many --lease stood before it */
+    char **command;                     /* of exec, behind "--"; NULL at its end, or NULL */
     const char *argument[ARGUMENT_MAX]; /* noun and verb first */
     size_t argument_count;
 };
