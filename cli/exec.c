@@ -11,7 +11,7 @@
 #include "provider/credential.h"
 #include "remember.h"
 
-#define ENDING_US    (10 * SECOND_US) /* from the signal that asks to the one that does not */
+#define ENDING_US    (5 * SECOND_US) /* from the signal that asks to the one that does not */
 #define VARIABLE_MAX 128
 
 struct exec {
@@ -468,6 +468,7 @@ static int take_all(struct exec *x)
 static void finish(struct exec *x)
 {
     memory_remove(&x->directory);
+    child_stop = 0; /* of the command; who wants to stop us now says so again */
     for (size_t i = 0; i < x->count; i++) {
         held_release(x->c, &x->held[i]);
         secret_cleanup(&x->held[i].value);

@@ -68,12 +68,13 @@ int held_take(struct cli *c, struct held *h)
     return code == EXIT_DONE ? take_reply(h, reply, asked) : code;
 }
 
-static int post(struct cli *c, const struct held *h, const char *action, json_t **ret_reply)
+static int post(struct cli *c, const struct held *h, const char *action, json_t *body,
+                json_t **ret_reply)
 {
     char path[128];
 
     snprintf(path, sizeof(path), "/v1/leases/%s/%s", h->lease, action);
-    return https_call(c, METHOD_POST, path, json_object(), ret_reply);
+    return https_call(c, METHOD_POST, path, body, ret_reply);
 }
 
 void held_release(struct cli *c, struct held *h)
@@ -85,7 +86,7 @@ void held_release(struct cli *c, struct held *h)
         return;
     https_patience(c, RELEASE_MS);
     report_catch(unheard, sizeof(unheard));
-    (void)post(c, h, "release", &reply);
+    (void)post(c, h, "release", json_object(), &reply);
     report_catch(NULL, 0);
     h->lease[0] = '\0';
 }
@@ -96,7 +97,8 @@ static int renew(struct cli *c, struct held *h)
     uint64_t asked = clock_monotonic_us(), ttl = 0;
 
     https_patience(c, REQUEST_MS);
-    int code = post(c, h, "renew", &reply);
+    int code = post(c, h, "renew", json_pack("{s:I}", "ttl_s", (json_int_t)(h->ttl_us / SECOND_US)),
+                    &reply);
 
     if (code != EXIT_DONE)
         return code;
