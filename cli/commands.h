@@ -68,6 +68,7 @@ int lease_get(struct cli *c);
 int lease_renew(struct cli *c);
 int lease_release(struct cli *c);
 int lease_list(struct cli *c);
+int lease_watch(struct cli *c);
 
 int exec_run(struct cli *c);
 

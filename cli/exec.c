@@ -18,6 +18,7 @@ struct exec {
     struct cli *c;
     struct held held[EXEC_LEASES];
     size_t count;
+    struct feed feed;
     struct memory_directory directory;
     char **command; /* with paths in place of {} */
     bool in_file;
@@ -426,12 +427,26 @@ static uint64_t next_due(const struct exec *x)
     return due;
 }
 
+/* Until the command ends (then true), something is due, or something may have happened. */
+static bool wait_for_it(struct exec *x, int *ret_code)
+{
+    uint64_t due = next_due(x);
+
+    if (child_wait(0, ret_code))
+        return true;
+    if (feed_listen(x->c, &x->feed, x->held, x->count, due))
+        return false;
+    return child_wait(
+        x->feed.pause_us > clock_monotonic_us() && x->feed.pause_us < due ? x->feed.pause_us : due,
+        ret_code);
+}
+
 static int watch(struct exec *x)
 {
     int code = EXIT_DONE;
 
     for (;;) {
-        if (child_wait(next_due(x), &code)) {
+        if (wait_for_it(x, &code)) {
             if (!x->restarting || child_told != 0)
                 return code;
             x->restarting = false;
@@ -457,6 +472,8 @@ static int take_all(struct exec *x)
 {
     int code = remember_check(x->c, "tree"); /* a vault that was set back gives nothing out */
 
+    if (code == EXIT_DONE)
+        feed_begin(x->c, &x->feed);
     for (size_t i = 0; code == EXIT_DONE && i < x->count; i++) {
         code = held_take(x->c, &x->held[i]);
         if (code == EXIT_DONE && x->in_file)

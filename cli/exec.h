@@ -63,6 +63,19 @@ enum tended held_tend(struct cli *c, struct held *h, char why[static WHY]);
 /* Gives the lease back, if the vault answers soon. */
 void held_release(struct cli *c, struct held *h);
 
+/* --- what ends meanwhile: exec_feed.c --------------------------------------------------------- */
+
+struct feed {
+    uint64_t after;
+    uint64_t pause_us; /* not to be asked before; UINT64_MAX: there is none */
+};
+
+/* Where the feed is now; before the first lease. */
+void feed_begin(struct cli *c, struct feed *f);
+/* Waits for events, until then or for less; what they concern is due then. False at once if that
+ * cannot be waited for now. */
+bool feed_listen(struct cli *c, struct feed *f, struct held *held, size_t count, uint64_t until_us);
+
 /* --- the command: exec_child.c ---------------------------------------------------------------- */
 
 /* NAME=VALUE strings for execve. */

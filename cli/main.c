@@ -122,6 +122,8 @@ static const struct command commands[] = {
     { "lease", "renew", lease_renew, "LEASE", 0, BIT(OPT_TTL), "the same key for more time" },
     { "lease", "release", lease_release, "LEASE", 0, 0, "give a lease back" },
     { "lease", "list", lease_list, "", 0, 0, "list live leases" },
+    { "lease", "watch", lease_watch, "", 0, BIT(OPT_ACKNOWLEDGE) | BIT(OPT_CURSOR) | BIT(OPT_ONCE),
+      "print what ends, as it ends, until you stop it" },
 
     { "exec", NULL, exec_run, "", BIT(OPT_LEASE),
       BIT(OPT_AS) | BIT(OPT_FILE) | BIT(OPT_KILL_ON_REVOKE) | BIT(OPT_PURPOSE) | BIT(OPT_REGION) |

@@ -13,6 +13,7 @@ static const struct option_row rows[OPTION_COUNT] = {
     [OPT_DEVICE] = { "device", "PATH", "hardware key to use (default: found by looking)" },
     [OPT_JSON] = { "json", NULL, "print JSON for programs" },
     [OPT_HELP] = { "help", NULL, "print help on this noun" },
+    [OPT_ACKNOWLEDGE] = { "acknowledge", NULL, "tell the vault of each that was printed" },
     [OPT_ACTOR] = { "actor", "NAME", "only what this one did; gateway:NAME, or only the name" },
     [OPT_ALL_LOGS] = { "all-logs", NULL, "in every log that you may read" },
     [OPT_BUNDLE] = { "bundle", "FILE", "verify an exported trail, without a vault" },

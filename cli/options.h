@@ -16,6 +16,7 @@ enum option_id {
     OPT_DEVICE,
     OPT_JSON,
     OPT_HELP,
+    OPT_ACKNOWLEDGE,
     OPT_ACTOR,
     OPT_ALL_LOGS,
     OPT_BUNDLE,

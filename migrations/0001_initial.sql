@@ -114,6 +114,10 @@ CREATE TABLE record (
 
 CREATE INDEX record_lease ON record (time_us) WHERE type BETWEEN 300 AND 302;
 
+-- What gateways are told of, and their acknowledgements; in the order of storage.
+CREATE INDEX record_event ON record (id, type)
+    WHERE type IN (102, 201, 202, 304, 308, 401, 403, 405, 419);
+
 CREATE TABLE head (
     log  BLOB NOT NULL UNIQUE CHECK (length(log) = 16),
     size INTEGER NOT NULL CHECK (size >= 0),

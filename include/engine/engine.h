@@ -43,8 +43,10 @@ struct engine_settings {
     uint64_t checkpoint_idle_s; /* all logs, whatever happened */
     uint64_t certificate_days;
     uint64_t disk_reserve_mib;
-    size_t waiting_max; /* requests that may wait for records at once */
-    bool grant_step_up; /* a grant takes an operator's touch */
+    size_t waiting_max;    /* requests that may wait for records at once */
+    size_t waiting_events; /* and for revocations */
+    size_t waiting_each;   /* of one certificate, for either */
+    bool grant_step_up;    /* a grant takes an operator's touch */
     struct alert_settings alert;
     uint32_t hygiene; /* enum hygiene_fact bits that hold in this process */
     /* For doctor only: what the configuration weakens. */

@@ -72,6 +72,8 @@ enum verb {
     VERB_PERSON_LIST,
     VERB_PERSON_ERASE,
     VERB_RECORD_FEED,
+    VERB_REVOCATION_LIST,
+    VERB_REVOCATION_ACKNOWLEDGE,
     VERB_COUNT
 };
 /* "lease.issue": as refusal records name it. */
@@ -96,6 +98,7 @@ struct request {
     uint64_t limit;                            /* ?limit=, 0: default */
     uint64_t to, size, seq;                    /* of proofs; REQUEST_ABSENT */
     uint64_t wait_s;                           /* ?wait=: how long it may wait for a record */
+    bool streams;                              /* the reply is one part of many */
     struct record_filter *filter;              /* owned; of records, NULL: all */
     json_t *body;                              /* owned; NULL or an object */
     void (*done)(struct request *rq);
@@ -121,6 +124,7 @@ struct request {
     bool limited;          /* an auditor who sees only what is assigned to its name */
     void *plan;            /* owned: from apply to complete */
     bool waits;            /* it found nothing: it is answered later */
+    bool waits_for_event;  /* and not for records */
     bool due;              /* something was stored that it may be waiting for */
     uint64_t waits_for;    /* bits of logs, see waiting.c */
     uint64_t wait_until;   /* monotonic; 0: it has not waited yet */

@@ -42,6 +42,12 @@ MUST_CHECK status store_operator_records(struct store *s, uint64_t from_seq, sto
 /* Lease records (types 300 to 302) of any log with time >= since_us, oldest first. */
 MUST_CHECK status store_lease_records(struct store *s, uint64_t since_us, store_record_fn each,
                                       void *context, struct err *e);
+/* Of what ends leases or keys (types 102, 201, 202, 304, 401, 403, 405 and 419), the newest limit
+ * after a place in the order of storage, upwards; and all acknowledgements after one. With ids. */
+MUST_CHECK status store_event_records(struct store *s, uint64_t after, size_t limit,
+                                      store_record_fn each, void *context, struct err *e);
+MUST_CHECK status store_acknowledgements(struct store *s, uint64_t after, store_record_fn each,
+                                         void *context, struct err *e);
 /* Heads of logs as the keeper made them. */
 MUST_CHECK status store_head_set(struct store *s, const struct id *log, uint64_t size,
                                  struct span head, struct err *e);

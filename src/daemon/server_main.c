@@ -173,6 +173,8 @@ static status start_engine(struct server *s, struct err *e)
                                   .certificate_days = s->conf.certificate_days,
                                   /* Connections are left for those who do not wait. */
                                   .waiting_max = s->conf.http_connections / 4,
+                                  .waiting_events = s->conf.http_connections / 2,
+                                  .waiting_each = 8,
                                   .disk_reserve_mib = s->conf.disk_reserve_mib,
                                   .grant_step_up = s->conf.grant_step_up != 0,
                                   .alert = { .first_use = s->conf.alert_first_use != 0,

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "retention.h"
+#include "revocation.h"
 #include "rollback.h"
 #include "store/rekey.h"
 
@@ -416,12 +417,16 @@ status engine_serve(struct engine *en, bool created, struct err *e)
     if (st == OK)
         st = reconcile_purged(en, e);
     if (st == OK)
+        st = revocations_new(&en->revocations, e);
+    if (st == OK)
         st = rebuild(en, &cells, e);
     cells_cleanup(&cells);
     if (st == OK)
         st = destroy_revoked(en, e); /* a revocation that was cut off */
     if (st == OK)
         st = alerts_rebuild(en, e);
+    if (st == OK)
+        st = revocations_rebuild(en, e);
     if (st == OK && !created)
         st = record_started(en, e);
     if (st == OK)
@@ -470,12 +475,14 @@ void engine_detach(struct engine *en)
     policy_free(en->policy);
     leases_free(en->leases);
     alerts_free(en->alerts);
+    revocations_free(en->revocations);
     identity_ca_cleanup(&en->ca);
     en->store = NULL;
     en->persons = NULL;
     en->policy = NULL;
     en->leases = NULL;
     en->alerts = NULL;
+    en->revocations = NULL;
     en->ca = NULL;
     if (en->state == VAULT_UNLOCKED || en->state == VAULT_ROLLED_BACK)
         en->state = VAULT_LOCKED;

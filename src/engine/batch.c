@@ -5,6 +5,7 @@
  */
 #include "alert.h"
 #include "nodes.h"
+#include "revocation.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -112,6 +113,7 @@ static status store_records_of(struct engine *en, struct in *body, uint16_t coun
             st = alerts_heard(en, &row, e);
         engine_time_heard(en, r.time_us);
         waiting_stored(en, &r.log);
+        revocations_heard(en, r.type);
         if (listener != NULL && listener->record != NULL)
             listener->record(&r, listener->context);
     }

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "revocation.h"
 #include "session.h"
 #include "tls_files.h"
 
@@ -194,6 +195,15 @@ static void run_direct(struct engine *en, struct request *rq)
     rq->done(rq);
 }
 
+/* Whoever waits for what has just been stored. */
+static void revocations_work(struct engine *en)
+{
+    struct err e = { 0 };
+
+    if (en->state == VAULT_UNLOCKED && revocations_read(en, &e) != OK)
+        engine_die(__func__, &e);
+}
+
 static void *run(void *context)
 {
     struct engine *en = context;
@@ -213,6 +223,7 @@ static void *run(void *context)
             }
         }
         schedule_run(en);
+        revocations_work(en);
         busy = database_rekey(en);
         busy |= waiting_wake(en);
         busy |= rounds_work(en);
@@ -246,6 +257,7 @@ status engine_new(const struct engine_settings *settings, struct wire_client *cl
     pthread_mutex_init(&en->lock, NULL);
     en->settings = *settings;
     en->client = client;
+    table_init(&en->waiting.people, sizeof(((struct holder *)0)->spki));
     st = refusals_new(&en->refusals, e);
     if (st == OK)
         st = operations_new(&en->operations, e);
@@ -292,6 +304,7 @@ void engine_free(struct engine *en)
 {
     if (en == NULL)
         return;
+    table_clear(&en->waiting.people);
     rounds_free(en->rounds);
     operations_free(en->operations);
     refusals_free(en->refusals);

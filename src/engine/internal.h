@@ -28,6 +28,7 @@ const char *vault_state_name(enum vault_state state); /* vault.c */
 struct alerts;
 struct operations;
 struct persons;
+struct revocations;
 struct rounds;
 
 /* One that the keeper opened, and what it was opened for. */
@@ -66,6 +67,7 @@ struct engine {
     struct refusals *refusals;
     struct persons *persons; /* while the database is open */
     struct alerts *alerts;
+    struct revocations *revocations;
     struct identity_ca *ca;
     char ca_pem[LIMIT_CERTIFICATE];
     uint8_t intake_public[32];

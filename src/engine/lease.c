@@ -1,6 +1,7 @@
 /* Leases: the path that must be short. Look up, decide, one entry; the keeper opens the key and
  * writes the record in the same step. */
 #include "leasable.h"
+#include "revocation.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -150,6 +151,8 @@ COMPLETE(lease_issued)
 
     plan->lease.id = result->lease;
     st = leases_set(en->leases, &plan->lease, e);
+    if (st == OK)
+        st = revocations_held(en, &plan->lease, e);
     if (st != OK)
         return st;
     /* The lease is recorded; without room for its value the gateway must ask again. */
@@ -259,6 +262,7 @@ APPLY(lease_renew)
 COMPLETE(lease_renewed)
 {
     struct plan *plan = rq->plan;
+    status st;
 
     (void)result;
     if (leases_find(en->leases, &plan->lease.id, engine_now_us(en)) == NULL) {
@@ -267,7 +271,8 @@ COMPLETE(lease_renewed)
         return OK;
     }
     rq->reply = lease_json(en, plan, rq->param[0]);
-    return leases_set(en->leases, &plan->lease, e);
+    st = leases_set(en->leases, &plan->lease, e);
+    return st == OK ? revocations_held(en, &plan->lease, e) : st;
 }
 
 APPLY(lease_release)

@@ -3,6 +3,7 @@
  * the policy, and the lease records of the last window become the live leases.
  */
 #include "cells.h"
+#include "revocation.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -137,6 +138,8 @@ static bool replay_lease(void *context, const struct store_record *r)
     }
     lease.id = id;
     replay->st = leases_set(leases, &lease, replay->e);
+    if (replay->st == OK)
+        replay->st = revocations_held(replay->en, &lease, replay->e);
     return replay->st == OK;
 }
 

@@ -136,6 +136,9 @@ static const struct verb_row rows[VERB_COUNT] = {
     [VERB_LOG_COSIGN] = { "log.cosign", O | U, OPEN, DIRECT | WHOLE, "size cosignature", log_cosign,
                           NULL },
     [VERB_RECORD_FEED] = { "record.feed", O | A | T | U, OPEN, READ, "", record_feed, NULL },
+    [VERB_REVOCATION_LIST] = { "revocation.list", G, OPEN, READ, "", revocation_list, NULL },
+    [VERB_REVOCATION_ACKNOWLEDGE] = { "revocation.acknowledge", G, OPEN, 0, "events",
+                                      revocation_acknowledge, NULL },
 };
 
 const struct verb_row *verb_row(enum verb verb)

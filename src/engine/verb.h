@@ -135,6 +135,9 @@ APPLY(log_cosign);
 APPLY(log_operators);
 /* feed.c */
 APPLY(record_feed);
+/* revocation.c */
+APPLY(revocation_list);
+APPLY(revocation_acknowledge);
 
 #include "certificate.h"
 

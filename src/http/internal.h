@@ -28,6 +28,13 @@ struct http {
     atomic_uint exchanges; /* that have not ended */
 };
 
+/* A reply of many parts: the one that is being sent. */
+struct stream {
+    char *text;
+    size_t length, at;
+    bool over; /* it is the last */
+};
+
 /* One exchange: from the first callback to the end of the reply. */
 struct exchange {
     struct http *http;
@@ -41,6 +48,7 @@ struct exchange {
     size_t surplus;  /* bytes of a body that is too large */
     unsigned status; /* overrides the mapping of rq->outcome, e.g. 405 */
     const char *title;
+    struct stream stream;
 };
 
 /* route.c: the table of paths. Fills verb and params; false with 404 or 405 noted in x. */
@@ -65,7 +73,13 @@ void body_parse(struct exchange *x);
 /* query.c: the filter for records, if there is one, into rq->filter. false: malformed. */
 bool query_filter(struct exchange *x);
 
+/* stream.c: is it to be a stream? false: malformed. */
+bool stream_begin(struct exchange *x);
+struct MHD_Response *stream_response(struct exchange *x);
+
 /* reply.c */
 enum MHD_Result reply_send(struct exchange *x);
+void reply_map(const struct exchange *x, unsigned *ret_http, const char **ret_title);
+void reply_free_text(void *text); /* that jansson made */
 
 #endif

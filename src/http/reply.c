@@ -24,7 +24,7 @@ static const struct {
     [BUG] = { "internal", 500 },
 };
 
-static void map(const struct exchange *x, unsigned *ret_http, const char **ret_title)
+void reply_map(const struct exchange *x, unsigned *ret_http, const char **ret_title)
 {
     const struct request *rq = x->rq;
 
@@ -54,7 +54,7 @@ static struct MHD_Response *text_response(char *text, size_t length)
 }
 
 /* As jansson itself frees: http_new gave it the allocator that wipes. */
-static void free_json_text(void *text)
+void reply_free_text(void *text)
 {
     json_malloc_t take = NULL;
     json_free_t give = NULL;
@@ -71,9 +71,9 @@ static struct MHD_Response *json_response(const json_t *json)
     if (text == NULL)
         return NULL;
     response =
-        MHD_create_response_from_buffer_with_free_callback(strlen(text), text, free_json_text);
+        MHD_create_response_from_buffer_with_free_callback(strlen(text), text, reply_free_text);
     if (response == NULL)
-        free_json_text(text);
+        reply_free_text(text);
     return response;
 }
 
@@ -142,11 +142,11 @@ static struct MHD_Response *value_response(struct request *rq)
         return NULL;
     n = strlen(open) - 1; /* without the closing brace */
     if (secret_new(n + sizeof member + escaped_length(value) + 2, &text, NULL) != OK) {
-        free_json_text(open);
+        reply_free_text(open);
         return NULL;
     }
     memcpy(secret_fill(text).p, open, n);
-    free_json_text(open);
+    reply_free_text(open);
     memcpy(secret_fill(text).p + n, member, sizeof member - 1);
     n += sizeof member - 1;
     n += escape(value, secret_fill(text).p + n);
@@ -175,6 +175,10 @@ static struct MHD_Response *content(struct exchange *x, unsigned http, const cha
         rq->lines = NULL;
         return response;
     }
+    if (rq->streams) {
+        *ret_type = "text/event-stream";
+        return stream_response(x);
+    }
     return rq->value != NULL ? value_response(rq) : json_response(rq->reply);
 }
 
@@ -193,7 +197,7 @@ enum MHD_Result reply_send(struct exchange *x)
     enum MHD_Result result;
     unsigned http;
 
-    map(x, &http, &title);
+    reply_map(x, &http, &title);
     response = content(x, http, title, &type);
     if (response == NULL)
         return MHD_NO; /* out of memory: the connection is closed without an answer */

@@ -64,6 +64,8 @@ static const struct route {
     { "GET", "/v1/logs/{}/people", VERB_PERSON_LIST },
     { "POST", "/v1/logs/{}/people/erase", VERB_PERSON_ERASE },
     { "GET", "/v1/records", VERB_RECORD_FEED },
+    { "GET", "/v1/revocations", VERB_REVOCATION_LIST },
+    { "POST", "/v1/revocations/acknowledge", VERB_REVOCATION_ACKNOWLEDGE },
 };
 
 /* Segments that {} takes go into params. */

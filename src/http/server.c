@@ -45,6 +45,7 @@ static void exchange_free(struct exchange *x)
     request_free(x->rq);
     secret_wipe((struct mspan){ .p = x->body, .n = x->body_length });
     free(x->body);
+    free(x->stream.text);
     free(x);
 }
 
@@ -76,6 +77,7 @@ static void copy_query(struct exchange *x)
         bad |= !number_parse(limit, 1, 1000000, &rq->limit);
     if (wait != NULL)
         bad |= !number_parse(wait, 0, LIMIT_WAIT_S, &rq->wait_s);
+    bad |= !stream_begin(x);
     if (bad && x->status == 0) {
         rq->verb = VERB_NONE;
         err_note(&rq->err, BAD_INPUT, __func__, "a query argument is out of range", 0);

@@ -187,6 +187,31 @@ status store_feed(struct store *s, uint64_t after, size_t limit, store_record_fn
     return each_row(&q, true, each, context, e);
 }
 
+status store_event_records(struct store *s, uint64_t after, size_t limit, store_record_fn each,
+                           void *context, struct err *e)
+{
+    AUTO(query) q = { 0 };
+    status st = query_begin(s, SQL_RECORD_EVENTS, &q, e);
+
+    if (st != OK)
+        return st;
+    query_put_number(&q, after < INT64_MAX ? after : INT64_MAX);
+    query_put_number(&q, limit < INT64_MAX ? limit : INT64_MAX);
+    return each_row(&q, true, each, context, e);
+}
+
+status store_acknowledgements(struct store *s, uint64_t after, store_record_fn each, void *context,
+                              struct err *e)
+{
+    AUTO(query) q = { 0 };
+    status st = query_begin(s, SQL_RECORD_ACKNOWLEDGED, &q, e);
+
+    if (st != OK)
+        return st;
+    query_put_number(&q, after < INT64_MAX ? after : INT64_MAX);
+    return each_row(&q, true, each, context, e);
+}
+
 status store_alert_records(struct store *s, uint64_t last, uint64_t since_us, store_record_fn each,
                            void *context, struct err *e)
 {

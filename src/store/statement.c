@@ -16,6 +16,7 @@
 #define VERSION_COLUMNS_UNSEALED \
     "SELECT tenant, key, version, state, hint, created_us, destroy_at_us FROM version "
 #define PERSON_COLUMNS "SELECT log, tag, salt, name FROM person "
+#define RECORD_EVENTS  "type IN (102, 201, 202, 304, 308, 401, 403, 405, 419)"
 #define RECORD_COLUMNS "SELECT log, seq, time_us, type, outcome, mac, line FROM record "
 
 const char *const statement_sql[STATEMENT_COUNT] = {
@@ -148,6 +149,14 @@ const char *const statement_sql[STATEMENT_COUNT] = {
         RECORD_COLUMNS "WHERE log = ?1 AND seq >= ?2 AND type IN (1, 10, 13, 14, 17) ORDER BY seq",
     [SQL_RECORD_LEASES] =
         RECORD_COLUMNS "WHERE type BETWEEN 300 AND 302 AND time_us >= ?1 ORDER BY time_us, id",
+    /* The newest ?2 of those above ?1, upwards. */
+    [SQL_RECORD_EVENTS] = "SELECT log, seq, time_us, type, outcome, mac, line, id FROM record "
+                          "WHERE id IN (SELECT id FROM record INDEXED BY record_event "
+                          "WHERE " RECORD_EVENTS " AND type <> 308 AND id > ?1 "
+                          "ORDER BY id DESC LIMIT ?2) ORDER BY id",
+    [SQL_RECORD_ACKNOWLEDGED] = "SELECT log, seq, time_us, type, outcome, mac, line, id FROM "
+                                "record INDEXED BY record_event "
+                                "WHERE " RECORD_EVENTS " AND type = 308 AND id > ?1 ORDER BY id",
 
     [SQL_HEAD_SET] = "INSERT INTO head (log, size, head) VALUES (?1, ?2, ?3) "
                      "ON CONFLICT (log) DO UPDATE SET size = excluded.size, head = excluded.head",

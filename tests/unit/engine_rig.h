@@ -521,6 +521,8 @@ static inline struct rig *rig_empty(void)
                                             .checkpoint_idle_s = 3600,
                                             .certificate_days = 90,
                                             .waiting_max = 2000,
+                                            .waiting_events = 2000,
+                                            .waiting_each = 2000,
                                             .disk_reserve_mib = 1,
                                             .tls_ready = rig_tls_ready };
     snprintf(r->settings.store_dir, sizeof r->settings.store_dir, "%s", r->store);
