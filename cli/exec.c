@@ -11,7 +11,6 @@
 #include "provider/credential.h"
 #include "remember.h"
 
-#define ENDING_US    (5 * SECOND_US) /* from the signal that asks to the one that does not */
 #define VARIABLE_MAX 128
 
 struct exec {
@@ -24,7 +23,8 @@ struct exec {
     bool in_file;
     bool restart;
     bool kill_on_revoke;
-    int signal; /* 0: none */
+    int signal;         /* 0: none */
+    uint64_t ending_us; /* from the signal that asks to the one that does not */
     bool restarting;
     uint64_t kill_us; /* when patience with it ends; 0: it was not asked to end */
 };
@@ -128,7 +128,13 @@ static int read_variables(const struct exec *x)
 static int read_options(struct exec *x)
 {
     const struct options *o = &x->c->options;
+    const struct bounds bounds = { .max = 3600, .fallback = 10 };
+    uint64_t ending_s = 0;
     int code = read_signal(x);
+
+    if (code == EXIT_DONE)
+        code = option_number(o, OPT_END_WITHIN, bounds, &ending_s);
+    x->ending_us = ending_s * SECOND_US;
 
     if (o->command == NULL || o->command[0] == NULL)
         return report(EXIT_USAGE, "put the command behind --: strongroom exec --lease "
@@ -375,7 +381,7 @@ static void ask_to_end(struct exec *x)
 {
     child_signal(SIGTERM);
     if (x->kill_us == 0)
-        x->kill_us = clock_monotonic_us() + ENDING_US;
+        x->kill_us = clock_monotonic_us() + x->ending_us;
 }
 
 static void publish(struct exec *x, size_t i)

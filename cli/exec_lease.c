@@ -11,7 +11,7 @@
 #define TTL_MAX_S   86400
 #define REQUEST_MS  10000
 #define RELEASE_MS  3000
-#define AWAY_MAX_US (10 * SECOND_US) /* between two tries while the vault does not answer */
+#define AWAY_MAX_US (5 * SECOND_US) /* between two tries while the vault does not answer */
 #define PAUSE_LEAST (SECOND_US / 2)
 
 static uint64_t chance(uint64_t below)
@@ -152,7 +152,7 @@ static enum tended lose(struct held *h)
 /* The vault did not answer, or could not. What it gave is good until its end. */
 static enum tended wait_for_it(struct held *h, uint64_t now, char why[static WHY])
 {
-    uint64_t pause = SECOND_US << (h->failures < 4 ? h->failures : 4);
+    uint64_t pause = SECOND_US / 2 << (h->failures < 4 ? h->failures : 4);
 
     h->failures++;
     if (pause > AWAY_MAX_US)

@@ -126,8 +126,9 @@ static const struct command commands[] = {
       "print what ends, as it ends, until you stop it" },
 
     { "exec", NULL, exec_run, "", BIT(OPT_LEASE),
-      BIT(OPT_AS) | BIT(OPT_FILE) | BIT(OPT_KILL_ON_REVOKE) | BIT(OPT_PURPOSE) | BIT(OPT_REGION) |
-          BIT(OPT_RESTART) | BIT(OPT_SEALED) | BIT(OPT_SIGNAL) | BIT(OPT_TTL),
+      BIT(OPT_AS) | BIT(OPT_END_WITHIN) | BIT(OPT_FILE) | BIT(OPT_KILL_ON_REVOKE) |
+          BIT(OPT_PURPOSE) | BIT(OPT_REGION) | BIT(OPT_RESTART) | BIT(OPT_SEALED) |
+          BIT(OPT_SIGNAL) | BIT(OPT_TTL),
       "run a command with leased keys: exec --lease KEY -- COMMAND ARGUMENT..." },
 
     { "audit", "show", audit_show, "LOG", 0,

@@ -76,6 +76,7 @@ static const struct option_row rows[OPTION_COUNT] = {
     [OPT_YES] = { "yes", NULL, "do not ask for confirmation" },
     [OPT_AS] = { "as", "NAME[=FIELD]", "variable for the value, or for one of its fields" },
     [OPT_CLASS] = { "class", "CLASS", "what ending a lease is worth: static, killable or minted" },
+    [OPT_END_WITHIN] = { "end-within", "SECONDS", "before a command that shall end is killed" },
     [OPT_FILE] = { "file", NULL,
                    "hand the value over in a file in memory, which follows rotation" },
     [OPT_FORCE] = { "force", NULL, "store it even if it looks like something else" },
@@ -108,7 +109,7 @@ static struct repeated *repeated(struct options *o, enum option_id option)
     case OPT_OPERATOR: return &o->operators;
     case OPT_DEVICE: return &o->devices;
     case OPT_TENANT: return &o->tenants;
-    case OPT_LEASE: return &o->leases;
+    case OPT_LEASE: return o->command != NULL ? &o->leases : NULL; /* of exec */
     case OPT_AS: return &o->variables;
     default: return NULL;
     }

@@ -74,6 +74,7 @@ enum option_id {
     OPT_YES,
     OPT_AS,
     OPT_CLASS,
+    OPT_END_WITHIN,
     OPT_FILE,
     OPT_FORCE,
     OPT_KILL_ON_REVOKE,
