@@ -390,6 +390,7 @@ static void publish(struct exec *x, size_t i)
         return;
     if (x->restart) {
         x->restarting = true;
+        child_told = 0; /* what it was told before and lived through */
         ask_to_end(x);
     } else if (x->in_file && x->signal != 0) {
         child_signal(x->signal);

@@ -49,7 +49,7 @@ struct held {
     struct secret *value;
     uint64_t ttl_us; /* as it was issued */
     uint64_t end_us; /* on the monotonic clock */
-    uint64_t due_us; /* when to look after it next; UINT64_MAX: never */
+    uint64_t due_us; /* when to look after it next */
     unsigned failures;
     bool lost; /* the command must not have it now */
 };
@@ -84,6 +84,7 @@ struct environment {
     size_t used;
     char **list; /* views of ours and of the environment that we have */
     size_t count;
+    size_t cap;
 };
 
 MUST_CHECK status environment_begin(struct environment *v, struct err *e);

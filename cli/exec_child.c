@@ -19,9 +19,9 @@
 
 extern char **environ;
 
-#define OURS          ((size_t)128 * 1024)
-#define VARIABLES_MAX 4096
-#define DESCRIPTORS   1024
+#define OURS        ((size_t)128 * 1024)
+#define OURS_MAX    256 /* variables */
+#define DESCRIPTORS 1024
 
 static const int passed_on[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
 #define PASSED_ON (sizeof(passed_on) / sizeof(passed_on[0]))
@@ -30,6 +30,7 @@ volatile sig_atomic_t child_stop, child_told;
 static volatile sig_atomic_t running; /* process id; 0: none */
 static int wake_pipe[2] = { -1, -1 };
 static bool inherited[DESCRIPTORS]; /* open when we began: the command's, as ours */
+static struct sigaction given[PASSED_ON], given_pipe; /* what we were started with */
 
 /* --- environment ------------------------------------------------------------------------------ */
 
@@ -37,9 +38,10 @@ status environment_begin(struct environment *v, struct err *e)
 {
     size_t n = 0;
 
-    while (environ[n] != NULL && n < VARIABLES_MAX)
+    while (environ[n] != NULL)
         n++;
-    *v = (struct environment){ .list = calloc(n + VARIABLES_MAX, sizeof(*v->list)) };
+    *v = (struct environment){ .cap = n + OURS_MAX };
+    v->list = calloc(v->cap + 1, sizeof(*v->list));
     if (v->list == NULL)
         return fail(e, NO_MEMORY, "no memory for the environment", 0);
     memcpy(v->list, environ, n * sizeof(*v->list));
@@ -90,7 +92,7 @@ status environment_room(struct environment *v, const char *name, struct mspan *r
     struct mspan m = secret_fill(v->ours);
     size_t n = strlen(name) + 1;
 
-    if (m.n - v->used < n + 1 || v->count >= VARIABLES_MAX)
+    if (m.n - v->used < n + 1 || v->count == v->cap)
         return fail(e, LIMIT, "there is no room for more variables", 0);
     memcpy(m.p + v->used, name, n - 1);
     m.p[v->used + n - 1] = '=';
@@ -185,13 +187,15 @@ int child_prepare(int *ret_wake)
 {
     struct sigaction forward = { .sa_sigaction = pass_on, .sa_flags = SA_SIGINFO | SA_RESTART };
     struct sigaction end = { .sa_handler = note_end, .sa_flags = SA_NOCLDSTOP | SA_RESTART };
+    struct sigaction ignore = { .sa_handler = SIG_IGN };
 
     note_descriptors();
     if (pipe2(wake_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
         return report(EXIT_OTHER, "no pipe: %s", strerror(errno));
     for (size_t i = 0; i < PASSED_ON; i++)
-        sigaction(passed_on[i], &forward, NULL);
+        sigaction(passed_on[i], &forward, &given[i]);
     sigaction(SIGCHLD, &end, NULL);
+    sigaction(SIGPIPE, &ignore, &given_pipe); /* of a vault that closes the connection */
     *ret_wake = wake_pipe[0];
     return EXIT_DONE;
 }
@@ -204,7 +208,8 @@ static void become(char *const *command, char *const *list, const sigset_t *mask
     struct sigaction usual = { .sa_handler = SIG_DFL };
 
     for (size_t i = 0; i < PASSED_ON; i++)
-        sigaction(passed_on[i], &usual, NULL);
+        sigaction(passed_on[i], &given[i], NULL);
+    sigaction(SIGPIPE, &given_pipe, NULL);
     sigaction(SIGCHLD, &usual, NULL);
     if (prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == parent) {
         sigprocmask(SIG_SETMASK, mask, NULL);

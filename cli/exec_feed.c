@@ -30,12 +30,6 @@ static bool concerns(const json_t *event, const struct held *h)
     return key == NULL || strchr(key, '*') != NULL || strcmp(key, h->key + tenant + 1) == 0;
 }
 
-static void look_after(struct held *h)
-{
-    if (h->due_us != UINT64_MAX)
-        h->due_us = 0;
-}
-
 static int ask(struct cli *c, struct feed *f, const char *query, json_t **ret_reply)
 {
     char path[128];
@@ -74,11 +68,11 @@ static void take_events(struct feed *f, const json_t *reply, struct held *held, 
         json_t *event;
 
         if (lost)
-            look_after(&held[i]);
+            held[i].due_us = 0;
         json_array_foreach(events, k, event)
         {
             if (concerns(event, &held[i]))
-                look_after(&held[i]);
+                held[i].due_us = 0;
         }
     }
     f->pause_us = json_array_size(events) == 0 ? asked_us + LEAST_US : 0;
@@ -109,6 +103,6 @@ bool feed_listen(struct cli *c, struct feed *f, struct held *held, size_t count,
     if (code == EXIT_ABSENT || code == EXIT_USAGE || code == EXIT_DENIED)
         f->pause_us = UINT64_MAX;
     for (size_t i = 0; i < count && code == EXIT_DENIED; i++)
-        look_after(&held[i]);
+        held[i].due_us = 0;
     return true;
 }

@@ -8,11 +8,13 @@
 #include "exec.h"
 #include "reply.h"
 
-#define TTL_MAX_S   86400
-#define REQUEST_MS  10000
-#define RELEASE_MS  3000
-#define AWAY_MAX_US (5 * SECOND_US) /* between two tries while the vault does not answer */
-#define PAUSE_LEAST (SECOND_US / 2)
+#define TTL_MAX_S      86400
+#define REQUEST_MS     10000
+#define RELEASE_MS     3000
+#define AWAY_MAX_US    (5 * SECOND_US) /* between two tries while the vault does not answer */
+#define REFUSED_US     (60 * SECOND_US)
+#define REFUSED_MAX_US (600 * SECOND_US)
+#define PAUSE_LEAST    (SECOND_US / 2)
 
 static uint64_t chance(uint64_t below)
 {
@@ -168,6 +170,23 @@ static enum tended wait_for_it(struct held *h, uint64_t now, char why[static WHY
     return TENDED_SAME;
 }
 
+/* What it refuses it may give again one day: a grant comes back, a budget has a new month. */
+static enum tended be_refused(struct held *h, uint64_t now, const char *why)
+{
+    uint64_t pause = REFUSED_US << (h->failures < 8 ? h->failures : 8);
+
+    if (!h->lost) {
+        say("The lease of %s is lost: %.500s", h->key, why);
+        h->failures = 0;
+        pause = REFUSED_US;
+    }
+    h->failures++;
+    if (pause > REFUSED_MAX_US)
+        pause = REFUSED_MAX_US;
+    h->due_us = now + pause / 2 + chance(pause / 2);
+    return lose(h);
+}
+
 enum tended held_tend(struct cli *c, struct held *h, char why[static WHY])
 {
     bool same = false, was_lost = h->lost;
@@ -190,7 +209,5 @@ enum tended held_tend(struct cli *c, struct held *h, char why[static WHY])
     }
     if (passes(code))
         return wait_for_it(h, clock_monotonic_us(), why);
-    say("The lease of %s is lost: %.500s", h->key, why);
-    h->due_us = UINT64_MAX;
-    return lose(h);
+    return be_refused(h, clock_monotonic_us(), why);
 }

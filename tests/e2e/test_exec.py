@@ -222,6 +222,14 @@ def test_a_signal_is_passed_on_once_and_the_command_ends_in_its_own_way(runner, 
     assert not Path(first["path"]).exists() and runner.directories == [] and live(customer) == []
 
 
+def test_the_command_has_the_signals_that_exec_was_started_with(runner, customer):
+    """nohup stays nohup, and that exec itself ignores SIGPIPE is its own affair."""
+    out, _ = runner.run("--lease", customer.path, "--", "sh", "-c", "grep ^Sig /proc/$$/status",
+                        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    said = dict(line.split(":\t") for line in out.splitlines())
+    assert (int(said["SigIgn"], 16), int(said["SigBlk"], 16)) == (1 << (signal.SIGHUP - 1), 0)
+
+
 def test_ctrl_c_reaches_the_command_once(runner, customer):
     """The terminal sends it to both: exec does not send it again."""
     master, slave = os.openpty()
@@ -339,6 +347,21 @@ def test_a_key_that_is_revoked_is_taken_away_and_the_command_is_told(runner, cus
     assert line_of(killed)["what"] == "SIGTERM"
     code, err = ended(killed)
     assert code == 40 + signal.SIGTERM and f"The lease of {customer.path} is lost" in err and customer.value not in err
+
+
+def test_what_was_refused_is_asked_for_again_when_the_feed_tells_of_a_change(runner, customer):
+    """Not of a grant that is given: of one that is taken, and then all that it may be about is looked after."""
+    def grants(action, key):
+        customer.vault.api("POST", f"/v1/gateways/{customer.gateway.name}/grants{action}", {"key": key})
+
+    process, _ = runner.watch("--file", "--signal", "USR1", ttl=300)
+    grants("/remove", customer.path)
+    assert line_of(process)["value"] is None
+    assert b"no grant covers this key" in process.stderr.readline()
+    grants("", f"{customer.name}/other*")
+    grants("", customer.path)
+    grants("/remove", f"{customer.name}/other*")
+    assert line_of(process)["value"] == customer.value
 
 
 def test_a_vault_that_does_not_answer_costs_the_lease_when_it_ends_and_gives_it_back(new_vault, runtime):
