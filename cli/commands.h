@@ -72,6 +72,14 @@ int lease_watch(struct cli *c);
 
 int exec_run(struct cli *c);
 
+int policy_check(struct cli *c);
+int policy_test(struct cli *c);
+int policy_show(struct cli *c);
+int policy_list(struct cli *c);
+int policy_set(struct cli *c);
+int policy_explain(struct cli *c);
+int policy_replay(struct cli *c);
+
 int audit_show(struct cli *c);
 int audit_verify(struct cli *c);
 int audit_export(struct cli *c);

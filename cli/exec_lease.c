@@ -95,13 +95,14 @@ void held_release(struct cli *c, struct held *h)
 
 static int renew(struct cli *c, struct held *h)
 {
+    AUTO(json_t) *body = json_pack("{s:I}", "ttl_s", (json_int_t)(h->ttl_us / SECOND_US));
     AUTO(json_t) *reply = NULL;
     uint64_t asked = clock_monotonic_us(), ttl = 0;
+    int code = lease_claims(c, body);
 
     https_patience(c, REQUEST_MS);
-    int code = post(c, h, "renew", json_pack("{s:I}", "ttl_s", (json_int_t)(h->ttl_us / SECOND_US)),
-                    &reply);
-
+    if (code == EXIT_DONE)
+        code = post(c, h, "renew", json_incref(body), &reply);
     if (code != EXIT_DONE)
         return code;
     if (!reply_number(reply, "ttl_s", TTL_MAX_S, &ttl))

@@ -10,7 +10,10 @@ struct cli;
 
 #define LEASE_KEY (2 * NAME_MAX_LENGTH + 2) /* TENANT/NAME with its NUL */
 
-/* Leases key as --ttl, --region, --purpose and --sealed say. The reply has "value". */
+/* What policy is asked with, as far as options give it: --purpose, --model, --environment and
+ * --classification. */
+int lease_claims(const struct cli *c, json_t *body);
+/* Leases key as these, --ttl, --region and --sealed say. The reply has "value". */
 int lease_take(struct cli *c, const char *key, json_t **ret_reply);
 
 #endif

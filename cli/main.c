@@ -18,6 +18,9 @@
 /* What an operation that takes a touch may be told. */
 #define STEP_UP (BIT(OPT_PIN_STDIN) | BIT(OPT_RECOVERY) | BIT(OPT_SLOT) | BIT(OPT_NO_WAIT))
 
+/* What policy is asked with. */
+#define CLAIMS (BIT(OPT_PURPOSE) | BIT(OPT_MODEL) | BIT(OPT_ENVIRONMENT) | BIT(OPT_CLASSIFICATION))
+
 /* Which records are shown. */
 #define SHOWN                                                                             \
     (BIT(OPT_SINCE) | BIT(OPT_UNTIL) | BIT(OPT_ACTOR) | BIT(OPT_KEY) | BIT(OPT_GATEWAY) | \
@@ -117,9 +120,10 @@ static const struct command commands[] = {
     { "auditor", "list", auditor_list, "", 0, 0, "list auditors and what they see" },
 
     { "lease", "get", lease_get, "TENANT/NAME", 0,
-      BIT(OPT_TTL) | BIT(OPT_REGION) | BIT(OPT_PURPOSE) | BIT(OPT_SEALED),
+      BIT(OPT_TTL) | BIT(OPT_REGION) | BIT(OPT_SEALED) | CLAIMS,
       "lease a key; JSON on standard output" },
-    { "lease", "renew", lease_renew, "LEASE", 0, BIT(OPT_TTL), "the same key for more time" },
+    { "lease", "renew", lease_renew, "LEASE", 0, BIT(OPT_TTL) | CLAIMS,
+      "the same key for more time" },
     { "lease", "release", lease_release, "LEASE", 0, 0, "give a lease back" },
     { "lease", "list", lease_list, "", 0, 0, "list live leases" },
     { "lease", "watch", lease_watch, "", 0, BIT(OPT_ACKNOWLEDGE) | BIT(OPT_CURSOR) | BIT(OPT_ONCE),
@@ -127,9 +131,23 @@ static const struct command commands[] = {
 
     { "exec", NULL, exec_run, "", BIT(OPT_LEASE),
       BIT(OPT_AS) | BIT(OPT_END_WITHIN) | BIT(OPT_FILE) | BIT(OPT_KILL_ON_REVOKE) |
-          BIT(OPT_PURPOSE) | BIT(OPT_REGION) | BIT(OPT_RESTART) | BIT(OPT_SEALED) |
-          BIT(OPT_SIGNAL) | BIT(OPT_TTL),
+          BIT(OPT_REGION) | BIT(OPT_RESTART) | BIT(OPT_SEALED) | BIT(OPT_SIGNAL) | BIT(OPT_TTL) |
+          CLAIMS,
       "run a command with leased keys: exec --lease KEY -- COMMAND ARGUMENT..." },
+
+    { "policy", "check", policy_check, "FILE", 0, BIT(OPT_VAULT) | BIT(OPT_TENANT),
+      "is a document of policy well formed, and is anything odd about it?" },
+    { "policy", "test", policy_test, "FILE CASES", 0, BIT(OPT_VAULT),
+      "does a document decide the cases of a file as they expect?" },
+    { "policy", "show", policy_show, "OWNER", 0, BIT(OPT_VERSION),
+      "show the document of a tenant, or of 'vault'" },
+    { "policy", "list", policy_list, "OWNER", 0, 0, "list the versions of a document" },
+    { "policy", "set", policy_set, "OWNER FILE", 0, STEP_UP,
+      "put a document into force; an empty file removes it" },
+    { "policy", "explain", policy_explain, "LOG ID", 0, 0,
+      "why a lease was issued or refused, rule by rule" },
+    { "policy", "replay", policy_replay, "OWNER FILE", 0, BIT(OPT_SINCE),
+      "what a document would have decided of the leases of the last days" },
 
     { "audit", "show", audit_show, "LOG", 0,
       SHOWN | BIT(OPT_FROM) | BIT(OPT_LIMIT) | BIT(OPT_FOLLOW),

@@ -12,6 +12,7 @@
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
+#include "base/hours.h"
 #include "base/limits.h"
 #include "engine/request.h"
 
@@ -25,9 +26,7 @@ struct alert_settings {
     uint64_t denied_per_minute;
     uint64_t spike_factor;
     uint64_t spike_minimum; /* leases an hour below which nothing is a spike */
-    uint8_t days;           /* bit 0 Monday: when unlocking is expected, */
-    uint8_t hour_from;      /* from this hour, UTC, */
-    uint8_t hour_to;        /* to this one, exclusive; may be the smaller one */
+    struct hours hours;     /* when unlocking is expected */
 };
 
 struct engine_settings {
@@ -46,7 +45,8 @@ struct engine_settings {
     size_t waiting_max;    /* requests that may wait for records at once */
     size_t waiting_events; /* and for revocations */
     size_t waiting_each;   /* of one certificate, for either */
-    bool grant_step_up;    /* a grant takes an operator's touch */
+    bool grant_step_up;    /* a grant, or a wider policy, takes an operator's touch */
+    bool policy_required;  /* a tenant without a document leases nothing */
     struct alert_settings alert;
     uint32_t hygiene; /* enum hygiene_fact bits that hold in this process */
     /* For doctor only: what the configuration weakens. */

@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "engine/filter.h"
+#include "engine/judged.h"
 #include "identity/identity.h"
 #include "secret/secret.h"
 
@@ -60,6 +61,7 @@ enum verb {
     VERB_LEASE_RENEW,
     VERB_LEASE_RELEASE,
     VERB_LEASE_LIST,
+    VERB_LEASE_REVOKE,
     VERB_LOG_SHOW,
     VERB_LOG_RECORDS,
     VERB_LOG_CHECK,
@@ -74,6 +76,10 @@ enum verb {
     VERB_RECORD_FEED,
     VERB_REVOCATION_LIST,
     VERB_REVOCATION_ACKNOWLEDGE,
+    VERB_LEASE_FORWARD, /* of the face, which makes VERB_LEASE_ISSUE of it */
+    VERB_POLICY_SHOW,
+    VERB_POLICY_VERSIONS,
+    VERB_POLICY_SET,
     VERB_COUNT
 };
 /* "lease.issue": as refusal records name it. */
@@ -97,10 +103,13 @@ struct request {
     uint64_t from;                             /* ?from= */
     uint64_t limit;                            /* ?limit=, 0: default */
     uint64_t to, size, seq;                    /* of proofs; REQUEST_ABSENT */
+    uint64_t version;                          /* ?version=, 0: the newest */
     uint64_t wait_s;                           /* ?wait=: how long it may wait for a record */
-    bool streams;                              /* the reply is one part of many */
-    struct record_filter *filter;              /* owned; of records, NULL: all */
-    json_t *body;                              /* owned; NULL or an object */
+    bool shares, streams;         /* a lease for all of this certificate; a reply of many parts */
+    struct record_filter *filter; /* owned; of records, NULL: all */
+    json_t *body;                 /* owned; NULL or an object */
+    bool has_idempotency;         /* of a lease to be issued: */
+    uint8_t idempotency[16];      /* begin of the SHA-256 of its Idempotency-Key */
     void (*done)(struct request *rq);
     void *context;
 
@@ -113,24 +122,25 @@ struct request {
     struct secret *value; /* owned: a provider key, added to the reply as "value" */
     char *lines;          /* owned: an NDJSON body instead of reply */
     size_t lines_length;
-    uint64_t log_size; /* with lines */
-    uint64_t page_end; /* with lines of a filter or a feed: where the next page begins */
+    uint64_t log_size;      /* with lines */
+    uint64_t page_end;      /* with lines of a filter or a feed: where the next page begins */
+    unsigned retry_after_s; /* of a refusal: when to ask again; 0: it does not say */
+    unsigned line;          /* of a text that was refused: where; 0: it does not say */
 
     /* the engine's own */
     struct request *next;
-    struct id log;         /* where a refusal is recorded: zero is the vault's log */
-    struct id tenant;      /* of a tenant certificate */
-    struct id gateway;     /* of a gateway certificate */
-    bool limited;          /* an auditor who sees only what is assigned to its name */
-    void *plan;            /* owned: from apply to complete */
-    bool waits;            /* it found nothing: it is answered later */
-    bool waits_for_event;  /* and not for records */
-    bool due;              /* something was stored that it may be waiting for */
-    uint64_t waits_for;    /* bits of logs, see waiting.c */
-    uint64_t wait_until;   /* monotonic; 0: it has not waited yet */
-    uint16_t entry_count;  /* entries it put into the batch */
-    uint16_t result_index; /* results seen so far */
-    char keeper_why[96];   /* copy of a keeper's literal reason */
+    struct id log;               /* where a refusal is recorded: zero is the vault's log */
+    struct id tenant, gateway;   /* of a certificate of theirs */
+    bool limited;                /* an auditor who sees only what is assigned to its name */
+    void *plan;                  /* owned: from apply to complete */
+    struct judged judged;        /* of a lease that was asked for */
+    bool waits, waits_for_event; /* it is answered later; when there is no record but an event */
+    bool due;                    /* something was stored that it may be waiting for */
+    uint64_t waits_for;          /* bits of logs, see waiting.c */
+    uint64_t wait_until;         /* monotonic; 0: it has not waited yet */
+    uint16_t entry_count;        /* entries it put into the batch */
+    uint16_t result_index;       /* results seen so far */
+    char keeper_why[96];         /* copy of a keeper's literal reason */
 };
 
 /* A zeroed request with a fresh random id; NULL without memory. free wipes and frees everything. */

@@ -21,6 +21,7 @@
 #include "store/checkpoint.h"
 #include "store/key.h"
 #include "store/person.h"
+#include "store/policy.h"
 #include "store/record.h"
 #include "store/rekey.h"
 #include "store/retention.h"

@@ -177,6 +177,7 @@ static status start_engine(struct server *s, struct err *e)
                                   .waiting_each = 8,
                                   .disk_reserve_mib = s->conf.disk_reserve_mib,
                                   .grant_step_up = s->conf.grant_step_up != 0,
+                                  .policy_required = s->conf.policy_required != 0,
                                   .alert = { .first_use = s->conf.alert_first_use != 0,
                                              .after_rotation = s->conf.alert_after_rotation != 0,
                                              .denied_per_minute = s->conf.alert_denied_per_minute,
@@ -190,7 +191,7 @@ static status start_engine(struct server *s, struct err *e)
                                   .tls_ready = tls_ready,
                                   .tls_context = s };
 
-    if (!conf_hours(s->conf.alert_hours, &es.alert.days, &es.alert.hour_from, &es.alert.hour_to))
+    if (!hours_parse(span_text(s->conf.alert_hours), &es.alert.hours))
         return fail(e, BUG, "alert_hours was not checked", 0);
     directory(&s->conf, "store", es.store_dir);
     directory(&s->conf, "tls", es.tls_dir);

@@ -25,7 +25,7 @@ static struct id acknowledgement(uint64_t event, struct span gateway)
     return pair;
 }
 
-static void forget_acknowledged(struct revocations *r)
+static void forget_acknowledged(struct events *r)
 {
     struct acknowledged **old = calloc(r->acknowledged.count + 1, sizeof(void *)), *a;
     size_t cursor = 0, count = 0;
@@ -46,12 +46,12 @@ static void forget_acknowledged(struct revocations *r)
     free(old);
 }
 
-static bool is_acknowledged(const struct revocations *r, uint64_t event, struct span gateway)
+static bool is_acknowledged(const struct events *r, uint64_t event, struct span gateway)
 {
     return table_find(&r->acknowledged, acknowledgement(event, gateway).b) != NULL;
 }
 
-static status note_acknowledged(struct revocations *r, uint64_t event, struct span gateway,
+static status note_acknowledged(struct events *r, uint64_t event, struct span gateway,
                                 struct err *e)
 {
     struct acknowledged *a = calloc(1, sizeof *a);
@@ -68,13 +68,13 @@ static status note_acknowledged(struct revocations *r, uint64_t event, struct sp
     return st;
 }
 
-static void unnote_acknowledged(struct revocations *r, uint64_t event, struct span gateway)
+static void unnote_acknowledged(struct events *r, uint64_t event, struct span gateway)
 {
     free(table_remove(&r->acknowledged, acknowledgement(event, gateway).b));
 }
 
 struct rebuilding {
-    struct revocations *r;
+    struct events *r;
     struct err *e;
     status st;
 };
@@ -101,7 +101,7 @@ struct plan {
 static const struct event *find_event(const struct engine *en, const struct request *rq,
                                       uint64_t number)
 {
-    const struct revocations *r = en->revocations;
+    const struct events *r = en->events;
     size_t i = event_first_after(r, number - 1);
     const struct event *v = i < r->count ? event_at(r, i) : NULL;
 
@@ -146,9 +146,9 @@ static status acknowledge_one(struct engine *en, struct request *rq, struct plan
     v = find_event(en, rq, (uint64_t)value);
     if (v == NULL)
         return fail(e, NOT_FOUND, "there is no such event, or it is too old", 0);
-    if (is_acknowledged(en->revocations, v->number, span_text(rq->peer.name)))
+    if (is_acknowledged(en->events, v->number, span_text(rq->peer.name)))
         return OK;
-    st = note_acknowledged(en->revocations, v->number, span_text(rq->peer.name), e);
+    st = note_acknowledged(en->events, v->number, span_text(rq->peer.name), e);
     if (st != OK)
         return st;
     plan->events[plan->count++] = v->number;
@@ -168,24 +168,24 @@ APPLY(revocation_acknowledge)
         return fail(e, NO_MEMORY, "no memory to acknowledge", 0);
     if (count < 1 || count > ACKNOWLEDGE_MAX)
         return fail(e, BAD_INPUT, "events is a list of 1 to 64 numbers", 0);
-    st = revocations_read(en, e);
+    st = events_read(en, e);
     for (size_t i = 0; st == OK && i < count; i++)
         st = acknowledge_one(en, rq, plan, json_array_get(events, i), e);
     for (size_t i = 0; st != OK && i < plan->count; i++)
-        unnote_acknowledged(en->revocations, plan->events[i], span_text(rq->peer.name));
+        unnote_acknowledged(en->events, plan->events[i], span_text(rq->peer.name));
     if (st == OK)
         rq->reply = json_pack("{s:I}", "acknowledged", (json_int_t)plan->count);
     return st;
 }
 
-void acknowledged_init(struct revocations *r)
+void acknowledged_init(struct events *r)
 {
     table_init(&r->acknowledged, sizeof(struct id));
 }
 
 status acknowledged_rebuild(struct engine *en, struct err *e)
 {
-    struct revocations *r = en->revocations;
+    struct events *r = en->events;
     struct rebuilding rebuilding = { .r = r, .e = e };
     status st = r->count == 0
                     ? OK

@@ -23,7 +23,7 @@ static struct id pair_of(const struct id *gateway, const struct id *other)
 }
 
 /* The table again, without what is over. */
-static status drop_held(struct revocations *r, uint64_t now_us, struct err *e)
+static status drop_held(struct events *r, uint64_t now_us, struct err *e)
 {
     struct table kept;
     struct held *h;
@@ -53,7 +53,7 @@ static status drop_held(struct revocations *r, uint64_t now_us, struct err *e)
 static status hold(struct engine *en, const struct id *gateway, const struct id *other,
                    uint64_t until_us, struct err *e)
 {
-    struct revocations *r = en->revocations;
+    struct events *r = en->events;
     struct id pair = pair_of(gateway, other);
     struct held *h = table_find(&r->held, pair.b);
     status st;
@@ -76,7 +76,7 @@ static status hold(struct engine *en, const struct id *gateway, const struct id 
     return st;
 }
 
-status revocations_held(struct engine *en, const struct lease *lease, struct err *e)
+status events_held(struct engine *en, const struct lease *lease, struct err *e)
 {
     status st = hold(en, &lease->gateway, &lease->key, lease->expires_us, e);
 
@@ -104,7 +104,7 @@ static bool has_key(const struct engine *en, const struct id *gateway, const str
     return policy_lease(en->policy, gateway, &v->log, v->name, 1, &any, &ttl_s, &none) == OK;
 }
 
-static bool was_held(const struct revocations *r, const struct id *gateway, const struct id *other,
+static bool was_held(const struct events *r, const struct id *gateway, const struct id *other,
                      uint64_t time_us)
 {
     const struct held *h = table_find(&r->held, pair_of(gateway, other).b);
@@ -114,13 +114,15 @@ static bool was_held(const struct revocations *r, const struct id *gateway, cons
 
 bool event_is_visible(const struct engine *en, const struct request *rq, const struct event *v)
 {
-    const struct revocations *r = en->revocations;
+    const struct events *r = en->events;
     const struct id *gateway = &rq->gateway;
 
     if (v->type == RECORD_GATEWAY_REMOVED || v->type == RECORD_CERTIFICATE_REVOKED)
         return false;          /* whom they are about is refused */
     if (v->gateway[0] != '\0') /* its grant, or its leases */
         return strcmp(v->gateway, rq->peer.name) == 0;
+    if (!id_is_zero(&v->holder))
+        return id_same(&v->holder, gateway);
     if (id_is_zero(&v->log)) /* all leases, or the document that all are under */
         return true;
     if (v->name[0] != '\0')
@@ -128,7 +130,7 @@ bool event_is_visible(const struct engine *en, const struct request *rq, const s
     return has_grant(en, gateway, &v->log) || was_held(r, gateway, &v->log, v->time_us);
 }
 
-void audience_init(struct revocations *r)
+void audience_init(struct events *r)
 {
     table_init(&r->held, sizeof(struct id));
     r->held_most = HELD_MIN;

@@ -4,8 +4,9 @@
  * effects and records in one transaction, COMMIT, answers.
  */
 #include "alert.h"
+#include "events.h"
+#include "judge.h"
 #include "nodes.h"
-#include "revocation.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,9 @@ status batch_begin(struct engine *en, struct err *e)
     en->batch_count = 0;
     en->batch_cost = 0;
     en->batch_no_room = false;
+    en->batch_repeat_count = 0;
     en->nodes_kept = false;
+    judge_batch_begun(en);
     return OK;
 }
 
@@ -106,6 +109,7 @@ static status store_records_of(struct engine *en, struct in *body, uint16_t coun
                                      .outcome = r.outcome,
                                      .line = r.line };
         memcpy(row.mac, r.mac, sizeof row.mac);
+        row.until_us = lease_until(&row);
         st = store_record_add(en->store, &row, e);
         if (st == OK)
             st = nodes_keep(en, &r.log, r.seq, e);
@@ -113,7 +117,7 @@ static status store_records_of(struct engine *en, struct in *body, uint16_t coun
             st = alerts_heard(en, &row, e);
         engine_time_heard(en, r.time_us);
         waiting_stored(en, &r.log);
-        revocations_heard(en, r.type);
+        events_heard(en, r.type);
         if (listener != NULL && listener->record != NULL)
             listener->record(&r, listener->context);
     }
@@ -329,7 +333,8 @@ void batch_run(struct engine *en, struct request **queue)
     if (batch_finish(en, &listener, &e) != OK)
         engine_die(__func__, &e);
     if ((en->grace_over && destroy_grace_over(en, &e) != OK) ||
-        (en->revoke_more && destroy_revoked(en, &e) != OK) || (en->erased && erase(en, &e) != OK))
+        (en->revoke_more && destroy_revoked(en, &e) != OK) ||
+        (en->revoked && revocation_finish(en, &e) != OK) || (en->erased && erase(en, &e) != OK))
         engine_die(__func__, &e);
     while (list != NULL) {
         struct request *rq = list;

@@ -223,13 +223,12 @@ COMPLETE(certificate_revoked)
 {
     const uint8_t *spki = rq->plan;
     struct lease pattern = { .version = 0 };
-    size_t ended;
     status st = store_certificate_revoke(en->store, spki, engine_now_us(en), e);
 
     (void)result;
     memcpy(pattern.certificate, spki, sizeof pattern.certificate);
     if (st == OK)
-        st = leases_end(en->leases, &pattern, &ended, e);
+        leases_end(en->leases, &pattern, engine_now_us(en));
     if (st != OK)
         return st;
     policy_revoke(en->policy, spki);

@@ -10,11 +10,14 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "revocation.h"
+#include "events.h"
+#include "operation.h"
 #include "session.h"
+#include "shared.h"
 #include "tls_files.h"
 
-#define EXIT_RESTART 70 /* EX_SOFTWARE: the supervisor starts a new server */
+#define EXPIRED_AT_ONCE 2048 /* leases, between two batches: under a millisecond */
+#define EXIT_RESTART    70   /* EX_SOFTWARE: the supervisor starts a new server */
 
 uint64_t engine_now_us(struct engine *en)
 {
@@ -196,12 +199,16 @@ static void run_direct(struct engine *en, struct request *rq)
 }
 
 /* Whoever waits for what has just been stored. */
-static void revocations_work(struct engine *en)
+static void events_work(struct engine *en)
 {
     struct err e = { 0 };
 
-    if (en->state == VAULT_UNLOCKED && revocations_read(en, &e) != OK)
+    if (en->state != VAULT_UNLOCKED)
+        return;
+    if (events_read(en, &e) != OK)
         engine_die(__func__, &e);
+    if (en->waiting.event)
+        shared_sweep(en, true);
 }
 
 static void *run(void *context)
@@ -223,10 +230,11 @@ static void *run(void *context)
             }
         }
         schedule_run(en);
-        revocations_work(en);
+        events_work(en);
         busy = database_rekey(en);
         busy |= waiting_wake(en);
         busy |= rounds_work(en);
+        busy |= en->leases != NULL && leases_expire(en->leases, engine_now_us(en), EXPIRED_AT_ONCE);
     }
     waiting_end(en);
     return NULL;

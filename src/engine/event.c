@@ -21,23 +21,23 @@ static bool is_event(uint16_t type)
     }
 }
 
-void revocations_heard(struct engine *en, uint16_t type)
+void events_heard(struct engine *en, uint16_t type)
 {
-    if (en->revocations != NULL && is_event(type))
-        en->revocations->fresh = true;
+    if (en->events != NULL && is_event(type))
+        en->events->fresh = true;
 }
 
-static struct event *at(const struct revocations *r, size_t i)
+static struct event *at(const struct events *r, size_t i)
 {
     return &r->ring[(r->newest + RING - r->count + i) % RING];
 }
 
-const struct event *event_at(const struct revocations *r, size_t i)
+const struct event *event_at(const struct events *r, size_t i)
 {
     return at(r, i);
 }
 
-size_t event_first_after(const struct revocations *r, uint64_t after)
+size_t event_first_after(const struct events *r, uint64_t after)
 {
     size_t low = 0, high = r->count;
 
@@ -78,7 +78,7 @@ static void read_event(const struct store_record *row, struct event *v)
     *v = (struct event){
         .number = row->id, .time_us = row->time_us, .type = row->type, .log = row->log
     };
-    record_field_id(row->line, "lease", &v->lease);
+    record_field_id(row->line, "ended_lease", &v->lease);
     record_field_id(row->line, "engagement_id", &v->engagement);
     take_text(row->line, "gateway", v->gateway, sizeof v->gateway);
     if (record_field_number(row->line, "version", 1, UINT32_MAX, &version))
@@ -88,7 +88,7 @@ static void read_event(const struct store_record *row, struct event *v)
     without_tenant(v->name);
 }
 
-static void keep_event(struct revocations *r, const struct event *v)
+static void keep_event(struct events *r, const struct event *v)
 {
     if (r->count == RING)
         r->lost = at(r, 0)->number;
@@ -100,7 +100,7 @@ static void keep_event(struct revocations *r, const struct event *v)
 }
 
 struct reading {
-    struct revocations *r;
+    struct events *r;
     size_t count;
     uint64_t first;
 };
@@ -117,29 +117,53 @@ static bool take_event(void *context, const struct store_record *row)
     return true;
 }
 
+static status name_key(struct engine *en, struct event *v, struct err *e)
+{
+    struct store_key key;
+    struct lease lease;
+    enum lease_state state;
+    status st;
+
+    if (!id_is_zero(&v->lease)) { /* one lease: of which key, and whose */
+        if (!leases_recent(en->leases, &v->lease, engine_now_us(en), &lease, &state))
+            return OK;
+        v->holder = lease.gateway;
+        v->key = lease.key;
+        st = store_key_by_id(en->store, &v->log, &v->key, &key, e);
+        if (st == OK)
+            memcpy(v->name, key.name, sizeof key.name);
+        return st;
+    }
+    if (v->type == RECORD_GRANT_REMOVED || v->name[0] == '\0')
+        return OK;
+    st = store_key(en->store, &v->log, v->name, &key, e);
+    if (st == OK)
+        v->key = key.id;
+    return st;
+}
+
 /* Whose it is and which key: looked up when the query that gave the events is over. What is purged
  * is not there any more. */
 static status look_up(struct engine *en, struct event *v, struct err *e)
 {
     struct store_tenant tenant;
-    struct store_key key;
     struct err absent = { 0 };
-    status st = id_is_zero(&v->log) ? OK : store_tenant_by_id(en->store, &v->log, &tenant, &absent);
+    status st;
 
-    if (st == OK && !id_is_zero(&v->log))
+    if (id_is_zero(&v->log))
+        return OK;
+    st = store_tenant_by_id(en->store, &v->log, &tenant, &absent);
+    if (st == OK) {
         memcpy(v->tenant, tenant.name, sizeof v->tenant);
-    if (st == OK && v->type != RECORD_GRANT_REMOVED && v->name[0] != '\0') {
-        st = store_key(en->store, &v->log, v->name, &key, &absent);
-        if (st == OK)
-            v->key = key.id;
+        st = name_key(en, v, &absent);
     }
     return st == OK || st == NOT_FOUND ? OK
                                        : err_note(e, st, absent.where, absent.why, absent.detail);
 }
 
-status revocations_read(struct engine *en, struct err *e)
+status events_read(struct engine *en, struct err *e)
 {
-    struct revocations *r = en->revocations;
+    struct events *r = en->events;
     struct reading reading = { .r = r };
     status st = OK;
 
@@ -166,9 +190,9 @@ static void free_all(struct table *t)
     table_clear(t);
 }
 
-status revocations_new(struct revocations **ret_revocations, struct err *e)
+status events_new(struct events **ret_events, struct err *e)
 {
-    struct revocations *r = calloc(1, sizeof *r);
+    struct events *r = calloc(1, sizeof *r);
 
     if (r != NULL)
         r->ring = calloc(RING, sizeof *r->ring);
@@ -178,20 +202,20 @@ status revocations_new(struct revocations **ret_revocations, struct err *e)
     }
     audience_init(r);
     acknowledged_init(r);
-    *ret_revocations = r;
+    *ret_events = r;
     return OK;
 }
 
-status revocations_rebuild(struct engine *en, struct err *e)
+status events_rebuild(struct engine *en, struct err *e)
 {
     status st;
 
-    en->revocations->fresh = true;
-    st = revocations_read(en, e);
+    en->events->fresh = true;
+    st = events_read(en, e);
     return st == OK ? acknowledged_rebuild(en, e) : st;
 }
 
-void revocations_free(struct revocations *r)
+void events_free(struct events *r)
 {
     if (r == NULL)
         return;

@@ -3,7 +3,7 @@
 #define ENGINE_EVENT_H
 
 #include "base/table.h"
-#include "revocation.h"
+#include "events.h"
 
 struct event {
     uint64_t number;
@@ -12,12 +12,13 @@ struct event {
     uint32_t version;
     struct id log; /* the tenant's; zero: the vault's */
     struct id key, lease, engagement;
+    struct id holder; /* of the lease, if it is still known */
     char tenant[STORE_NAME];
     char name[STORE_PATTERN]; /* of the key, or the grant's pattern */
     char gateway[STORE_NAME]; /* that it is about */
 };
 
-struct revocations {
+struct events {
     struct event *ring;
     size_t count, newest; /* newest: where the next one goes */
     uint64_t lost;        /* the number of the last event that is not held any more */
@@ -29,16 +30,16 @@ struct revocations {
 };
 
 /* The i-th of those that are held, oldest first. */
-const struct event *event_at(const struct revocations *r, size_t i);
+const struct event *event_at(const struct events *r, size_t i);
 /* The index of the first one with a number above after; r->count: none has. */
-size_t event_first_after(const struct revocations *r, uint64_t after);
+size_t event_first_after(const struct events *r, uint64_t after);
 
 /* audience.c */
-void audience_init(struct revocations *r);
+void audience_init(struct events *r);
 bool event_is_visible(const struct engine *en, const struct request *rq, const struct event *v);
 
 /* acknowledge.c */
-void acknowledged_init(struct revocations *r);
+void acknowledged_init(struct events *r);
 status acknowledged_rebuild(struct engine *en, struct err *e);
 
 #endif

@@ -26,10 +26,13 @@ enum vault_state {
 const char *vault_state_name(enum vault_state state); /* vault.c */
 
 struct alerts;
+struct documents;
 struct operations;
 struct persons;
-struct revocations;
+struct events;
+struct revocation;
 struct rounds;
+struct shared;
 
 /* One that the keeper opened, and what it was opened for. */
 struct session {
@@ -64,10 +67,13 @@ struct engine {
     struct store *store;
     struct policy *policy;
     struct leases *leases;
+    struct revocation *revocation; /* of leases of several tenants, until all of them are told */
+    struct documents *documents;
     struct refusals *refusals;
     struct persons *persons; /* while the database is open */
     struct alerts *alerts;
-    struct revocations *revocations;
+    struct events *events;
+    struct shared *shared;
     struct identity_ca *ca;
     char ca_pem[LIMIT_CERTIFICATE];
     uint8_t intake_public[32];
@@ -80,6 +86,7 @@ struct engine {
     /* What is to be destroyed before the batch is answered: */
     bool grace_over;  /* a version that was replaced without grace */
     bool revoke_more; /* versions of a revoked key, more than its batch could take */
+    bool revoked;     /* leases of several tenants, whose logs are still to say so */
     bool erased;      /* a name that the WAL still holds */
     bool dropping;    /* there may be records that were stated to be dropped */
     struct session sessions[SESSIONS]; /* the newest replace the oldest */
@@ -100,8 +107,10 @@ struct engine {
     size_t batch_count_at;
     uint16_t batch_count;
     size_t batch_cost;
-    bool batch_no_room; /* an entry did not fit */
-    bool nodes_kept;    /* subtrees were written: to be committed, even if there is no entry */
+    bool batch_no_room;                                       /* an entry did not fit */
+    const struct request *batch_repeats[LIMIT_BATCH_ENTRIES]; /* those with idempotency keys */
+    size_t batch_repeat_count;
+    bool nodes_kept; /* subtrees were written: to be committed, even if there is no entry */
 };
 
 /* engine.c */
@@ -125,21 +134,13 @@ status schedule_fold(struct engine *en, struct err *e);
 status engagement_purge(struct engine *en, struct store_engagement *g, struct err *e);
 bool schedule_disk_low(const struct engine *en);
 
-/* operation.c: privileged operations and their approvals */
-status operations_new(struct operations **ret_operations, struct err *e);
-void operations_free(struct operations *o);
-void operations_forget(struct operations *o);
-
-/* rekey.c: another database key */
-status database_watch(struct engine *en, struct err *e);   /* begins it if the keeper has one */
-bool database_rekey(struct engine *en);                    /* a slice; true if there is more */
-status database_rekeyed(struct engine *en, struct err *e); /* tells the keeper that it is done */
-
 #include "attach.h"
 #include "batch.h"
 #include "body.h"
 #include "person.h"
 #include "refusal.h"
+#include "rekey.h"
+#include "revoke.h"
 #include "rounds.h"
 #include "verb.h"
 

@@ -6,6 +6,7 @@
 #ifndef ENGINE_OPERATION_H
 #define ENGINE_OPERATION_H
 
+#include "policy/document.h"
 #include "session.h"
 
 enum operation_state { OPERATION_FREE, OPERATION_PENDING, OPERATION_DONE, OPERATION_FAILED };
@@ -23,7 +24,10 @@ struct operation {
     char proposer[2 * STORE_NAME];
     uint64_t since_us; /* monotonic */
     uint8_t have, need;
-    uint64_t seq;    /* of its effect's record */
+    uint64_t seq;                /* of its effect's record */
+    char setter[2 * STORE_NAME]; /* of a document, as its record says */
+    size_t document_length;
+    char document[DOCUMENT_MAX];
     json_t *result;  /* owned: once it is done */
     char reason[96]; /* once it has failed */
 };
@@ -46,5 +50,9 @@ struct operation_kind {
 const struct operation_kind *operation_kind(uint8_t code); /* never NULL for a known code */
 /* Is every member of the body one of this kind's? */
 bool operation_members(const struct operation_kind *kind, const json_t *body);
+
+status operations_new(struct operations **ret_operations, struct err *e);
+void operations_free(struct operations *o);
+void operations_forget(struct operations *o);
 
 #endif

@@ -52,7 +52,7 @@ static status read_after(const struct request *rq, uint64_t *ret_after, struct e
 static json_t *events_after(const struct engine *en, const struct request *rq, uint64_t after,
                             uint64_t *ret_next)
 {
-    const struct revocations *r = en->revocations;
+    const struct events *r = en->events;
     json_t *list = json_array();
 
     *ret_next = r->last;
@@ -73,7 +73,7 @@ static json_t *events_after(const struct engine *en, const struct request *rq, u
 /* Who begins, and who was away for too long, hears where now is: there is nothing to wait for. */
 APPLY(revocation_list)
 {
-    const struct revocations *r = en->revocations;
+    const struct events *r = en->events;
     bool begins = rq->after[0] == '\0', lost;
     json_t *list, *note = NULL;
     uint64_t after, next;
@@ -82,7 +82,7 @@ APPLY(revocation_list)
     if (st == OK)
         st = waiting_admit(en, rq, e);
     if (st == OK)
-        st = revocations_read(en, e);
+        st = events_read(en, e);
     if (st != OK)
         return st;
     lost = !begins && (after < r->lost || after > r->last);

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "retention.h"
+#include "shared.h"
 #include "tls_files.h"
 
 #define FOLD_ROUNDS 4096 /* more than a full journal needs; a purge may add to it meanwhile */
@@ -75,11 +76,6 @@ static status watch_keeper(struct engine *en, struct err *e)
     return st == OK ? reconcile_purged(en, e) : st;
 }
 
-static status expire_leases(struct engine *en, struct err *e)
-{
-    return leases_expire(en->leases, engine_now_us(en), e);
-}
-
 static status flush_refusals(struct engine *en, struct err *e)
 {
     return refusals_flush(en, false, e);
@@ -116,14 +112,22 @@ static status renew_certificate(struct engine *en, struct err *e)
     return OK;
 }
 
+/* Values of leases that are over do not stay in memory. */
+static status sweep_shared(struct engine *en, struct err *e)
+{
+    (void)e;
+    shared_sweep(en, false);
+    return OK;
+}
+
 static const struct job {
     uint64_t period_s;
     status (*run)(struct engine *en, struct err *e);
 } jobs[] = {
-    { 1, watch_keeper },        { 1, destroy_grace_over }, { 1, watch_disk },
-    { 2, database_watch },      { 5, flush_refusals },     { 10, expire_leases },
-    { 1, alerts_write },        { 60, alerts_sweep },      { 3600, renew_certificate },
-    { 86400, retention_state }, { 1, retention_delete },
+    { 1, watch_keeper },     { 1, destroy_grace_over },   { 1, watch_disk },
+    { 2, database_watch },   { 5, flush_refusals },       { 1, alerts_write },
+    { 60, alerts_sweep },    { 3600, renew_certificate }, { 86400, retention_state },
+    { 1, retention_delete }, { 1, sweep_shared },
 };
 
 #define JOB_COUNT (sizeof jobs / sizeof jobs[0])

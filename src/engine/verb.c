@@ -58,7 +58,8 @@ static const struct verb_row rows[VERB_COUNT] = {
                               operator_enrol, NULL },
     [VERB_OPERATION_PROPOSE] = { "operation.propose", O | A | L, AWAKE, CHANGE,
                                  "operation operator slot public_key number recovery_key tenant "
-                                 "engagement gateway key max_ttl_s known_size known_root",
+                                 "engagement gateway key max_ttl_s known_size known_root owner "
+                                 "document",
                                  operation_propose, operation_proposed },
     [VERB_OPERATION_LIST] = { "operation.list", O | A | U | L, AWAKE, READ | WHOLE, "",
                               operation_list, NULL },
@@ -113,11 +114,17 @@ static const struct verb_row rows[VERB_COUNT] = {
     [VERB_AUDITOR_UNASSIGN] = { "auditor.unassign", O | A, OPEN, CHANGE, "", auditor_unassign,
                                 auditor_unassigned },
 
-    [VERB_LEASE_ISSUE] = { "lease.issue", G, OPEN, STORES, "key ttl_s region purpose seal_to nonce",
+    [VERB_LEASE_ISSUE] = { "lease.issue", G, OPEN, STORES,
+                           "key ttl_s region purpose seal_to nonce "
+                           "model environment classification",
                            lease_issue, lease_issued },
-    [VERB_LEASE_RENEW] = { "lease.renew", G, OPEN, STORES, "ttl_s", lease_renew, lease_renewed },
+    [VERB_LEASE_RENEW] = { "lease.renew", G, OPEN, STORES,
+                           "ttl_s purpose model environment classification", lease_renew,
+                           lease_renewed },
     [VERB_LEASE_RELEASE] = { "lease.release", G, OPEN, 0, "", lease_release, lease_released },
     [VERB_LEASE_LIST] = { "lease.list", O | A | T, OPEN, READ, "", lease_list, NULL },
+    [VERB_LEASE_REVOKE] = { "lease.revoke", O | A | T, OPEN, CHANGE, "lease key gateway tenant all",
+                            lease_revoke, lease_revoked },
 
     [VERB_LOG_SHOW] = { "log.show", O | A | T | G | U, OPEN, DIRECT, "", log_show, NULL },
     [VERB_LOG_RECORDS] = { "log.records", O | A | T | G | U, AWAKE, READ, "", log_records, NULL },
@@ -139,6 +146,13 @@ static const struct verb_row rows[VERB_COUNT] = {
     [VERB_REVOCATION_LIST] = { "revocation.list", G, OPEN, READ, "", revocation_list, NULL },
     [VERB_REVOCATION_ACKNOWLEDGE] = { "revocation.acknowledge", G, OPEN, 0, "events",
                                       revocation_acknowledge, NULL },
+    [VERB_LEASE_FORWARD] = { "lease.forward", G, OPEN, STORES, "", lease_issue, lease_issued },
+
+    [VERB_POLICY_SHOW] = { "policy.show", O | A | T | U, OPEN, READ, "", policy_show, NULL },
+    [VERB_POLICY_VERSIONS] = { "policy.versions", O | A | T | U, OPEN, READ, "", policy_versions,
+                               NULL },
+    [VERB_POLICY_SET] = { "policy.set", O | A | T, OPEN, CHANGE, "document", policy_set,
+                          policy_was_set },
 };
 
 const struct verb_row *verb_row(enum verb verb)

@@ -116,6 +116,9 @@ COMPLETE(lease_renewed);
 APPLY(lease_release);
 COMPLETE(lease_released);
 APPLY(lease_list);
+/* revoke.c */
+APPLY(lease_revoke);
+COMPLETE(lease_revoked);
 /* person.c */
 APPLY(person_list);
 APPLY(person_erase);
@@ -128,14 +131,17 @@ APPLY(log_check);
 APPLY(log_consistency);
 APPLY(log_inclusion);
 APPLY(log_range);
-/* commitment.c */
+/* commitment.c, roster.c */
 APPLY(log_commitment);
 APPLY(log_cosign);
-/* roster.c */
 APPLY(log_operators);
-/* feed.c */
+/* document.c */
+APPLY(policy_show);
+APPLY(policy_versions);
+APPLY(policy_set);
+COMPLETE(policy_was_set);
+/* feed.c, revocation.c, acknowledge.c */
 APPLY(record_feed);
-/* revocation.c */
 APPLY(revocation_list);
 APPLY(revocation_acknowledge);
 

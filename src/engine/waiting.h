@@ -8,7 +8,7 @@
 struct waiting {
     struct request *first, **last;
     size_t count;
-    size_t events;       /* of these, for the next event of revocation.h */
+    size_t events;       /* of these, for the next event of events.h */
     struct table people; /* how many requests of each certificate */
     uint64_t stored;     /* bits of logs that got records since somebody was last woken */
     bool event;          /* there was an event since */

@@ -29,7 +29,7 @@ void body_parse(struct exchange *x)
 {
     struct request *rq = x->rq;
 
-    if (x->status != 0 || rq->verb == VERB_NONE) /* refused already */
+    if (x->status != 0 || rq->verb == VERB_NONE || x->authz) /* refused already, or not looked at */
         return;
     if (parse(x, &rq->err) == OK)
         return;

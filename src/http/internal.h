@@ -49,6 +49,9 @@ struct exchange {
     unsigned status; /* overrides the mapping of rq->outcome, e.g. 405 */
     const char *title;
     struct stream stream;
+    bool authz;           /* a proxy asks: authz.c */
+    bool aigw;            /* ... for the headers that Envoy AI Gateway takes */
+    struct err authz_why; /* ... and could not be given what it leased */
 };
 
 /* route.c: the table of paths. Fills verb and params; false with 404 or 405 noted in x. */
@@ -76,6 +79,14 @@ bool query_filter(struct exchange *x);
 /* stream.c: is it to be a stream? false: malformed. */
 bool stream_begin(struct exchange *x);
 struct MHD_Response *stream_response(struct exchange *x);
+/* header.c: an Idempotency-Key into rq; malformed: refused in rq->err. */
+void header_read(struct exchange *x);
+
+/* authz.c: the query and headers of a proxy that asks, as the body of a lease. */
+status authz_read(struct exchange *x, struct err *e);
+void authz_map(unsigned *http);
+/* NULL with *ret_again: x->rq is another request, to be submitted before there is an answer. */
+struct MHD_Response *authz_response(struct exchange *x, bool *ret_again);
 
 /* reply.c */
 enum MHD_Result reply_send(struct exchange *x);

@@ -50,6 +50,7 @@ static const struct route {
     { "DELETE", "/v1/auditors/{}/tenants/{}", VERB_AUDITOR_UNASSIGN },
     { "POST", "/v1/leases", VERB_LEASE_ISSUE },
     { "GET", "/v1/leases", VERB_LEASE_LIST },
+    { "POST", "/v1/leases/revoke", VERB_LEASE_REVOKE },
     { "POST", "/v1/leases/{}/renew", VERB_LEASE_RENEW },
     { "POST", "/v1/leases/{}/release", VERB_LEASE_RELEASE },
     { "GET", "/v1/logs/{}", VERB_LOG_SHOW },
@@ -66,6 +67,10 @@ static const struct route {
     { "GET", "/v1/records", VERB_RECORD_FEED },
     { "GET", "/v1/revocations", VERB_REVOCATION_LIST },
     { "POST", "/v1/revocations/acknowledge", VERB_REVOCATION_ACKNOWLEDGE },
+    { "GET", "/v1/authz/{}/{}", VERB_LEASE_FORWARD }, /* and any other method */
+    { "GET", "/v1/policies/{}", VERB_POLICY_SHOW },
+    { "GET", "/v1/policies/{}/versions", VERB_POLICY_VERSIONS },
+    { "POST", "/v1/policies/{}", VERB_POLICY_SET },
 };
 
 /* Segments that {} takes go into params. */
@@ -111,7 +116,7 @@ void route_find(struct exchange *x, const char *method, const char *url)
         if (!match(routes[i].pattern, url, params))
             continue;
         known_path = true;
-        if (strcmp(routes[i].method, method) != 0)
+        if (strcmp(routes[i].method, method) != 0 && routes[i].verb != VERB_LEASE_FORWARD)
             continue;
         x->rq->verb = routes[i].verb;
         memcpy(x->rq->param, params, sizeof params);

@@ -56,8 +56,8 @@ static void copy_query(struct exchange *x)
     const char *from = MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, "from");
     const char *limit = MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, "limit");
     const char *wait = MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, "wait");
-    static const char *const names[] = { "to", "size", "seq" };
-    uint64_t *const values[] = { &rq->to, &rq->size, &rq->seq };
+    static const char *const names[] = { "to", "size", "seq", "version" };
+    uint64_t *const values[] = { &rq->to, &rq->size, &rq->seq, &rq->version };
     bool bad = rq->verb == VERB_LOG_RECORDS && !query_filter(x);
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -104,12 +104,15 @@ static enum MHD_Result begin(struct http *h, struct MHD_Connection *connection, 
     x->rq->done = answered;
     route_find(x, method, url);
     copy_query(x);
+    header_read(x);
     *state = x;
     return MHD_YES;
 }
 
 static enum MHD_Result collect(struct exchange *x, const char *data, size_t n)
 {
+    if (x->authz) /* the client's, which is none of our business */
+        return MHD_YES;
     if (x->body == NULL)
         x->body = malloc(LIMIT_HTTP_BODY);
     if (x->body == NULL)

@@ -15,6 +15,7 @@
     "SELECT tenant, key, version, state, hint, created_us, destroy_at_us, sealed FROM version "
 #define VERSION_COLUMNS_UNSEALED \
     "SELECT tenant, key, version, state, hint, created_us, destroy_at_us FROM version "
+#define POLICY_COLUMNS "SELECT owner, version, hash, set_us, actor, "
 #define PERSON_COLUMNS "SELECT log, tag, salt, name FROM person "
 #define RECORD_EVENTS  "type IN (102, 201, 202, 304, 308, 401, 403, 405, 419)"
 #define RECORD_COLUMNS "SELECT log, seq, time_us, type, outcome, mac, line FROM record "
@@ -137,8 +138,8 @@ const char *const statement_sql[STATEMENT_COUNT] = {
                        "JOIN tenant t ON t.id = a.tenant "
                        "ORDER BY a.gateway, a.tenant, a.pattern LIMIT ?1 OFFSET ?2",
 
-    [SQL_RECORD_ADD] = "INSERT INTO record (log, seq, time_us, type, outcome, mac, line) "
-                       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (log, seq) DO NOTHING",
+    [SQL_RECORD_ADD] = "INSERT INTO record (log, seq, time_us, type, outcome, mac, line, until_us) "
+                       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (log, seq) DO NOTHING",
     [SQL_RECORD_GET] = RECORD_COLUMNS "WHERE log = ?1 AND seq = ?2",
     [SQL_RECORD_LIST] = RECORD_COLUMNS "WHERE log = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3",
     [SQL_RECORD_LIST_BACK] =
@@ -147,8 +148,9 @@ const char *const statement_sql[STATEMENT_COUNT] = {
                         "WHERE id > ?1 ORDER BY id LIMIT ?2",
     [SQL_RECORD_OPERATORS] =
         RECORD_COLUMNS "WHERE log = ?1 AND seq >= ?2 AND type IN (1, 10, 13, 14, 17) ORDER BY seq",
-    [SQL_RECORD_LEASES] =
-        RECORD_COLUMNS "WHERE type BETWEEN 300 AND 302 AND time_us >= ?1 ORDER BY time_us, id",
+    /* The index finds them, and its list of ids is read in order: nothing is sorted with lines. */
+    [SQL_RECORD_LEASES] = RECORD_COLUMNS "WHERE id IN (SELECT id FROM record "
+                                         "WHERE until_us > ?1 AND until_us > 0) ORDER BY id",
     /* The newest ?2 of those above ?1, upwards. */
     [SQL_RECORD_EVENTS] = "SELECT log, seq, time_us, type, outcome, mac, line, id FROM record "
                           "WHERE id IN (SELECT id FROM record INDEXED BY record_event "
@@ -175,6 +177,15 @@ const char *const statement_sql[STATEMENT_COUNT] = {
     [SQL_RETENTION_GET] = "SELECT tenant, days, seq FROM retention WHERE tenant = ?1",
     [SQL_RETENTION_LIST] =
         "SELECT tenant, days, seq FROM retention WHERE tenant > ?1 AND days > 0 ORDER BY tenant",
+
+    [SQL_POLICY_ADD] = "INSERT INTO policy (owner, version, hash, document, set_us, actor) "
+                       "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    [SQL_POLICY_GET] = POLICY_COLUMNS "document FROM policy WHERE owner = ?1 "
+                                      "AND (?2 = 0 OR version = ?2) ORDER BY version DESC LIMIT 1",
+    [SQL_POLICY_BY_HASH] = POLICY_COLUMNS "document FROM policy WHERE owner = ?1 AND hash = ?2 "
+                                          "ORDER BY version DESC LIMIT 1",
+    [SQL_POLICY_LIST] =
+        POLICY_COLUMNS "1 FROM policy WHERE owner = ?1 AND version < ?2 ORDER BY version DESC",
     [SQL_BEGINNING_SET] = "INSERT INTO beginning (log, first) VALUES (?1, ?2) "
                           "ON CONFLICT (log) DO UPDATE SET first = excluded.first "
                           "WHERE excluded.first > first",

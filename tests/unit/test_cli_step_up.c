@@ -15,6 +15,7 @@
 #include "../../cli/report.c"
 #include "../../cli/roster.c"
 #include "../../cli/step_up.c"
+#include "../../cli/step_up_summary.c"
 #include "../../cli/table.c"
 
 #define START_US ((uint64_t)1795251633 * 1000000)
@@ -93,7 +94,8 @@ static struct wire_operation make_operation(uint8_t code, uint8_t number)
                                 .size = 12,
                                 .root = { 13 },
                                 .known_size = 14,
-                                .known_root = { 15 } };
+                                .known_root = { 15 },
+                                .document = { 16 } };
 
     return m;
 }
@@ -168,6 +170,7 @@ static void add_effect(struct log *log, const struct wire_operation *m, const ui
         fields_number(&f, "days", m->number);
         fields_id(&f, "tenant_id", &m->tenant);
         break;
+    case OPERATION_POLICY_SET: fields_hex(&f, "document", SPAN(m->document)); break;
     default: fields_id(&f, "engagement_id", &m->engagement); break;
     }
     fields_hex(&f, "operation", span_of(hash, 32));

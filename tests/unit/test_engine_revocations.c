@@ -150,6 +150,50 @@ static void a_rotation_an_end_and_a_grant_that_goes_are_events_too(void **state)
     rig_free(r);
 }
 
+static size_t revoke_leases(struct rig *r, json_t *which)
+{
+    json_t *reply = rig_get(r, VERB_LEASE_REVOKE, &r->alice, NULL, NULL, which);
+    json_int_t count = json_integer_value(json_object_get(reply, "revoked"));
+
+    json_decref(reply);
+    return (size_t)count;
+}
+
+static void a_lease_that_is_revoked_is_told_to_its_holder_and_all_to_all(void **state)
+{
+    struct rig *r = rig_new();
+    struct customer acme = customer_new(r, "acme"), bolt = customer_new(r, "bolt");
+    struct holder other = gateway_new(r, "other", "acme/*");
+    char at[24], token[LEASE_TOKEN_LENGTH + 1], id[ID_HEX_LENGTH + 1];
+    json_t *events;
+
+    (void)state;
+    leased(r, &acme, "openai", VALUE, token);
+    snprintf(id, sizeof id, "%.*s", ID_HEX_LENGTH, token);
+    now(r, &acme.gateway, at);
+    assert_int_equal(revoke_leases(r, json_pack("{s:s}", "lease", id)), 1);
+    assert_int_equal(count_of(r, &other, at), 0);
+    events = events_of(r, &acme.gateway, at);
+    assert_int_equal(json_array_size(events), 1);
+    assert_string_equal(rig_text(json_array_get(events, 0), "what"), "lease.revoked");
+    assert_string_equal(rig_text(json_array_get(events, 0), "lease"), id);
+    assert_string_equal(rig_text(json_array_get(events, 0), "key"), "openai");
+    json_decref(events);
+
+    now(r, &acme.gateway, at);
+    assert_int_equal(revoke_leases(r, json_pack("{s:s}", "gateway", "gw-acme")), 0);
+    assert_int_equal(count_of(r, &acme.gateway, at), 1);
+    assert_int_equal(count_of(r, &other, at), 0);
+
+    leased(r, &acme, "openai", VALUE, token);
+    leased(r, &bolt, "openai", VALUE, token);
+    now(r, &acme.gateway, at);
+    assert_int_equal(revoke_leases(r, json_pack("{s:b}", "all", 1)), 2);
+    assert_int_equal(count_of(r, &acme.gateway, at), 2); /* the vault's, and its tenant's */
+    assert_int_equal(count_of(r, &bolt.gateway, at), 2);
+    rig_free(r);
+}
+
 static void who_had_a_lease_hears_of_it_without_a_grant_and_after_a_restart(void **state)
 {
     struct rig *r = rig_new();
@@ -331,6 +375,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_gateway_hears_of_a_key_that_was_revoked_and_nobody_elses),
         cmocka_unit_test(a_rotation_an_end_and_a_grant_that_goes_are_events_too),
+        cmocka_unit_test(a_lease_that_is_revoked_is_told_to_its_holder_and_all_to_all),
         cmocka_unit_test(who_had_a_lease_hears_of_it_without_a_grant_and_after_a_restart),
         cmocka_unit_test(a_cursor_is_good_after_a_restart_and_one_ahead_of_the_vault_is_lost),
         cmocka_unit_test(a_thousand_who_wait_are_woken_by_what_ends_and_by_no_lease),

@@ -9,20 +9,20 @@
  *  2. An event is told after its record is durable, and to a certificate that is still valid.
  *  3. An acknowledgement is a record, once for each event and gateway.
  */
-#ifndef ENGINE_REVOCATION_H
-#define ENGINE_REVOCATION_H
+#ifndef ENGINE_EVENTS_H
+#define ENGINE_EVENTS_H
 
 #include "internal.h"
 
-status revocations_new(struct revocations **ret_revocations, struct err *e);
+status events_new(struct events **ret_events, struct err *e);
 /* From the records that the database has. */
-status revocations_rebuild(struct engine *en, struct err *e);
-void revocations_free(struct revocations *r);
+status events_rebuild(struct engine *en, struct err *e);
+void events_free(struct events *r);
 /* This lease was issued, or lives longer now: its gateway is to hear of its end. */
-status revocations_held(struct engine *en, const struct lease *lease, struct err *e);
+status events_held(struct engine *en, const struct lease *lease, struct err *e);
 /* A record is being stored. */
-void revocations_heard(struct engine *en, uint16_t type);
+void events_heard(struct engine *en, uint16_t type);
 /* Between batches: reads what was stored, and marks those who wait for it. */
-status revocations_read(struct engine *en, struct err *e);
+status events_read(struct engine *en, struct err *e);
 
 #endif
