@@ -336,6 +336,16 @@ def test_a_lease_is_renewed_for_as_long_as_the_command_runs(runner, customer):
     assert customer.vault.types(customer.name).count("lease.issued") == 2, "with that of the first exec"
 
 
+def test_policy_is_told_what_the_key_is_for_with_every_renewal(runner, customer):
+    document = runner.vault.files / unique("document")
+    document.write_text("[allow chat]\nmodels = gpt-5*\nenvironments = prod\n")
+    runner.vault.cli("policy", "set", customer.name, document)
+    runner.run("--lease", customer.path, "--", "true", expect=DENIED)
+    process, first = runner.watch("--file", "--model", "gpt-5", "--environment", "prod", ttl=1)
+    await_that("it was renewed", lambda: customer.vault.types(customer.name).count("lease.renewed") >= 2)
+    assert Path(first["path"]).read_text() == customer.value
+
+
 def test_a_key_that_is_revoked_is_taken_away_and_the_command_is_told(runner, customer):
     process, first = runner.watch("--file")
     killed, _ = runner.watch("--kill-on-revoke")
