@@ -9,6 +9,7 @@
 #include "cli.h"
 #include "commands.h"
 #include "delivery.h"
+#include "lease.h"
 #include "remember.h"
 #include "reply.h"
 #include "table.h"
@@ -35,8 +36,7 @@ static int add_ttl(const struct cli *c, json_t *body)
     return code;
 }
 
-/* What policy is asked with, as far as it is given. */
-static int add_claims(const struct cli *c, json_t *body)
+int lease_claims(const struct cli *c, json_t *body)
 {
     static const enum option_id claims[] = { OPT_PURPOSE, OPT_MODEL, OPT_ENVIRONMENT,
                                              OPT_CLASSIFICATION };
@@ -70,28 +70,35 @@ static int ask_sealed(struct cli *c, json_t *body, json_t **ret_reply)
     return code;
 }
 
+int lease_take(struct cli *c, const char *key, json_t **ret_reply)
+{
+    AUTO(json_t) *body = json_pack("{s:s, s:s*}", "key", key, "region", cli_option(c, OPT_REGION));
+
+    if (body == NULL)
+        return report(EXIT_USAGE, "--region must be UTF-8 text");
+    int code = lease_claims(c, body);
+
+    if (code == EXIT_DONE)
+        code = add_ttl(c, body);
+    if (code != EXIT_DONE)
+        return code;
+    return option_given(&c->options, OPT_SEALED) ? ask_sealed(c, body, ret_reply)
+                                                 : ask(c, body, ret_reply);
+}
+
 int lease_get(struct cli *c)
 {
-    AUTO(json_t) *body = NULL;
     AUTO(json_t) *reply = NULL;
     struct pair pair;
-    char key[2 * NAME_MAX_LENGTH + 2];
+    char key[LEASE_KEY];
     int code = cli_pair(c, 0, &pair);
 
     if (code != EXIT_DONE)
         return code;
     snprintf(key, sizeof(key), "%s/%s", pair.tenant, pair.name);
-    body = json_pack("{s:s, s:s*}", "key", key, "region", cli_option(c, OPT_REGION));
-    if (body == NULL)
-        return report(EXIT_USAGE, "--region must be UTF-8 text");
-    code = add_claims(c, body);
+    code = remember_check(c, "tree"); /* a vault that was set back gives nothing out */
     if (code == EXIT_DONE)
-        code = add_ttl(c, body);
-    if (code == EXIT_DONE) /* a vault that was set back gives nothing out */
-        code = remember_check(c, "tree");
-    if (code == EXIT_DONE)
-        code = option_given(&c->options, OPT_SEALED) ? ask_sealed(c, body, &reply)
-                                                     : ask(c, body, &reply);
+        code = lease_take(c, key, &reply);
     if (code == EXIT_DONE)
         table_print_json(reply);
     return code;
@@ -119,7 +126,7 @@ int lease_renew(struct cli *c)
     int code = lease_path(c, "renew", path);
 
     if (code == EXIT_DONE)
-        code = add_claims(c, body);
+        code = lease_claims(c, body);
     if (code == EXIT_DONE)
         code = add_ttl(c, body);
     if (code == EXIT_DONE)

@@ -146,6 +146,12 @@ static const struct command commands[] = {
       BIT(OPT_KEY) | BIT(OPT_GATEWAY) | BIT(OPT_TENANT) | BIT(OPT_ALL) | BIT(OPT_YES),
       "end live leases: one, or those of a key, gateway or tenant, or all" },
 
+    { "exec", NULL, exec_run, "", BIT(OPT_LEASE),
+      BIT(OPT_AS) | BIT(OPT_END_WITHIN) | BIT(OPT_FILE) | BIT(OPT_KILL_ON_REVOKE) |
+          BIT(OPT_REGION) | BIT(OPT_RESTART) | BIT(OPT_SEALED) | BIT(OPT_SIGNAL) | BIT(OPT_TTL) |
+          CLAIMS,
+      "run a command with leased keys: exec --lease KEY -- COMMAND ARGUMENT..." },
+
     { "policy", "check", policy_check, "FILE", 0, BIT(OPT_VAULT) | BIT(OPT_TENANT),
       "is a document of policy well formed, and is anything odd about it?" },
     { "policy", "test", policy_test, "FILE CASES", 0, BIT(OPT_VAULT),

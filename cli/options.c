@@ -40,6 +40,9 @@ static const struct option_row rows[OPTION_COUNT] = {
     [OPT_KEY] = { "key", "KEY",
                   "private key (file) of the new profile; or records or leases of this key" },
     [OPT_LEASE] = { "lease", "ID", "only records of this lease" },
+                  "private key (file) of the new profile; or only records of this key" },
+    [OPT_LEASE] = { "lease", "LEASE",
+                    "key to lease, TENANT/NAME, repeatable; or only records of it" },
     [OPT_LIMIT] = { "limit", "N", "at most so many records (default: 50)" },
     [OPT_LOG] = { "log", "LOG", "only this log (default: all that there are)" },
     [OPT_MAX_TTL] = { "max-ttl", "SECONDS", "longest lease under this grant" },
@@ -88,6 +91,7 @@ static const struct option_row rows[OPTION_COUNT] = {
     [OPT_DAYS] = { "days", "N", "how long it lasts (default: 90)" },
     [OPT_AS] = { "as", "NAME[=FIELD]", "variable for the value, or for one of its fields" },
     [OPT_CLASS] = { "class", "CLASS", "what ending a lease is worth: static, killable or minted" },
+    [OPT_END_WITHIN] = { "end-within", "SECONDS", "before a command that shall end is killed" },
     [OPT_FILE] = { "file", NULL,
                    "hand the value over in a file in memory, which follows rotation" },
     [OPT_FORCE] = { "force", NULL, "store it even if it looks like something else" },
@@ -120,6 +124,8 @@ static struct repeated *repeated(struct options *o, enum option_id option)
     case OPT_OPERATOR: return &o->operators;
     case OPT_DEVICE: return &o->devices;
     case OPT_TENANT: return &o->tenants;
+    case OPT_LEASE: return o->command != NULL ? &o->leases : NULL; /* of exec */
+    case OPT_AS: return &o->variables;
     default: return NULL;
     }
 }
@@ -133,6 +139,8 @@ static int take_option(struct options *o, enum option_id option, const char *val
     if (list != NULL && list->count == REPEAT_MAX)
         return report(EXIT_USAGE, "--%s is given more than %d times", rows[option].name,
                       REPEAT_MAX);
+    if (option == OPT_AS)
+        o->variable_lease[list->count] = o->leases.count;
     if (list != NULL)
         list->value[list->count++] = value;
     /* Of a repeated one the first counts where only one is asked for. */
@@ -144,12 +152,28 @@ static int take_option(struct options *o, enum option_id option, const char *val
 
 #define VALUES 256 /* beyond the characters that getopt_long returns by itself */
 
+/* What exec runs is not ours to read: it begins behind the first "--". */
+static int find_command(struct options *o, int argc, char **argv)
+{
+    bool is_exec = false;
+
+    for (int i = 1; i < argc; i++) {
+        is_exec = is_exec || strcmp(argv[i], "exec") == 0;
+        if (!is_exec || strcmp(argv[i], "--") != 0)
+            continue;
+        o->command = argv + i + 1;
+        return i;
+    }
+    return argc;
+}
+
 int options_parse(struct options *o, int argc, char **argv)
 {
     struct option table[OPTION_COUNT + 1] = { 0 };
     int found = 0;
 
     *o = (struct options){ 0 };
+    argc = find_command(o, argc, argv);
     for (int i = 0; i < OPTION_COUNT; i++) {
         table[i].name = rows[i].name;
         table[i].has_arg = rows[i].argument != NULL ? required_argument : no_argument;
