@@ -58,7 +58,7 @@ def test_a_read_is_a_lease_and_a_record_like_any_other(compat):
     assert record["type"] == "lease.issued"
     assert record["lease_id"] == fields["lease_id"][:32]
     assert record["actor"] == f"gateway:{customer.gateway.name}"
-    assert record["accessor"] == auth["accessor"]
+    assert (record["accessor"], record["address"]) == (auth["accessor"], "127.0.0.1")
     login = compat.vault.await_record("vault", type="token.issued", accessor=auth["accessor"])
     assert (login["certificate"], login["method"], login["gateway"]) == (
         spki(customer.gateway), "cert", customer.gateway.name)
@@ -264,7 +264,7 @@ def test_a_token_can_be_issued_for_a_range_of_addresses(compat):
     assert compat.ask(path, source="127.0.0.2", token=issued["token"]).status == 200
     assert is_error(compat.ask(path, token=issued["token"]), 403)
     listed = compat.vault.api("GET", f"/v1/gateways/{customer.gateway.name}/compat")["tokens"]
-    assert [(t["accessor"], t["cidr"]) for t in listed] == [(issued["accessor"], "127.0.0.2/32")]
+    assert [(t["accessor"], t["cidr"]) for t in listed] == [(issued["accessor"], "127.0.0.2")]
     for body in ({}, {"cidr": "0.0.0.0/0"}, {"cidr": "::/0"}, {"cidr": "10.0.0.1/8"}, {"cidr": "127.0.0.1", "days": 0}):
         assert compat.vault.call("POST", f"/v1/gateways/{customer.gateway.name}/tokens", body).status == 400, body
     compat.vault.api("DELETE", f"/v1/gateways/{customer.gateway.name}/tokens/{issued['accessor']}")
