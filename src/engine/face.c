@@ -166,8 +166,9 @@ static bool is_granted(struct engine *en, const struct request *rq, const struct
     struct err why = { 0 };
     uint64_t ttl_s;
 
-    return key->state == KEY_ACTIVE && policy_lease(en->policy, &rq->gateway, &key->tenant,
-                                                    key->name, 0, &bounds, &ttl_s, &why) == OK;
+    return key->state == KEY_ACTIVE && key->scope != SCOPE_ADMIN &&
+           policy_lease(en->policy, &rq->gateway, &key->tenant, key->name, 0, &bounds, &ttl_s,
+                        &why) == OK;
 }
 
 static bool has_grant(const struct engine *en, const struct request *rq,

@@ -517,6 +517,10 @@ enum MHD_Result compat_send(struct exchange *x)
         return MHD_NO; /* out of memory: the connection is closed without an answer */
     if (code != 204)
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+    if (x->rq->retry_after_s > 0) {
+        snprintf(scratch, sizeof scratch, "%u", x->rq->retry_after_s);
+        MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, scratch);
+    }
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     MHD_add_response_header(response, "Strongroom-Request-Id", x->rq->id);
     result = MHD_queue_response(x->connection, code, response);

@@ -76,7 +76,7 @@ def test_hvac_renews_and_revokes_a_lease(compat):
     client = log_in(client_of(compat, customer), customer)
     lease = client.read(f"strongroom/creds/{customer.key}")
     assert lease["renewable"] and lease["lease_duration"] == 300
-    assert client.sys.renew_lease(lease["lease_id"], increment=120)["lease_duration"] == 120
+    assert client.sys.renew_lease(lease["lease_id"], increment=600)["lease_duration"] == 600
     client.sys.revoke_lease(lease["lease_id"])
     with pytest.raises(hvac.exceptions.InvalidRequest):
         client.sys.renew_lease(lease["lease_id"])
