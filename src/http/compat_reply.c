@@ -3,7 +3,7 @@
  * all that any of them reads: the Content-Type to the letter, numbers as numbers, members that are
  * null rather than absent, and errors as a list of texts.
  */
-#include "internal.h"
+#include "compat.h"
 
 #include <stdarg.h>
 #include <stdio.h>
