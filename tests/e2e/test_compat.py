@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import socket
 
 import pytest
 import web
@@ -500,8 +501,24 @@ def test_a_locked_vault_is_sealed_and_tokens_of_logins_are_gone_afterwards():
         await_that("the server is back", compat.vault.reachable)
         await_that("the face is back", compat.reachable)
         assert compat.read(customer, issued).status == 200
+        compat.vault.stop()
+        with socket.create_server(("127.0.0.1", compat.port)):  # somebody else's
+            compat.vault.start()
+            await_that("the listener could not be opened", lambda: "cannot be opened yet" in compat.vault.log())
+            with pytest.raises(OSError):  # the main one is not opened either
+                socket.create_connection(("127.0.0.1", compat.vault.port)).close()
+        await_that("both are open", lambda: compat.ask("/v1/sys/health?sealedcode=200").status == 200
+                   if _listens(compat.vault.port) else False)
     finally:
         compat.close()
+
+
+def _listens(port):
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+        return True
+    except OSError:
+        return False
 
 
 # --- the command line ------------------------------------------------------------------------------
