@@ -39,8 +39,6 @@ static const struct option_row rows[OPTION_COUNT] = {
     [OPT_GRANT] = { "grant", "TENANT/PATTERN[=MAX_TTL]", "what it may lease; repeatable" },
     [OPT_KEY] = { "key", "KEY",
                   "private key (file) of the new profile; or records or leases of this key" },
-    [OPT_LEASE] = { "lease", "ID", "only records of this lease" },
-                  "private key (file) of the new profile; or only records of this key" },
     [OPT_LEASE] = { "lease", "LEASE",
                     "key to lease, TENANT/NAME, repeatable; or only records of it" },
     [OPT_LIMIT] = { "limit", "N", "at most so many records (default: 50)" },

@@ -1,6 +1,6 @@
 /* From a finished request to an HTTP response. Values of leases are put into locked memory that is
  * wiped when the response is done. */
-#include "internal.h"
+#include "compat.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  * The listeners and the life of an exchange: first callback, upload, submit and suspend; the
  * engine answers on its own thread and resumes; then the reply is queued.
  */
-#include "internal.h"
+#include "compat.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
