@@ -44,6 +44,7 @@ struct engine_settings {
     uint64_t certificate_days;
     uint64_t disk_reserve_mib;
     size_t waiting_max;      /* requests that may wait for records at once */
+    int keeper_statm;        /* its /proc/PID/statm, open, for the metrics; 0: none */
     size_t queue_per_client; /* requests of one certificate that may wait for a batch; 0: any */
     uint64_t gateway_rate;   /* lease requests a second of one gateway, and for one tenant's */
     uint64_t tenant_rate;    /* keys; 0: any */

@@ -3,6 +3,7 @@
  * supervisor with the keeper's socket; the order in main is the security posture: open what is
  * needed, drop the user, jail, and only then start threads.
  */
+#include <fcntl.h>
 #include <getopt.h>
 #include <pthread.h>
 #include <signal.h>
@@ -36,12 +37,14 @@ struct server {
     struct engine *engine;
     struct http *http;
     pthread_t main_thread;
+    int keeper_statm; /* how much memory the keeper has; 0: that cannot be seen */
 };
 
 struct arguments {
     const char *config;
     int fd;
     int parent;
+    int keeper;
 };
 
 static bool read_arguments(int argc, char **argv, struct arguments *a)
@@ -49,8 +52,9 @@ static bool read_arguments(int argc, char **argv, struct arguments *a)
     static const struct option options[] = { { "config", required_argument, NULL, 'c' },
                                              { "fd", required_argument, NULL, 'f' },
                                              { "parent", required_argument, NULL, 'p' },
+                                             { "keeper", required_argument, NULL, 'k' },
                                              { NULL, 0, NULL, 0 } };
-    uint64_t fd = 0, parent = 0;
+    uint64_t fd = 0, parent = 0, keeper = 0;
     int option;
 
     *a = (struct arguments){ 0 };
@@ -61,11 +65,14 @@ static bool read_arguments(int argc, char **argv, struct arguments *a)
             return false;
         else if (option == 'p' && !number_parse(optarg, 1, INT32_MAX, &parent))
             return false;
+        else if (option == 'k' && !number_parse(optarg, 1, INT32_MAX, &keeper))
+            return false;
         else if (option == '?')
             return false;
     }
     a->fd = (int)fd;
     a->parent = (int)parent;
+    a->keeper = (int)keeper;
     return a->config != NULL && fd != 0 && parent != 0 && optind == argc;
 }
 
@@ -133,6 +140,17 @@ static status open_files(struct server *s, struct err *e)
     return OK;
 }
 
+/* Where /proc hides other processes, there is no such number. */
+static void see_keeper(struct server *s, int keeper)
+{
+    char path[32];
+    int fd;
+
+    snprintf(path, sizeof path, "/proc/%d/statm", keeper);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    s->keeper_statm = fd < 0 ? 0 : fd;
+}
+
 static status prepare(const struct arguments *a, struct server *s, struct err *e)
 {
     struct conf_trouble trouble;
@@ -144,6 +162,7 @@ static status prepare(const struct arguments *a, struct server *s, struct err *e
         st = fail(e, BAD_INPUT, "the path of data_dir is too long", 0);
     if (st == OK)
         st = open_files(s, e);
+    see_keeper(s, a->keeper);
     if (st == OK)
         st = secret_start(SERVER_SLAB, e);
     if (st == OK)
@@ -208,6 +227,7 @@ static status start_engine(struct server *s, struct err *e)
                                   .allow_copy_on_write = s->conf.allow_copy_on_write != 0,
                                   .locks_itself =
                                       s->conf.unlocked_max_s != 0 || s->conf.idle_lock_s != 0,
+                                  .keeper_statm = s->keeper_statm,
                                   .tls_ready = tls_ready,
                                   .tls_context = s };
 
