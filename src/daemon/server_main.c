@@ -211,10 +211,6 @@ static status start_engine(struct server *s, struct err *e)
                                   .certificate_days = s->conf.certificate_days,
                                   /* Connections are left for those who do not wait. */
                                   .waiting_max = s->conf.http_connections / 4,
-                                  .connections_max = s->conf.http_connections,
-                                  .queue_per_client = s->conf.queue_per_client,
-                                  .gateway_rate = s->conf.gateway_rate,
-                                  .tenant_rate = s->conf.tenant_rate,
                                   .disk_reserve_mib = s->conf.disk_reserve_mib,
                                   .grant_step_up = s->conf.grant_step_up != 0,
                                   .alert = { .first_use = s->conf.alert_first_use != 0,
@@ -227,9 +223,13 @@ static status start_engine(struct server *s, struct err *e)
                                   .allow_copy_on_write = s->conf.allow_copy_on_write != 0,
                                   .locks_itself =
                                       s->conf.unlocked_max_s != 0 || s->conf.idle_lock_s != 0,
-                                  .keeper_statm = s->keeper_statm,
                                   .tls_ready = tls_ready,
-                                  .tls_context = s };
+                                  .tls_context = s,
+                                  .queue_per_client = s->conf.queue_per_client,
+                                  .gateway_rate = s->conf.gateway_rate,
+                                  .tenant_rate = s->conf.tenant_rate,
+                                  .connections_max = s->conf.http_connections,
+                                  .keeper_statm = s->keeper_statm };
 
     if (!conf_hours(s->conf.alert_hours, &es.alert.days, &es.alert.hour_from, &es.alert.hour_to))
         return fail(e, BUG, "alert_hours was not checked", 0);

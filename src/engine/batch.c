@@ -100,6 +100,7 @@ static status store_records_of(struct engine *en, struct in *body, uint16_t coun
         wire_get_record(body, &r);
         if (body->bad)
             break;
+        metrics_recorded(&en->metrics, r.type);
         row = (struct store_record){ .log = r.log,
                                      .seq = r.seq,
                                      .time_us = r.time_us,
@@ -114,7 +115,6 @@ static status store_records_of(struct engine *en, struct in *body, uint16_t coun
             st = alerts_heard(en, &row, e);
         engine_time_heard(en, r.time_us);
         waiting_stored(en, &r.log);
-        metrics_recorded(&en->metrics, r.type);
         if (listener != NULL && listener->record != NULL)
             listener->record(&r, listener->context);
     }

@@ -1,8 +1,6 @@
 /* What may be leased: the key by its name, and whether policy lets this gateway have it. */
 #include "leasable.h"
 
-#include "rate.h"
-
 static struct policy_bounds bounds_of(const struct engine *en)
 {
     return (struct policy_bounds){ .ttl_s = en->settings.lease_ttl_s,
