@@ -18,7 +18,7 @@ from harness import ROOT, SLOW, Identity, Vault, make_request, verify_bundle
 from web import LocalConnection
 
 SEED = int(os.environ.get("STRONGROOM_SEED") or random.SystemRandom().randrange(1 << 32))
-COUNT = int(os.environ.get("STRONGROOM_REQUESTS") or 3000 // SLOW)
+COUNT = int(os.environ.get("STRONGROOM_REQUESTS") or (3000 if SLOW == 1 else 1500))
 METHODS = ("get", "post", "delete")
 MAY_FAIL = {503, 507}  # what is not the caller's fault and yet no trouble
 
