@@ -19,6 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *text = malloc(size + 1);
     size_t before, length, n;
+    bool path;
 
     if (text == NULL)
         abort();
@@ -26,11 +27,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     text[size] = '\0';
     length = strlen(text);
     before = slashes(text);
+    path = text[0] == '/';
     n = head_unescape(NULL, NULL, text);
     if (n > length || strlen(text) != n) /* nothing ends at a NUL */
         abort();
-    if (text[0] == '/' && slashes(text) != before) /* a path has no more segments than it had */
-        abort();
+    if ((text[0] == '/') != path || (path && slashes(text) != before))
+        abort(); /* a path has no more segments than it had, and nothing else becomes one */
     free(text);
     return 0;
 }
