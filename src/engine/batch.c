@@ -18,6 +18,8 @@
 #define ENTRY_COST   1024
 #define FOLD_COST    (32 * 1024)
 #define BATCH_BUDGET (LIMIT_FRAME - 8192)
+/* Many long reads would hold back whoever is decided with them: the rest is taken in turn again. */
+#define DECIDE_US 10000
 
 /* Names that records of this batch have tags for: durable before the keeper writes the records. */
 static status store_names(struct engine *en, struct err *e)
@@ -105,6 +107,7 @@ static status store_records_of(struct engine *en, struct in *body, uint16_t coun
         wire_get_record(body, &r);
         if (body->bad)
             break;
+        metrics_recorded(&en->metrics, r.type);
         row = (struct store_record){ .log = r.log,
                                      .seq = r.seq,
                                      .time_us = r.time_us,
@@ -123,7 +126,6 @@ static status store_records_of(struct engine *en, struct in *body, uint16_t coun
         engine_time_heard(en, r.time_us);
         waiting_stored(en, &r.log);
         events_heard(en, r.type);
-        metrics_recorded(&en->metrics, r.type);
         if (listener != NULL && listener->record != NULL)
             listener->record(&r, listener->context);
     }
@@ -312,8 +314,9 @@ static status hand_result(struct engine *en, const struct wire_result *r, void *
 static struct request *fill(struct engine *en, struct request **queue)
 {
     struct request *list = NULL, **tail = &list;
+    uint64_t until = clock_monotonic_us() + DECIDE_US;
 
-    while (*queue != NULL && !batch_full(en)) {
+    while (*queue != NULL && !batch_full(en) && (list == NULL || clock_monotonic_us() < until)) {
         struct request *rq = *queue;
         uint8_t flags = verb_row(rq->verb)->flags;
 

@@ -199,6 +199,8 @@ enum MHD_Result reply_send(struct exchange *x)
     response = content(x, http, title, &type);
     if (response == NULL)
         return MHD_NO; /* out of memory: the connection is closed without an answer */
+    if (x->last)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
     if (type[12] == 'x')
         add_number(response,
@@ -206,8 +208,6 @@ enum MHD_Result reply_send(struct exchange *x)
                    x->rq->verb == VERB_RECORD_FEED ? x->rq->page_end : x->rq->log_size);
     if (type[12] == 'x' && x->rq->filter != NULL)
         add_number(response, "Strongroom-Next", x->rq->page_end);
-    if (x->last)
-        MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     if (x->rq->retry_after_s > 0)
         add_number(response, MHD_HTTP_HEADER_RETRY_AFTER, x->rq->retry_after_s);
     return queue(x, http, response);
