@@ -79,6 +79,8 @@ int lease_list(struct cli *c);
 int lease_watch(struct cli *c);
 int lease_revoke(struct cli *c);
 
+int exec_run(struct cli *c);
+
 int policy_check(struct cli *c);
 int policy_test(struct cli *c);
 int policy_show(struct cli *c);

@@ -214,10 +214,10 @@ static int prepare(struct cli *c)
         code = cli_option(c, OPT_SOCKET) != NULL ? prepare_socket(c, h->curl)
                                                  : prepare_tls(c, h->curl);
     if (code != EXIT_DONE) { /* whoever tries again must not find it half set up */
-        const volatile sig_atomic_t *stop = h->stop;
+        struct https kept = { .stop = h->stop, .wake = h->wake, .patience_s = h->patience_s };
 
         https_clear(h);
-        h->stop = stop;
+        *h = kept;
     }
     return code;
 }
@@ -234,6 +234,9 @@ void https_clear(struct https *h)
     if (h->body.p != NULL)
         forget_body(h);
     wiping_free(h->body.p);
+    if (h->multi != NULL && h->curl != NULL)
+        curl_multi_remove_handle(h->multi, h->curl);
+    curl_multi_cleanup(h->multi);
     curl_slist_free_all(h->headers);
     curl_easy_cleanup(h->curl);
     *h = (struct https){ 0 };
@@ -324,6 +327,47 @@ static CURLcode set_request(CURL *curl, enum method method, const char *url, con
     return rc;
 }
 
+void https_patience(struct cli *c, long ms)
+{
+    if (prepare(c) == EXIT_DONE)
+        (void)curl_easy_setopt(c->https.curl, CURLOPT_TIMEOUT_MS, ms);
+}
+
+/* One transfer of the multi handle. What the descriptor has to say is not read here. */
+static CURLcode perform_multi(struct https *h)
+{
+    struct curl_waitfd wake = { .fd = h->wake, .events = CURL_WAIT_POLLIN };
+    CURLMsg *message;
+    int running = 1, left = 0;
+
+    for (;;) {
+        if (curl_multi_perform(h->multi, &running) != CURLM_OK)
+            return CURLE_FAILED_INIT;
+        if (running == 0)
+            break;
+        if (h->stop != NULL && *h->stop != 0)
+            return CURLE_ABORTED_BY_CALLBACK;
+        if (curl_multi_poll(h->multi, &wake, 1, 1000, NULL) != CURLM_OK)
+            return CURLE_FAILED_INIT;
+    }
+    message = curl_multi_info_read(h->multi, &left);
+    return message != NULL ? message->data.result : CURLE_FAILED_INIT;
+}
+
+static CURLcode perform(struct https *h)
+{
+    if (h->wake == 0)
+        return curl_easy_perform(h->curl);
+    if (h->multi == NULL)
+        h->multi = curl_multi_init();
+    if (h->multi == NULL || curl_multi_add_handle(h->multi, h->curl) != CURLM_OK)
+        return CURLE_OUT_OF_MEMORY;
+    CURLcode rc = perform_multi(h);
+
+    curl_multi_remove_handle(h->multi, h->curl);
+    return rc;
+}
+
 /* Leaves the reply in the body buffer. */
 static int exchange(struct cli *c, enum method method, const char *path, const char *text)
 {
@@ -342,7 +386,7 @@ static int exchange(struct cli *c, enum method method, const char *path, const c
     CURLcode rc = set_request(h->curl, method, url, text);
 
     if (rc == CURLE_OK)
-        rc = curl_easy_perform(h->curl);
+        rc = perform(h);
     if (rc != CURLE_OK)
         return report_failure(c, rc);
     note_certificate(h);

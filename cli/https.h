@@ -15,14 +15,16 @@
 struct cli;
 
 struct https {
-    CURL *curl; /* NULL until the first request */
+    CURL *curl;   /* NULL until the first request */
+    CURLM *multi; /* of requests that can be woken; else NULL */
     struct curl_slist *headers;
     char base[320];
     struct mspan body; /* the last reply; wiped before the next and at the end */
     size_t body_length;
     bool body_overflow;
     const volatile sig_atomic_t *stop; /* set before the first request: true ends a request */
-    long patience_s;                   /* likewise; 0: 60 */
+    int wake;        /* a descriptor: what can be read there has it look at stop at once; 0: none */
+    long patience_s; /* likewise; 0: 60 */
     bool certificate_known;
     uint8_t certificate[32];           /* SHA-256 of the server's DER certificate */
     uint64_t certificate_not_after_us; /* 0 if unknown */
@@ -43,6 +45,8 @@ int https_list(struct cli *c, const char *path, const char *member, json_t **ret
 int https_server_certificate(struct cli *c, uint8_t out[static 32]);
 /* Is text an https URL of a host and a port, and nothing else? */
 bool https_url_valid(const char *text);
+/* How long a request may take from now on; 60 seconds otherwise. */
+void https_patience(struct cli *c, long ms);
 void https_clear(struct https *h);
 
 #endif

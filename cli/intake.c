@@ -12,7 +12,7 @@
 
 #define NOTHING "nothing was stored"
 
-/* --- from a terminal --------------------------------------------------------------------------- */
+/* --- from a terminal -------------------------------------------------------------------------- */
 
 static int ask(const struct provider_field *f, bool optional, struct secret **ret_text)
 {
@@ -147,7 +147,7 @@ static int ask_fields(const struct provider *p, struct secret **ret_value)
     return EXIT_DONE;
 }
 
-/* --- from standard input ----------------------------------------------------------------------- */
+/* --- from standard input ---------------------------------------------------------------------- */
 
 /* A JSON file has line breaks, a stored value is one line: what is between strings goes. */
 static void remove_space(struct mspan m, size_t *n)
@@ -193,7 +193,7 @@ static int read_all(const struct provider *p, struct secret **ret_value)
     return EXIT_DONE;
 }
 
-/* --- what is said of it ------------------------------------------------------------------------ */
+/* --- what is said of it ----------------------------------------------------------------------- */
 
 static int check(const struct cli *c, const struct provider *p, struct span value)
 {

@@ -9,6 +9,7 @@
 #include "cli.h"
 #include "commands.h"
 #include "delivery.h"
+#include "lease.h"
 #include "remember.h"
 #include "reply.h"
 #include "table.h"
@@ -35,6 +36,21 @@ static int add_ttl(const struct cli *c, json_t *body)
     return code;
 }
 
+int lease_claims(const struct cli *c, json_t *body)
+{
+    static const enum option_id claims[] = { OPT_PURPOSE, OPT_MODEL, OPT_ENVIRONMENT,
+                                             OPT_CLASSIFICATION };
+
+    for (size_t i = 0; i < sizeof(claims) / sizeof(claims[0]); i++) {
+        const char *value = cli_option(c, claims[i]);
+
+        if (value != NULL &&
+            json_object_set_new(body, option_row(claims[i])->name, json_string(value)) != 0)
+            return report(EXIT_USAGE, "--%s must be UTF-8 text", option_row(claims[i])->name);
+    }
+    return EXIT_DONE;
+}
+
 static int ask(struct cli *c, json_t *body, json_t **ret_reply)
 {
     return https_call(c, METHOD_POST, "/v1/leases", json_incref(body), ret_reply);
@@ -54,27 +70,35 @@ static int ask_sealed(struct cli *c, json_t *body, json_t **ret_reply)
     return code;
 }
 
+int lease_take(struct cli *c, const char *key, json_t **ret_reply)
+{
+    AUTO(json_t) *body = json_pack("{s:s, s:s*}", "key", key, "region", cli_option(c, OPT_REGION));
+
+    if (body == NULL)
+        return report(EXIT_USAGE, "--region must be UTF-8 text");
+    int code = lease_claims(c, body);
+
+    if (code == EXIT_DONE)
+        code = add_ttl(c, body);
+    if (code != EXIT_DONE)
+        return code;
+    return option_given(&c->options, OPT_SEALED) ? ask_sealed(c, body, ret_reply)
+                                                 : ask(c, body, ret_reply);
+}
+
 int lease_get(struct cli *c)
 {
-    AUTO(json_t) *body = NULL;
     AUTO(json_t) *reply = NULL;
     struct pair pair;
-    char key[2 * NAME_MAX_LENGTH + 2];
+    char key[LEASE_KEY];
     int code = cli_pair(c, 0, &pair);
 
     if (code != EXIT_DONE)
         return code;
     snprintf(key, sizeof(key), "%s/%s", pair.tenant, pair.name);
-    body = json_pack("{s:s, s:s*, s:s*}", "key", key, "region", cli_option(c, OPT_REGION),
-                     "purpose", cli_option(c, OPT_PURPOSE));
-    if (body == NULL)
-        return report(EXIT_USAGE, "--purpose must be UTF-8 text");
-    code = add_ttl(c, body);
-    if (code == EXIT_DONE) /* a vault that was set back gives nothing out */
-        code = remember_check(c, "tree");
+    code = remember_check(c, "tree"); /* a vault that was set back gives nothing out */
     if (code == EXIT_DONE)
-        code = option_given(&c->options, OPT_SEALED) ? ask_sealed(c, body, &reply)
-                                                     : ask(c, body, &reply);
+        code = lease_take(c, key, &reply);
     if (code == EXIT_DONE)
         table_print_json(reply);
     return code;
@@ -101,6 +125,8 @@ int lease_renew(struct cli *c)
     char path[128];
     int code = lease_path(c, "renew", path);
 
+    if (code == EXIT_DONE)
+        code = lease_claims(c, body);
     if (code == EXIT_DONE)
         code = add_ttl(c, body);
     if (code == EXIT_DONE)

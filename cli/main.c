@@ -18,6 +18,9 @@
 /* What an operation that takes a touch may be told. */
 #define STEP_UP (BIT(OPT_PIN_STDIN) | BIT(OPT_RECOVERY) | BIT(OPT_SLOT) | BIT(OPT_NO_WAIT))
 
+/* What policy is asked with. */
+#define CLAIMS (BIT(OPT_PURPOSE) | BIT(OPT_MODEL) | BIT(OPT_ENVIRONMENT) | BIT(OPT_CLASSIFICATION))
+
 /* Which records are shown. */
 #define SHOWN                                                                             \
     (BIT(OPT_SINCE) | BIT(OPT_UNTIL) | BIT(OPT_ACTOR) | BIT(OPT_KEY) | BIT(OPT_GATEWAY) | \
@@ -131,9 +134,10 @@ static const struct command commands[] = {
     { "auditor", "list", auditor_list, "", 0, 0, "list auditors and what they see" },
 
     { "lease", "get", lease_get, "TENANT/NAME", 0,
-      BIT(OPT_TTL) | BIT(OPT_REGION) | BIT(OPT_PURPOSE) | BIT(OPT_SEALED),
+      BIT(OPT_TTL) | BIT(OPT_REGION) | BIT(OPT_SEALED) | CLAIMS,
       "lease a key; JSON on standard output" },
-    { "lease", "renew", lease_renew, "LEASE", 0, BIT(OPT_TTL), "the same key for more time" },
+    { "lease", "renew", lease_renew, "LEASE", 0, BIT(OPT_TTL) | CLAIMS,
+      "the same key for more time" },
     { "lease", "release", lease_release, "LEASE", 0, 0, "give a lease back" },
     { "lease", "list", lease_list, "", 0, 0, "list live leases" },
     { "lease", "watch", lease_watch, "", 0, BIT(OPT_ACKNOWLEDGE) | BIT(OPT_CURSOR) | BIT(OPT_ONCE),
@@ -142,7 +146,13 @@ static const struct command commands[] = {
       BIT(OPT_KEY) | BIT(OPT_GATEWAY) | BIT(OPT_TENANT) | BIT(OPT_ALL) | BIT(OPT_YES),
       "end live leases: one, or those of a key, gateway or tenant, or all" },
 
-    { "policy", "check", policy_check, "FILE", 0, BIT(OPT_VAULT),
+    { "exec", NULL, exec_run, "", BIT(OPT_LEASE),
+      BIT(OPT_AS) | BIT(OPT_END_WITHIN) | BIT(OPT_FILE) | BIT(OPT_KILL_ON_REVOKE) |
+          BIT(OPT_REGION) | BIT(OPT_RESTART) | BIT(OPT_SEALED) | BIT(OPT_SIGNAL) | BIT(OPT_TTL) |
+          CLAIMS,
+      "run a command with leased keys: exec --lease KEY -- COMMAND ARGUMENT..." },
+
+    { "policy", "check", policy_check, "FILE", 0, BIT(OPT_VAULT) | BIT(OPT_TENANT),
       "is a document of policy well formed, and is anything odd about it?" },
     { "policy", "test", policy_test, "FILE CASES", 0, BIT(OPT_VAULT),
       "does a document decide the cases of a file as they expect?" },

@@ -391,6 +391,37 @@ static bool is_of(const json_t *operation, const char *id)
            (at[4 + ID_HEX_LENGTH] == ' ' || at[4 + ID_HEX_LENGTH] == '\0');
 }
 
+/* A document of policy is part of the text by its hash: what is shown must be that document. */
+static int describe_document(const json_t *operation)
+{
+    const char *text = strstr(reply_text(operation, "text"), " document=");
+    const char *document = reply_text(operation, "document");
+    uint8_t hash[32];
+    char hex[65];
+
+    if (text == NULL)
+        return EXIT_DONE;
+    if (document == NULL)
+        return reply_report("document");
+    sha256(span_text(document), hash);
+    hex_format(SPAN(hash), hex);
+    if (strcmp(text + strlen(" document="), hex) != 0)
+        return report(EXIT_UNVERIFIED, "the vault shows another document than the one to be "
+                                       "approved; do not touch the key");
+    if (document[0] == '\0')
+        say("    It removes the document: grants alone decide from then on.");
+    while (*document != '\0') {
+        char line[256];
+        size_t n = strcspn(document, "\n");
+
+        snprintf(line, sizeof(line), "%.*s", (int)(n < 250 ? n : 250), document);
+        text_tame(line);
+        say("    | %s", line);
+        document += n + (document[n] == '\n');
+    }
+    return EXIT_DONE;
+}
+
 int operation_approve(struct cli *c)
 {
     AUTO(json_t) *operation = NULL;
@@ -408,7 +439,8 @@ int operation_approve(struct cli *c)
     if (!is_pending(operation))
         return report(EXIT_CONFLICT, "the operation is over already");
     describe(operation); /* with --yes too: what is signed was at least to be seen */
-    if (!option_given(&c->options, OPT_YES))
+    code = describe_document(operation);
+    if (code == EXIT_DONE && !option_given(&c->options, OPT_YES))
         code = cli_confirm(c, "Your touch approves exactly this.");
     if (code == EXIT_DONE)
         code = approve(c, operation, &approved);

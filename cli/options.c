@@ -23,10 +23,12 @@ static const struct option_row rows[OPTION_COUNT] = {
     [OPT_CA_OUT] = { "ca-out", "FILE", "write the vault's CA certificate there" },
     [OPT_CARDS] = { "cards", "N", "recovery cards to make (default: as many as the quorum)" },
     [OPT_CERTIFICATE] = { "certificate", "FILE", "certificate of the new profile" },
+    [OPT_CLASSIFICATION] = { "classification", "WORD", "of the data: what policy is asked with" },
     [OPT_CSR] = { "csr", "FILE", "certificate request (PEM)" },
     [OPT_CSV] = { "csv", NULL, "print CSV for a spreadsheet" },
     [OPT_CURSOR] = { "cursor", "FILE", "remembers how far it is; one for each sink" },
     [OPT_ENGAGEMENT] = { "engagement", "NAME", "engagement the key belongs to" },
+    [OPT_ENVIRONMENT] = { "environment", "WORD", "where it runs: what policy is asked with" },
     [OPT_EXIT_CODE] = { "exit-code", NULL, "exit 6 unless the vault is unlocked" },
     [OPT_FOLLOW] = { "follow", NULL, "go on with new records as they come" },
     [OPT_FORK_PROOF] = { "fork-proof", "FILE", "verify checkpoints that do not go together" },
@@ -37,11 +39,12 @@ static const struct option_row rows[OPTION_COUNT] = {
     [OPT_GRANT] = { "grant", "TENANT/PATTERN[=MAX_TTL]", "what it may lease; repeatable" },
     [OPT_KEY] = { "key", "KEY",
                   "private key (file) of the new profile; or records or leases of this key" },
-    [OPT_LEASE] = { "lease", "ID", "only records of this lease" },
+    [OPT_LEASE] = { "lease", "LEASE",
+                    "key to lease, TENANT/NAME, repeatable; or only records of it" },
     [OPT_LIMIT] = { "limit", "N", "at most so many records (default: 50)" },
     [OPT_LOG] = { "log", "LOG", "only this log (default: all that there are)" },
     [OPT_MAX_TTL] = { "max-ttl", "SECONDS", "longest lease under this grant" },
-    [OPT_MODEL] = { "model", "NAME", "only this model" },
+    [OPT_MODEL] = { "model", "NAME", "the model: that is to be used, or only reports of it" },
     [OPT_NAME] = { "name", "NAME", "who holds it; for role tenant, the tenant" },
     [OPT_NO_WAIT] = { "no-wait", NULL, "do not wait for other operators, nor for a rotation" },
     [OPT_ONCE] = { "once", NULL, "do what there is to do, and end" },
@@ -86,6 +89,7 @@ static const struct option_row rows[OPTION_COUNT] = {
     [OPT_DAYS] = { "days", "N", "how long it lasts (default: 90)" },
     [OPT_AS] = { "as", "NAME[=FIELD]", "variable for the value, or for one of its fields" },
     [OPT_CLASS] = { "class", "CLASS", "what ending a lease is worth: static, killable or minted" },
+    [OPT_END_WITHIN] = { "end-within", "SECONDS", "before a command that shall end is killed" },
     [OPT_FILE] = { "file", NULL,
                    "hand the value over in a file in memory, which follows rotation" },
     [OPT_FORCE] = { "force", NULL, "store it even if it looks like something else" },
@@ -118,6 +122,8 @@ static struct repeated *repeated(struct options *o, enum option_id option)
     case OPT_OPERATOR: return &o->operators;
     case OPT_DEVICE: return &o->devices;
     case OPT_TENANT: return &o->tenants;
+    case OPT_LEASE: return o->command != NULL ? &o->leases : NULL; /* of exec */
+    case OPT_AS: return &o->variables;
     default: return NULL;
     }
 }
@@ -131,6 +137,8 @@ static int take_option(struct options *o, enum option_id option, const char *val
     if (list != NULL && list->count == REPEAT_MAX)
         return report(EXIT_USAGE, "--%s is given more than %d times", rows[option].name,
                       REPEAT_MAX);
+    if (option == OPT_AS)
+        o->variable_lease[list->count] = o->leases.count;
     if (list != NULL)
         list->value[list->count++] = value;
     /* Of a repeated one the first counts where only one is asked for. */
@@ -142,12 +150,28 @@ static int take_option(struct options *o, enum option_id option, const char *val
 
 #define VALUES 256 /* beyond the characters that getopt_long returns by itself */
 
+/* What exec runs is not ours to read: it begins behind the first "--". */
+static int find_command(struct options *o, int argc, char **argv)
+{
+    bool is_exec = false;
+
+    for (int i = 1; i < argc; i++) {
+        is_exec = is_exec || strcmp(argv[i], "exec") == 0;
+        if (!is_exec || strcmp(argv[i], "--") != 0)
+            continue;
+        o->command = argv + i + 1;
+        return i;
+    }
+    return argc;
+}
+
 int options_parse(struct options *o, int argc, char **argv)
 {
     struct option table[OPTION_COUNT + 1] = { 0 };
     int found = 0;
 
     *o = (struct options){ 0 };
+    argc = find_command(o, argc, argv);
     for (int i = 0; i < OPTION_COUNT; i++) {
         table[i].name = rows[i].name;
         table[i].has_arg = rows[i].argument != NULL ? required_argument : no_argument;

@@ -26,10 +26,12 @@ enum option_id {
     OPT_CA_OUT,
     OPT_CARDS,
     OPT_CERTIFICATE,
+    OPT_CLASSIFICATION,
     OPT_CSR,
     OPT_CSV,
     OPT_CURSOR,
     OPT_ENGAGEMENT,
+    OPT_ENVIRONMENT,
     OPT_EXIT_CODE,
     OPT_FOLLOW,
     OPT_FORK_PROOF,
@@ -83,6 +85,7 @@ enum option_id {
     OPT_DAYS,
     OPT_AS,
     OPT_CLASS,
+    OPT_END_WITHIN,
     OPT_FILE,
     OPT_FORCE,
     OPT_KILL_ON_REVOKE,
@@ -120,6 +123,10 @@ struct options {
     struct repeated operators;
     struct repeated devices;
     struct repeated tenants;
+    struct repeated leases;
+    struct repeated variables;          /* --as */
+    size_t variable_lease[REPEAT_MAX];  /* how many --lease stood before it */
+    char **command;                     /* of exec, behind "--"; NULL at its end, or NULL */
     const char *argument[ARGUMENT_MAX]; /* noun and verb first */
     size_t argument_count;
 };

@@ -332,6 +332,8 @@ int policy_set(struct cli *c)
         code = policy_file_read(cli_argument(c, 1), s.vault, s.file);
     if (code == EXIT_DONE && s.file->length > 0)
         (void)policy_file_warn(cli_argument(c, 1), s.file->document);
+    if (code == EXIT_DONE && s.file->length > 0)
+        (void)policy_names_warn(c, cli_argument(c, 1), s.file->document, s.owner);
     if (code == EXIT_DONE)
         code = set(c, &s);
     policy_version_clear(&s.old);

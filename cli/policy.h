@@ -20,6 +20,10 @@ int policy_file_read(const char *path, bool vault, struct policy_file *f);
 /* "PATH:LINE: warning: ..." for what is odd; returns how many. */
 size_t policy_file_warn(const char *path, const struct policy_document *d);
 
+/* The same for names of gateways, keys and tenants that the vault does not have. */
+size_t policy_names_warn(struct cli *c, const char *file, const struct policy_document *d,
+                         const char *owner);
+
 /* A document of the vault, held against its hash. *ret_document is NULL if there is none in force
  * (version 0: the newest), or it was removed. */
 struct policy_version {

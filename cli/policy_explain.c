@@ -23,7 +23,7 @@ static bool is_decision(const char *type)
 {
     return type != NULL &&
            (strcmp(type, "lease.issued") == 0 || strcmp(type, "lease.renewed") == 0 ||
-            strcmp(type, "lease.refused") == 0);
+            strcmp(type, "lease.repeated") == 0 || strcmp(type, "lease.refused") == 0);
 }
 
 static bool says(const json_t *record, const char *name, const char *text)

@@ -59,12 +59,19 @@ static void drop(struct policy_file *f)
 
 int policy_check(struct cli *c)
 {
+    const char *tenant = cli_option(c, OPT_TENANT);
     struct policy_file *f = NULL;
     size_t warnings = 0;
-    int code = read_argument(c, option_given(&c->options, OPT_VAULT), &f);
+    int code = tenant == NULL || name_valid(tenant)
+                   ? EXIT_DONE
+                   : report(EXIT_USAGE, "--tenant is the name of a tenant");
 
+    if (code == EXIT_DONE)
+        code = read_argument(c, option_given(&c->options, OPT_VAULT), &f);
     if (code == EXIT_DONE) {
         warnings = policy_file_warn(cli_argument(c, 0), f->document);
+        if (tenant != NULL)
+            warnings += policy_names_warn(c, cli_argument(c, 0), f->document, tenant);
         if (cli_json(c))
             print("{\"rules\": %u, \"warnings\": %zu}\n", f->document->rule_count, warnings);
         else

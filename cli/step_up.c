@@ -12,7 +12,6 @@
 #include "memory.h"
 #include "reply.h"
 #include "report.h"
-#include "table.h"
 
 /* A member of the text, and the field of the effect that says the same. */
 struct member {
@@ -251,7 +250,7 @@ static const char *check_touch(struct step_ups *s, const struct approval *a)
     return json_object_set_new(s->contexts, context, json_true()) == 0 ? NULL : "no memory";
 }
 
-static const struct roster *roster_of(const struct step_ups *s)
+const struct roster *step_ups_roster(const struct step_ups *s)
 {
     if (id_is_zero(&s->log))
         return &s->roster;
@@ -275,7 +274,7 @@ static const char *check_first_seen(struct step_ups *s, const struct approval *a
 
 static const char *check_slot(struct step_ups *s, const struct approval *a)
 {
-    const struct roster *r = roster_of(s);
+    const struct roster *r = step_ups_roster(s);
 
     if (r == NULL)
         return check_first_seen(s, a);
@@ -339,7 +338,7 @@ static const char *collect(struct step_ups *s, const struct approval *a)
 static const char *take_approval(struct step_ups *s, const json_t *record)
 {
     struct approval a;
-    const struct roster *r = roster_of(s);
+    const struct roster *r = step_ups_roster(s);
     const char *why = read_approval(record, &a);
 
     if (why == NULL)
@@ -432,6 +431,26 @@ static const char *note_done(struct step_ups *s, const struct record_head *head,
     return NULL;
 }
 
+/* What needs no step-up always, or took none because of a setting. */
+static const char *take_plain(struct step_ups *s, const struct record_head *head,
+                              const json_t *record)
+{
+    const char *change = reply_text(record, "change");
+
+    switch (head->type) {
+    case RECORD_GRANT_ADDED: s->plain_grants++; return NULL;
+    case RECORD_POLICY_SET: /* one that allows nothing more is anybody's to set */
+        s->plain_policies += change == NULL || strcmp(change, "narrows") != 0;
+        return NULL;
+    case RECORD_ROLLBACK_ACCEPTED: /* a tenant's log is told of what the vault's approved */
+        if (!id_is_zero(&head->log))
+            return NULL;
+        break;
+    default: break;
+    }
+    return roster_birth(&s->roster, head) ? NULL : "effect names no operation";
+}
+
 static const char *take_effect(struct step_ups *s, const struct record_head *head,
                                const json_t *record)
 {
@@ -440,16 +459,8 @@ static const char *take_effect(struct step_ups *s, const struct record_head *hea
     uint64_t need = 0;
     struct words w;
 
-    if (json_object_get(record, "operation") == NULL) {
-        if (head->type == RECORD_GRANT_ADDED)
-            s->plain_grants++;
-        /* A tenant's log is told of what was approved in the vault's. */
-        if (head->type == RECORD_ROLLBACK_ACCEPTED && !id_is_zero(&head->log))
-            return NULL;
-        return head->type == RECORD_GRANT_ADDED || roster_birth(&s->roster, head)
-                   ? NULL
-                   : "effect names no operation";
-    }
+    if (json_object_get(record, "operation") == NULL)
+        return take_plain(s, head, record);
     if (operation == NULL)
         return "operation was not approved";
     if (json_is_true(json_object_get(operation, "used")))
@@ -556,42 +567,4 @@ void step_ups_release(struct step_ups *s)
     {
         step_ups_line(s, span_of(json_string_value(one), json_string_length(one)));
     }
-}
-
-json_t *step_ups_summary(const struct step_ups *s)
-{
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:b, s:O}", "operations",
-                     (json_int_t)json_array_size(s->done), "approvals", (json_int_t)s->approvals,
-                     "signatures", (json_int_t)(s->approvals - s->cards), "cards",
-                     (json_int_t)s->cards, "plain_grants", (json_int_t)s->plain_grants, "enrolled",
-                     roster_of(s) != NULL, "done", s->done);
-}
-
-static const struct column done_columns[] = {
-    { "TIME", "time", COLUMN_TIME },
-    { "SEQ", "seq", COLUMN_TEXT },
-    { "OPERATION", "operation", COLUMN_TEXT },
-    { "APPROVED BY", "approved_by", COLUMN_TEXT },
-};
-
-void step_ups_print(const struct step_ups *s, const char *log_name)
-{
-    unsigned long long cards = (unsigned long long)s->cards;
-    unsigned long long signatures = (unsigned long long)(s->approvals - s->cards);
-
-    print("%s: %zu privileged operations, all approved; %llu approvals signed by %s\n", log_name,
-          json_array_size(s->done), signatures,
-          roster_of(s) != NULL ? "the operators' enrolled keys" : "the keys that they name");
-    if (cards > 0)
-        print("%s: %llu approvals by recovery card: no signature, the keeper's word\n", log_name,
-              cards);
-    if (s->plain_grants > 0)
-        print("%s: %llu grants took no step-up\n", log_name, (unsigned long long)s->plain_grants);
-    if (json_array_size(s->done) > 0)
-        table_print(s->done, COLUMNS(done_columns), "");
-    if (roster_of(s) == NULL)
-        say("Whose keys they are is in the vault's log: give its export with --vault-bundle.");
-    else if (s->vault != NULL && s->vault == s->enclosed)
-        say("Whose keys they are is what the bundle says, which may leave out a removal: "
-            "--vault-bundle shows all.");
 }

@@ -41,9 +41,10 @@ struct step_ups {
     json_t *contexts;     /* of all approvals: each is of one session */
     json_t *done;         /* [{"seq", "time", "operation", "effect", "approved_by"}] */
     uint64_t approvals;
-    uint64_t cards;        /* of these: by recovery card */
-    uint64_t plain_grants; /* grants that took no step-up */
-    const char *bad_why;   /* NULL: all good so far */
+    uint64_t cards;          /* of these: by recovery card */
+    uint64_t plain_grants;   /* grants that took no step-up */
+    uint64_t plain_policies; /* documents that may allow more, and took none */
+    const char *bad_why;     /* NULL: all good so far */
     uint64_t bad_seq;
 };
 
@@ -57,7 +58,12 @@ void step_ups_operator(struct step_ups *s, struct span line);
 /* The bundle verifies: who the operators were is known, and what waited is taken. */
 void step_ups_release(struct step_ups *s);
 
-/* {"operations", "approvals", "signatures", "cards", "plain_grants", "enrolled", "done": [...]} */
+/* Who the operators were, as far as it is known; else NULL. */
+const struct roster *step_ups_roster(const struct step_ups *s);
+
+/* step_up_summary.c:
+ * {"operations", "approvals", "signatures", "cards", "plain_grants", "plain_policies", "enrolled",
+ * "done": [...]} */
 json_t *step_ups_summary(const struct step_ups *s);
 void step_ups_print(const struct step_ups *s, const char *log_name);
 

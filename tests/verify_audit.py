@@ -639,7 +639,7 @@ class StepUps:
         self.roster = self.own or vault_roster
         self.seen = {}  # without a roster: slot id -> operator and public key
         self.open, self.contexts = {}, set()
-        self.done, self.approvals, self.cards, self.plain_grants = [], 0, 0, 0
+        self.done, self.approvals, self.cards, self.plain_grants, self.plain_policies = [], 0, 0, 0, 0
 
     def take(self, kind, record):
         if kind == "operation.approved":
@@ -725,6 +725,8 @@ class StepUps:
         if "operation" not in record:
             if kind == "grant.added":
                 self.plain_grants += 1
+            elif kind == "policy.set":  # one that allows nothing more is anybody's to set
+                self.plain_policies += record.get("change") != "narrows"
             elif kind == "rollback.accepted" and record["log"] != "0" * 32:
                 pass  # a tenant's log is told of what was approved in the vault's
             elif self.own is None or not self.own.is_first(kind, record):
@@ -1162,6 +1164,8 @@ def say_step_ups(step_ups):
         print(f"{step_ups.cards} approvals by recovery card: no signature, the keeper's word")
     if step_ups.plain_grants:
         print(f"{step_ups.plain_grants} grants took no step-up")
+    if step_ups.plain_policies:
+        print(f"{step_ups.plain_policies} documents of policy that may allow more took no step-up")
     for seq, name, operators in step_ups.done:
         print(f"record {seq}: {name}, approved by {', '.join(operators)}")
 

@@ -43,15 +43,11 @@ struct engine_settings {
     uint64_t checkpoint_idle_s; /* all logs, whatever happened */
     uint64_t certificate_days;
     uint64_t disk_reserve_mib;
-    size_t waiting_max;      /* requests that may wait for records at once */
-    size_t waiting_events;   /* and for revocations */
-    size_t waiting_each;     /* of one certificate, for either */
-    size_t queue_per_client; /* requests of one certificate that may wait for a batch; 0: any */
-    uint64_t gateway_rate;   /* lease requests a second of one gateway, and for one tenant's */
-    uint64_t tenant_rate;    /* keys; 0: any */
-    size_t connections_max;  /* of the face, for the metrics */
-    bool grant_step_up;      /* a grant, or a wider policy, takes an operator's touch */
-    bool policy_required;    /* a tenant without a document leases nothing */
+    size_t waiting_max;    /* requests that may wait for records at once */
+    size_t waiting_events; /* and for revocations */
+    size_t waiting_each;   /* of one certificate, for either */
+    bool grant_step_up;    /* a grant, or a wider policy, takes an operator's touch */
+    bool policy_required;  /* a tenant without a document leases nothing */
     struct alert_settings alert;
     uint32_t hygiene; /* enum hygiene_fact bits that hold in this process */
     /* For doctor only: what the configuration weakens. */
@@ -62,6 +58,12 @@ struct engine_settings {
      * (renewed) others than before. */
     void (*tls_ready)(void *context, bool renewed);
     void *tls_context;
+    /* Limits, and what the metrics tell of others. */
+    size_t queue_per_client; /* requests of one certificate that may wait for a batch; 0: any */
+    uint64_t gateway_rate;   /* lease requests a second of one gateway, and for one tenant's */
+    uint64_t tenant_rate;    /* keys; 0: any */
+    size_t connections_max;  /* of the face */
+    int keeper_statm;        /* the keeper's /proc/PID/statm, open; 0: none */
 };
 
 /* Asks the keeper for its state and, if it is unlocked already (the server died and came back),

@@ -12,32 +12,13 @@
 #include "base/status.h"
 #include "engine/asked.h"
 #include "engine/filter.h"
+#include "engine/judged.h"
 #include "engine/verb_id.h"
 #include "secret/secret.h"
 #include "usage/usage.h"
 
 /* Reactions that HTTP tells apart and status does not. */
 enum problem { PROBLEM_BY_STATUS, PROBLEM_WRONG_REGION, PROBLEM_STORAGE, PROBLEM_GONE };
-
-/* What a document of policy said of a lease that was asked for. */
-struct judged_document {
-    bool there;                     /* it was asked */
-    uint8_t hash[32];               /* of its text */
-    char rule[NAME_MAX_LENGTH + 1]; /* that decided; may be empty */
-    const char *limit;              /* that is reached; NULL: none */
-};
-
-/* What was asked, as far as policy was, for the record of it. */
-struct judged {
-    bool asked;
-    uint16_t provider;
-    uint8_t class;
-    uint8_t scope;
-    uint64_t ttl_s; /* what grants give of what was asked */
-    char key[2 * NAME_MAX_LENGTH + 2];
-    struct judged_document tenant;
-    struct judged_document vault;
-};
 
 #define REQUEST_PARAMS 2
 #define REQUEST_PARAM  72 /* a name, or a lease token */
@@ -57,6 +38,7 @@ struct request {
     uint64_t version;                          /* ?version=, 0: the newest */
     uint64_t wait_s;                           /* ?wait=: how long it may wait for a record */
     bool streams;                              /* the reply is one part of many */
+    bool shares;                               /* a lease for all of this certificate */
     struct record_filter *filter;              /* owned; of records, NULL: all */
     json_t *body;                              /* owned; NULL or an object */
     bool plain;                                /* the reply is only sent on: text will do */
@@ -90,6 +72,7 @@ struct request {
     struct id gateway;     /* of a gateway certificate */
     bool limited;          /* an auditor who sees only what is assigned to its name */
     void *plan;            /* owned: from apply to complete */
+    bool repeats;          /* the lease that is asked for is there already */
     struct judged judged;  /* of a lease that was asked for */
     bool waits;            /* it found nothing: it is answered later */
     bool waits_for_event;  /* and not for records */

@@ -22,7 +22,7 @@ static uint8_t mask(uint8_t bits, size_t byte)
 {
     size_t covered = bits > 8 * byte ? bits - 8 * byte : 0;
 
-    return covered >= 8 ? 0xff : (uint8_t)(0xff00u >> covered);
+    return (uint8_t)(covered >= 8 ? 0xffu : 0xff00u >> covered);
 }
 
 bool net_parse(const char *text, struct net *ret_net)
@@ -60,7 +60,10 @@ void net_format(const struct net *net, char out[NET_TEXT])
 
     inet_ntop(four ? AF_INET : AF_INET6, four ? net->address + sizeof mapped : net->address,
               address, sizeof address);
-    snprintf(out, NET_TEXT, "%s/%u", address, (unsigned)net->bits - (four ? 96u : 0u));
+    if (net->bits == 128)
+        snprintf(out, NET_TEXT, "%s", address);
+    else
+        snprintf(out, NET_TEXT, "%s/%u", address, (unsigned)net->bits - (four ? 96u : 0u));
 }
 
 bool net_is_everywhere(const struct net *net)

@@ -3,6 +3,7 @@
  * supervisor with the keeper's socket; the order in main is the security posture: open what is
  * needed, drop the user, jail, and only then start threads.
  */
+#include <fcntl.h>
 #include <getopt.h>
 #include <pthread.h>
 #include <signal.h>
@@ -37,12 +38,14 @@ struct server {
     struct engine *engine;
     struct http *http;
     pthread_t main_thread;
+    int keeper_statm; /* how much memory the keeper has; 0: that cannot be seen */
 };
 
 struct arguments {
     const char *config;
     int fd;
     int parent;
+    int keeper;
 };
 
 static bool read_arguments(int argc, char **argv, struct arguments *a)
@@ -50,8 +53,9 @@ static bool read_arguments(int argc, char **argv, struct arguments *a)
     static const struct option options[] = { { "config", required_argument, NULL, 'c' },
                                              { "fd", required_argument, NULL, 'f' },
                                              { "parent", required_argument, NULL, 'p' },
+                                             { "keeper", required_argument, NULL, 'k' },
                                              { NULL, 0, NULL, 0 } };
-    uint64_t fd = 0, parent = 0;
+    uint64_t fd = 0, parent = 0, keeper = 0;
     int option;
 
     *a = (struct arguments){ 0 };
@@ -62,11 +66,14 @@ static bool read_arguments(int argc, char **argv, struct arguments *a)
             return false;
         else if (option == 'p' && !number_parse(optarg, 1, INT32_MAX, &parent))
             return false;
+        else if (option == 'k' && !number_parse(optarg, 1, INT32_MAX, &keeper))
+            return false;
         else if (option == '?')
             return false;
     }
     a->fd = (int)fd;
     a->parent = (int)parent;
+    a->keeper = (int)keeper;
     return a->config != NULL && fd != 0 && parent != 0 && optind == argc;
 }
 
@@ -134,6 +141,17 @@ static status open_files(struct server *s, struct err *e)
     return OK;
 }
 
+/* Where /proc hides other processes, there is no such number. */
+static void see_keeper(struct server *s, int keeper)
+{
+    char path[32];
+    int fd;
+
+    snprintf(path, sizeof path, "/proc/%d/statm", keeper);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    s->keeper_statm = fd < 0 ? 0 : fd;
+}
+
 static status prepare(const struct arguments *a, struct server *s, struct err *e)
 {
     struct conf_trouble trouble;
@@ -145,6 +163,7 @@ static status prepare(const struct arguments *a, struct server *s, struct err *e
         st = fail(e, BAD_INPUT, "the path of data_dir is too long", 0);
     if (st == OK)
         st = open_files(s, e);
+    see_keeper(s, a->keeper);
     if (st == OK)
         st = secret_start(SERVER_SLAB, e);
     if (st == OK)
@@ -197,11 +216,7 @@ static status start_engine(struct server *s, struct err *e)
                                   /* Connections are left for those who do not wait. */
                                   .waiting_max = s->conf.http_connections / 4,
                                   .waiting_events = s->conf.http_connections / 2,
-                                  .waiting_each = 8,
-                                  .connections_max = s->conf.http_connections,
-                                  .queue_per_client = s->conf.queue_per_client,
-                                  .gateway_rate = s->conf.gateway_rate,
-                                  .tenant_rate = s->conf.tenant_rate,
+                                  .waiting_each = s->conf.http_connections / 16,
                                   .disk_reserve_mib = s->conf.disk_reserve_mib,
                                   .grant_step_up = s->conf.grant_step_up != 0,
                                   .policy_required = s->conf.policy_required != 0,
@@ -216,7 +231,12 @@ static status start_engine(struct server *s, struct err *e)
                                   .locks_itself =
                                       s->conf.unlocked_max_s != 0 || s->conf.idle_lock_s != 0,
                                   .tls_ready = tls_ready,
-                                  .tls_context = s };
+                                  .tls_context = s,
+                                  .queue_per_client = s->conf.queue_per_client,
+                                  .gateway_rate = s->conf.gateway_rate,
+                                  .tenant_rate = s->conf.tenant_rate,
+                                  .connections_max = s->conf.http_connections,
+                                  .keeper_statm = s->keeper_statm };
 
     if (!hours_parse(span_text(s->conf.alert_hours), &es.alert.hours))
         return fail(e, BUG, "alert_hours was not checked", 0);

@@ -154,9 +154,10 @@ static bool join(struct supervisor *s)
 
 static void run_child(const struct supervisor *s, enum child c, pid_t parent)
 {
-    char fd[16], pid[16];
-    char *arguments[] = { NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL };
+    char fd[16], pid[16], keeper[16];
+    char *arguments[] = { NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL };
     static char config[] = "--config", fd_name[] = "--fd", parent_name[] = "--parent";
+    static char keeper_name[] = "--keeper";
     sigset_t none;
 
     snprintf(fd, sizeof fd, "%d", CHILD_FD);
@@ -168,6 +169,11 @@ static void run_child(const struct supervisor *s, enum child c, pid_t parent)
     arguments[4] = fd;
     arguments[5] = parent_name;
     arguments[6] = pid;
+    if (c == SERVER) { /* which tells how much memory it has */
+        snprintf(keeper, sizeof keeper, "%d", (int)s->pids[KEEPER]);
+        arguments[7] = keeper_name;
+        arguments[8] = keeper;
+    }
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     /* dup2 onto itself would keep close-on-exec, hence the flag is cleared in either case. */

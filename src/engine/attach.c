@@ -19,6 +19,7 @@
 #include "events.h"
 #include "retention.h"
 #include "rollback.h"
+#include "shared.h"
 #include "store/rekey.h"
 #include "usage.h"
 
@@ -426,6 +427,8 @@ status engine_serve(struct engine *en, bool created, struct err *e)
     if (st == OK)
         st = events_new(&en->events, e);
     if (st == OK)
+        st = shared_new(&en->shared, e);
+    if (st == OK)
         st = rebuild(en, &cells, e);
     cells_cleanup(&cells);
     if (st == OK)
@@ -492,6 +495,7 @@ void engine_detach(struct engine *en)
     nodes_forget(en);
     events_free(en->events);
     tally_free(en->tally);
+    shared_free(en->shared);
     identity_ca_cleanup(&en->ca);
     en->store = NULL;
     en->persons = NULL;
@@ -502,6 +506,7 @@ void engine_detach(struct engine *en)
     en->alerts = NULL;
     en->events = NULL;
     en->tally = NULL;
+    en->shared = NULL;
     en->ca = NULL;
     if (en->state == VAULT_UNLOCKED || en->state == VAULT_ROLLED_BACK)
         en->state = VAULT_LOCKED;

@@ -21,6 +21,8 @@
 /* What one request may need: an operation's entries, a provider key of the largest size. */
 #define ROOM_COST    (48 * 1024)
 #define ROOM_ENTRIES 16
+/* Many long reads would hold back whoever is decided with them: the rest is taken in turn again. */
+#define DECIDE_US 10000
 
 /* Names that records of this batch have tags for: durable before the keeper writes the records. */
 static status store_names(struct engine *en, struct err *e)
@@ -109,6 +111,7 @@ static status store_records_of(struct engine *en, struct in *body, uint16_t coun
         wire_get_record(body, &r);
         if (body->bad)
             break;
+        metrics_recorded(&en->metrics, r.type);
         row = (struct store_record){ .log = r.log,
                                      .seq = r.seq,
                                      .time_us = r.time_us,
@@ -127,7 +130,6 @@ static status store_records_of(struct engine *en, struct in *body, uint16_t coun
         engine_time_heard(en, r.time_us);
         waiting_stored(en, &r.log);
         events_heard(en, r.type);
-        metrics_recorded(&en->metrics, r.type);
         if (listener != NULL && listener->record != NULL)
             listener->record(&r, listener->context);
     }
@@ -317,8 +319,9 @@ static status hand_result(struct engine *en, const struct wire_result *r, void *
 static struct request *fill(struct engine *en, struct request **queue)
 {
     struct request *list = NULL, **tail = &list;
+    uint64_t until = clock_monotonic_us() + DECIDE_US;
 
-    while (*queue != NULL && !batch_full(en)) {
+    while (*queue != NULL && !batch_full(en) && (list == NULL || clock_monotonic_us() < until)) {
         struct request *rq = *queue;
         uint8_t flags = verb_row(rq->verb)->flags;
 

@@ -60,6 +60,12 @@ void document_say(struct engine *en, const struct request *rq, struct operation 
 status document_store_operation(struct engine *en, struct operation *o,
                                 const struct wire_result *result, struct err *e);
 
+/* The verbs. */
+APPLY(policy_show);
+APPLY(policy_versions);
+APPLY(policy_set);
+COMPLETE(policy_was_set);
+
 /* A record that a dead server left: if it set a document that is lost, nothing is allowed. */
 status document_recover(struct engine *en, const struct wire_record *r, struct err *e);
 

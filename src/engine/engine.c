@@ -1,5 +1,7 @@
 /* The engine's thread: take what is queued, run it, answer, and do what time demands. */
 #include "alert.h"
+#include "queue.h"
+#include "rate.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,14 +15,12 @@
 #include "secret/wiping.h"
 #include "events.h"
 #include "operation.h"
-#include "queue.h"
-#include "rate.h"
 #include "session.h"
+#include "shared.h"
 #include "tls_files.h"
 
 #define EXPIRED_AT_ONCE 2048 /* leases, between two batches: under a millisecond */
-#define TAKEN_AT_ONCE   (2 * LIMIT_BATCH_ENTRIES)
-#define EXIT_RESTART    70 /* EX_SOFTWARE: the supervisor starts a new server */
+#define EXIT_RESTART    70   /* EX_SOFTWARE: the supervisor starts a new server */
 
 uint64_t engine_now_us(struct engine *en)
 {
@@ -176,7 +176,7 @@ static bool take(struct engine *en, bool busy, struct request **ret_list)
     pthread_mutex_lock(&en->lock);
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += busy ? 0 : 1;
-    while ((*ret_list = queue_take(en->queue, TAKEN_AT_ONCE)) == NULL && !en->stopping) {
+    while ((*ret_list = queue_take(en->queue, QUEUE_TAKEN)) == NULL && !en->stopping) {
         if (pthread_cond_timedwait(&en->wake, &en->lock, &until) == ETIMEDOUT)
             break;
     }
@@ -238,8 +238,12 @@ static void events_work(struct engine *en)
 {
     struct err e = { 0 };
 
-    if (en->state == VAULT_UNLOCKED && events_read(en, &e) != OK)
+    if (en->state != VAULT_UNLOCKED)
+        return;
+    if (events_read(en, &e) != OK)
         engine_die(__func__, &e);
+    if (en->waiting.event)
+        shared_sweep(en, true);
 }
 
 /* A second without work: what commits have appended goes to its pages. */
@@ -276,12 +280,19 @@ static void *run(void *context)
 static status start(struct engine *en, struct err *e)
 {
     pthread_condattr_t attributes;
+    status st;
     int error;
 
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&en->wake, &attributes);
     pthread_condattr_destroy(&attributes);
+    en->metrics.started_us = clock_wall_us();
+    st = queue_new(en->settings.queue_per_client, &en->queue, e);
+    if (st == OK)
+        st = rates_new(&en->rates, e);
+    if (st != OK)
+        return st;
     error = pthread_create(&en->thread, NULL, run, en);
     return error == 0 ? OK : fail(e, IO, "cannot start the engine's thread", error);
 }
@@ -298,12 +309,7 @@ status engine_new(const struct engine_settings *settings, struct wire_client *cl
     en->settings = *settings;
     en->client = client;
     table_init(&en->waiting.people, sizeof(((struct holder *)0)->spki));
-    en->metrics.started_us = clock_wall_us();
-    st = queue_new(settings->queue_per_client, &en->queue, e);
-    if (st == OK)
-        st = rates_new(&en->rates, e);
-    if (st == OK)
-        st = refusals_new(&en->refusals, e);
+    st = refusals_new(&en->refusals, e);
     if (st == OK)
         st = operations_new(&en->operations, e);
     if (st == OK)

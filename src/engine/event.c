@@ -117,48 +117,37 @@ static bool take_event(void *context, const struct store_record *row)
     return true;
 }
 
-static status name_key(struct engine *en, struct event *v, struct err *e)
+static void name_key(struct engine *en, struct event *v)
 {
     struct store_key key;
     struct lease lease;
     enum lease_state state;
-    status st;
 
     if (!id_is_zero(&v->lease)) { /* one lease: of which key, and whose */
         if (!leases_recent(en->leases, &v->lease, engine_now_us(en), &lease, &state))
-            return OK;
+            return;
         v->holder = lease.gateway;
         v->key = lease.key;
-        st = store_key_by_id(en->store, &v->log, &v->key, &key, e);
-        if (st == OK)
+        if (store_key_by_id(en->store, &v->log, &v->key, &key, NULL) == OK)
             memcpy(v->name, key.name, sizeof key.name);
-        return st;
+        return;
     }
-    if (v->type == RECORD_GRANT_REMOVED || v->name[0] == '\0')
-        return OK;
-    st = store_key(en->store, &v->log, v->name, &key, e);
-    if (st == OK)
+    if (v->type != RECORD_GRANT_REMOVED && v->name[0] != '\0' &&
+        store_key(en->store, &v->log, v->name, &key, NULL) == OK)
         v->key = key.id;
-    return st;
 }
 
 /* Whose it is and which key: looked up when the query that gave the events is over. What is purged
- * is not there any more. */
-static status look_up(struct engine *en, struct event *v, struct err *e)
+ * is not there any more, and what is damaged keeps no gateway from hearing of the rest. */
+static void look_up(struct engine *en, struct event *v)
 {
     struct store_tenant tenant;
-    struct err absent = { 0 };
-    status st;
 
     if (id_is_zero(&v->log))
-        return OK;
-    st = store_tenant_by_id(en->store, &v->log, &tenant, &absent);
-    if (st == OK) {
+        return;
+    if (store_tenant_by_id(en->store, &v->log, &tenant, NULL) == OK)
         memcpy(v->tenant, tenant.name, sizeof v->tenant);
-        st = name_key(en, v, &absent);
-    }
-    return st == OK || st == NOT_FOUND ? OK
-                                       : err_note(e, st, absent.where, absent.why, absent.detail);
+    name_key(en, v);
 }
 
 status events_read(struct engine *en, struct err *e)
@@ -173,9 +162,9 @@ status events_read(struct engine *en, struct err *e)
     st = store_event_records(en->store, r->last, RING, take_event, &reading, e);
     if (st == OK && reading.count == RING && r->lost < reading.first)
         r->lost = reading.first - 1; /* the newest are read: there may be older ones */
-    for (size_t i = r->count - (reading.count < r->count ? reading.count : r->count);
-         st == OK && i < r->count; i++)
-        st = look_up(en, at(r, i), e);
+    for (size_t i = r->count - (reading.count < r->count ? reading.count : r->count); i < r->count;
+         i++)
+        look_up(en, at(r, i));
     en->waiting.event |= reading.count > 0;
     return st;
 }

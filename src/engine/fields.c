@@ -46,6 +46,21 @@ static bool has_key(const struct request *rq)
     return memcmp(rq->peer.spki, none, sizeof none) != 0;
 }
 
+/* Where it came from, and whose leases it makes: a token may have been stolen. */
+static void fields_of_token(struct fields *f, const struct request *rq)
+{
+    struct net address = { .bits = 128 };
+    char accessor[TOKEN_ACCESSOR + 1], text[NET_TEXT];
+
+    if (rq->face.has_token && memcmp(rq->peer.spki, rq->face.token, sizeof rq->face.token) == 0) {
+        token_accessor(rq->face.token, accessor);
+        fields_text(f, "accessor", accessor);
+    }
+    memcpy(address.address, rq->face.address, sizeof address.address);
+    net_format(&address, text);
+    fields_text(f, "address", text);
+}
+
 void fields_of(struct engine *en, struct fields *f, const struct request *rq, const struct id *log)
 {
     char actor[2 * STORE_NAME];
@@ -57,13 +72,8 @@ void fields_of(struct engine *en, struct fields *f, const struct request *rq, co
         f->out.overflow = true;
     if (rq->peer.role != ROLE_NONE && rq->peer.role != ROLE_LOCAL && has_key(rq))
         fields_hex(f, "certificate", SPAN(rq->peer.spki)); /* or a token's hash: */
-    if (rq->face.has_token && rq->peer.role == ROLE_GATEWAY &&
-        memcmp(rq->peer.spki, rq->face.token, sizeof rq->face.token) == 0) {
-        char accessor[TOKEN_ACCESSOR + 1];
-
-        token_accessor(rq->face.token, accessor);
-        fields_text(f, "accessor", accessor);
-    }
+    if (rq->face.on && rq->peer.role == ROLE_GATEWAY)
+        fields_of_token(f, rq);
     fields_text(f, "request_id", rq->id);
 }
 

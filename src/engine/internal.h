@@ -36,6 +36,7 @@ struct events;
 struct revocation;
 struct rounds;
 struct tally;
+struct shared;
 
 /* One that the keeper opened, and what it was opened for. */
 struct session {
@@ -78,6 +79,7 @@ struct engine {
     struct growth *growth; /* nodes.c: the newest subtrees of some logs; NULL: none yet */
     struct events *events;
     struct tally *tally; /* of reported usage, while the database is open */
+    struct shared *shared;
     struct identity_ca *ca;
     char ca_pem[LIMIT_CERTIFICATE];
     uint8_t intake_public[32];
@@ -140,6 +142,7 @@ status engine_lock_keeper(struct engine *en, struct err *e);
 #include "body.h"
 #include "person.h"
 #include "refusal.h"
+#include "rekey.h"
 #include "revoke.h"
 #include "rounds.h"
 #include "schedule.h"

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "document.h"
+#include "usage.h"
 
 #define CLAIM_MAX   128
 #define PURPOSE_MAX 128
@@ -24,10 +25,11 @@ struct inquiry {
     bool *ret_read;
 };
 
-/* A renewal is no other lease: it counts in no window, and among the live ones it is already. */
-static bool is_renewal(const struct request *rq)
+/* A lease that is renewed, or asked for again, is no other one: it counts in no window, and among
+ * the live ones it is already. */
+static bool is_there(const struct request *rq)
 {
-    return rq->verb == VERB_LEASE_RENEW;
+    return rq->verb == VERB_LEASE_RENEW || rq->repeats;
 }
 
 static void use_rates(const struct inquiry *q, const struct policy_rule *rule,
@@ -81,11 +83,9 @@ static status use_spending(const struct inquiry *q, const struct id *key, enum p
 {
     uint64_t since_us;
 
-    (void)key;
-    (void)e;
     period(q->now_us, limit == POLICY_SPEND_MONTH, &since_us, &use->wait_s[limit]);
-    use->used[limit] = 0;
-    return OK;
+    *q->ret_read = true;
+    return usage_spent(q->en, &q->found->tenant.id, key, since_us, &use->used[limit], e);
 }
 
 static status use_of(void *context, const struct policy_rule *rule,
@@ -95,7 +95,7 @@ static status use_of(void *context, const struct policy_rule *rule,
     const struct id *key = rule != NULL ? &q->found->key.id : NULL;
     status st = OK;
 
-    if (!is_renewal(q->rq)) {
+    if (!is_there(q->rq)) {
         use_rates(q, rule, limits, ret_use);
         if (limits->most[POLICY_CONCURRENT] != 0)
             ret_use->used[POLICY_CONCURRENT] = count_live(q, rule != NULL ? &q->rq->gateway : NULL);

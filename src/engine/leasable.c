@@ -2,7 +2,6 @@
 #include "leasable.h"
 
 #include "judge.h"
-#include "rate.h"
 
 static struct policy_bounds bounds_of(const struct engine *en)
 {

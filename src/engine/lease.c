@@ -4,6 +4,7 @@
 #include "face.h"
 #include "judge.h"
 #include "leasable.h"
+#include "shared.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -101,13 +102,19 @@ static status hash_asked(const struct request *rq, uint8_t out[static 8], struct
 }
 
 /* The same request, twice in one batch: the second waits for what becomes of the first. */
+static bool is_repeated(const struct request *rq, const struct request *other)
+{
+    if (!span_same(SPAN(other->peer.spki), SPAN(rq->peer.spki)))
+        return false;
+    return (rq->has_idempotency && other->has_idempotency &&
+            span_same(SPAN(other->idempotency), SPAN(rq->idempotency))) ||
+           (rq->shares && other->shares && json_equal(rq->body, other->body));
+}
+
 static status check_batch(struct engine *en, const struct request *rq, struct err *e)
 {
     for (size_t i = 0; i < en->batch_repeat_count; i++) {
-        const struct request *other = en->batch_repeats[i];
-
-        if (!span_same(SPAN(other->idempotency), SPAN(rq->idempotency)) ||
-            !span_same(SPAN(other->peer.spki), SPAN(rq->peer.spki)))
+        if (!is_repeated(rq, en->batch_repeats[i]))
             continue;
         en->batch_no_room = true;
         return fail(e, LIMIT, "too much for one batch", 0);
@@ -117,7 +124,7 @@ static status check_batch(struct engine *en, const struct request *rq, struct er
 
 static void note_in_batch(struct engine *en, const struct request *rq)
 {
-    if (rq->has_idempotency && en->batch_repeat_count < LIMIT_BATCH_ENTRIES)
+    if ((rq->has_idempotency || rq->shares) && en->batch_repeat_count < LIMIT_BATCH_ENTRIES)
         en->batch_repeats[en->batch_repeat_count++] = rq;
 }
 
@@ -127,7 +134,7 @@ static status find_repeated(struct engine *en, struct request *rq, struct plan *
     enum lease_state state;
     struct lease held;
     uint8_t asked[8];
-    status st = rq->has_idempotency ? check_batch(en, rq, e) : OK;
+    status st = rq->has_idempotency || rq->shares ? check_batch(en, rq, e) : OK;
 
     if (st != OK || !rq->has_idempotency)
         return st;
@@ -225,6 +232,7 @@ APPLY(lease_issue)
         st = face_ask(en, rq, tenant, e);
     if (st == OK)
         st = find_repeated(en, rq, plan, e);
+    rq->repeats = plan->repeats;
     if (st == OK)
         st = leasable_find(en, rq, tenant, key, asked_s, &found, &plan->ttl_s, e);
     if (st == OK)
@@ -233,11 +241,13 @@ APPLY(lease_issue)
         st = plan_lease(en, rq, plan, &found, e);
     if (st != OK)
         return st;
+    if (rq->shares && shared_use(en, rq, &found.key.id, found.key.version))
+        return OK;
     memcpy(plan->path, path, strlen(path));
     if (found.sealed.n > LIMIT_SEALED_KEY)
         return fail(e, CORRUPT, "a sealed value is too long", found.sealed.n);
     st = issue_entry(en, rq, plan, found.sealed, purpose, e);
-    if (st == OK)
+    if (st == OK && !plan->repeats)
         st = judged_count(en, rq, &plan->lease.tenant, e);
     if (st == OK)
         note_in_batch(en, rq);
@@ -338,6 +348,8 @@ COMPLETE(lease_issued)
         json_object_set_new(rq->reply, "repeated", json_true());
     if (plan->sealed)
         add_delivery(rq->reply, plan, result->data);
+    if (rq->shares)
+        shared_keep(en, rq, &plan->lease);
     return face_describe(en, rq, &plan->lease, e);
 }
 

@@ -52,22 +52,17 @@ static status token_entry(struct engine *en, struct request *rq, uint16_t type,
                           const struct token *t, const char *method, struct err *e)
 {
     struct wire_entry entry = { .kind = ENTRY_RECORD, .type = type };
-    const struct net from = { .bits = 128 };
-    struct net address = from;
-    char text[NET_TEXT], accessor[TOKEN_ACCESSOR + 1];
+    char accessor[TOKEN_ACCESSOR + 1];
     struct fields f;
 
     token_accessor(t->hash, accessor);
-    memcpy(address.address, rq->face.address, sizeof address.address);
-    net_format(&address, text);
     fields_of(en, &f, rq, &entry.log);
-    if (!rq->face.on || memcmp(rq->peer.spki, t->hash, sizeof t->hash) != 0)
+    if (memcmp(rq->peer.spki, t->hash, sizeof t->hash) != 0) /* else it is said already */
         fields_text(&f, "accessor", accessor);
     fields_text(&f, "method", method);
     fields_text(&f, "gateway", t->gateway_name);
     if (!id_is_zero(&t->role))
         fields_id(&f, "role_id", &t->role);
-    fields_text(&f, "address", text);
     fields_text(&f, "binding", binding_name(t->binding));
     if (type == RECORD_TOKEN_ISSUED)
         fields_time(&f, "until", t->expires_us);

@@ -1,6 +1,7 @@
 /* Counters, and their text for GET /metrics. */
 #include "internal.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -166,18 +167,32 @@ static void write_state(FILE *to, struct engine *en)
            en->settings.connections_max);
 }
 
-/* Of this process alone; without /proc there is no sample. */
+/* The second number of a statm, in bytes. Without /proc there is no sample. */
+static void write_memory(FILE *to, const char *name, const char *help, int statm)
+{
+    char text[128] = "";
+    ssize_t n = statm < 0 ? -1 : pread(statm, text, sizeof text - 1, 0);
+    uint64_t pages;
+    char *second = n <= 0 ? NULL : strchr(text, ' ');
+
+    if (second == NULL)
+        return;
+    second[1 + strcspn(second + 1, " ")] = '\0';
+    if (number_parse(second + 1, 1, INT64_MAX >> 20, &pages))
+        number(to, name, "gauge", help, pages * (uint64_t)sysconf(_SC_PAGESIZE));
+}
+
 static void write_process(FILE *to, const struct engine *en)
 {
     struct timespec used = { 0 };
-    unsigned long long pages;
-    FILE *statm = fopen("/proc/self/statm", "re");
+    int statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 
-    if (statm != NULL && fscanf(statm, "%*u %llu", &pages) == 1)
-        number(to, "process_resident_memory_bytes", "gauge", "Resident memory of the server.",
-               pages * (uint64_t)sysconf(_SC_PAGESIZE));
-    if (statm != NULL)
-        fclose(statm);
+    write_memory(to, "process_resident_memory_bytes", "Resident memory of the server.", statm);
+    if (statm >= 0)
+        close(statm);
+    if (en->settings.keeper_statm > 0)
+        write_memory(to, "strongroom_keeper_resident_memory_bytes",
+                     "Resident memory of the keeper.", en->settings.keeper_statm);
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
     head(to, "process_cpu_seconds_total", "counter", "Processor time of the server.");
     fprintf(to, "process_cpu_seconds_total %lld.%06ld\n", (long long)used.tv_sec,

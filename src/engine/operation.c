@@ -210,6 +210,8 @@ APPLY(operation_show)
 
     if (st == OK)
         rq->reply = operation_json(o);
+    if (st == OK && o->op.code == OPERATION_POLICY_SET) /* whoever approves a hash may read it */
+        json_object_set_new(rq->reply, "document", json_stringn(o->document, o->document_length));
     return st;
 }
 

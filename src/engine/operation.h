@@ -55,4 +55,8 @@ const struct operation_kind *operation_kind(uint8_t code); /* never NULL for a k
 /* Is every member of the body one of this kind's? */
 bool operation_members(const struct operation_kind *kind, const json_t *body);
 
+status operations_new(struct operations **ret_operations, struct err *e);
+void operations_free(struct operations *o);
+void operations_forget(struct operations *o);
+
 #endif

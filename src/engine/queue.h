@@ -9,6 +9,8 @@
 
 #include "engine/engine.h"
 
+#define QUEUE_TAKEN (2 * LIMIT_BATCH_ENTRIES) /* at once */
+
 struct queue;
 
 /* per_client: how many of one client's may wait, 0 for any number. NO_MEMORY. */

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "retention.h"
+#include "shared.h"
 #include "tls_files.h"
 #include "usage.h"
 
@@ -117,6 +118,14 @@ static status renew_certificate(struct engine *en, struct err *e)
     return OK;
 }
 
+/* Values of leases that are over do not stay in memory. */
+static status sweep_shared(struct engine *en, struct err *e)
+{
+    (void)e;
+    shared_sweep(en, false);
+    return OK;
+}
+
 static const struct job {
     uint64_t period_s;
     status (*run)(struct engine *en, struct err *e);
@@ -125,6 +134,7 @@ static const struct job {
     { 2, database_watch },   { 5, flush_refusals },       { 1, alerts_write },
     { 60, alerts_sweep },    { 3600, renew_certificate }, { 86400, retention_state },
     { 1, retention_delete }, { 86400, usage_sweep },      { 1, expire_tokens },
+    { 1, sweep_shared },
 };
 
 #define JOB_COUNT (sizeof jobs / sizeof jobs[0])

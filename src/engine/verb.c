@@ -5,6 +5,7 @@
  * way back when every operator's certificate has expired or is lost. It opens nothing by itself:
  * unlocking takes the hardware key or the recovery card there too.
  */
+#include "document.h"
 #include "face.h"
 #include "rate.h"
 #include "rollback.h"
@@ -151,6 +152,7 @@ static const struct verb_row rows[VERB_COUNT] = {
     [VERB_REVOCATION_LIST] = { "revocation.list", G, OPEN, READ, "", revocation_list, NULL },
     [VERB_REVOCATION_ACKNOWLEDGE] = { "revocation.acknowledge", G, OPEN, 0, "events",
                                       revocation_acknowledge, NULL },
+    [VERB_LEASE_FORWARD] = { "lease.forward", G, OPEN, STORES, "", lease_issue, lease_issued },
 
     [VERB_POLICY_SHOW] = { "policy.show", O | A | T | U, OPEN, READ, "", policy_show, NULL },
     [VERB_POLICY_VERSIONS] = { "policy.versions", O | A | T | U, OPEN, READ, "", policy_versions,

@@ -3,7 +3,7 @@
  * all that any of them reads: the Content-Type to the letter, numbers as numbers, members that are
  * null rather than absent, and errors as a list of texts.
  */
-#include "internal.h"
+#include "compat.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -517,6 +517,10 @@ enum MHD_Result compat_send(struct exchange *x)
         return MHD_NO; /* out of memory: the connection is closed without an answer */
     if (code != 204)
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+    if (x->rq->retry_after_s > 0) {
+        snprintf(scratch, sizeof scratch, "%u", x->rq->retry_after_s);
+        MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, scratch);
+    }
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     MHD_add_response_header(response, "Strongroom-Request-Id", x->rq->id);
     result = MHD_queue_response(x->connection, code, response);

@@ -1,5 +1,5 @@
 /* Requests to the Vault-compatible face: from its paths, verbs and bodies to ours. */
-#include "internal.h"
+#include "compat.h"
 
 #include <arpa/inet.h>
 #include <string.h>

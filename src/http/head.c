@@ -47,16 +47,11 @@ void head_check(struct exchange *x)
     err_note(&x->rq->err, BAD_INPUT, __func__, "the request's head can be read in two ways", 0);
 }
 
-static bool kept(bool path, uint8_t byte)
-{
-    return byte == 0 || (path && byte == '/');
-}
-
 /* Called for the path and for each name and value behind the question mark. A segment with a slash
  * in it is not two segments, and nothing ends at a NUL. */
 size_t head_unescape(void *context, struct MHD_Connection *connection, char *text)
 {
-    bool path = text[0] == '/'; /* no argument begins like that */
+    bool path = text[0] == '/'; /* no argument begins like that, nor is made to */
     const char *from = text;
     char *to = text;
 
@@ -65,8 +60,8 @@ size_t head_unescape(void *context, struct MHD_Connection *connection, char *tex
     while (*from != '\0') {
         uint8_t byte;
 
-        if (*from == '%' && hex_parse(from + 1, strnlen(from + 1, 2), &byte, 1) &&
-            !kept(path, byte)) {
+        if (*from == '%' && hex_parse(from + 1, strnlen(from + 1, 2), &byte, 1) && byte != 0 &&
+            !(byte == '/' && (path || to == text))) {
             *to++ = (char)byte;
             from += 3;
         } else {

@@ -34,7 +34,9 @@ void header_read(struct exchange *x)
     struct request *rq = x->rq;
     const char *text;
 
-    if (rq->verb != VERB_LEASE_ISSUE)
+    if (rq->verb == VERB_LEASE_FORWARD) /* what else stands there may be a client's */
+        rq->verb = authz_read(x, &rq->err) == OK ? VERB_LEASE_ISSUE : VERB_NONE;
+    if (rq->verb != VERB_LEASE_ISSUE || x->authz)
         return;
     text = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Idempotency-Key");
     if (text != NULL && take_idempotency(rq, text, &rq->err) != OK)

@@ -79,6 +79,9 @@ struct exchange {
     unsigned status; /* overrides the mapping of rq->outcome, e.g. 405 */
     const char *title;
     struct stream stream;
+    bool authz;           /* a proxy asks: authz.c */
+    bool aigw;            /* ... for the headers that Envoy AI Gateway takes */
+    struct err authz_why; /* ... and could not be given what it leased */
 };
 
 /* route.c: the table of paths. Fills verb and params; false with 404 or 405 noted in x. */
@@ -136,25 +139,15 @@ struct MHD_Response *stream_response(struct exchange *x);
 /* header.c: an Idempotency-Key into rq; malformed: refused in rq->err. */
 void header_read(struct exchange *x);
 
+/* authz.c: the query and headers of a proxy that asks, as the body of a lease. */
+status authz_read(struct exchange *x, struct err *e);
+void authz_map(unsigned *http);
+/* NULL with *ret_again: x->rq is another request, to be submitted before there is an answer. */
+struct MHD_Response *authz_response(struct exchange *x, bool *ret_again);
+
 /* reply.c */
 enum MHD_Result reply_send(struct exchange *x);
 void reply_map(const struct exchange *x, unsigned *ret_http, const char **ret_title);
 void reply_free_text(void *text); /* that jansson made */
-
-/* pieces.c: a body in locked memory, wiped when it has been sent. */
-struct piece {
-    struct span text;
-    bool escaped; /* it stands inside a JSON string, so that RFC 8259 section 7 counts */
-};
-struct MHD_Response *pieces_response(const struct piece *pieces, size_t count);
-
-/* compat_request.c: what a request to the Vault-compatible face asks for, and its body. */
-void compat_route(struct exchange *x, const char *method, const char *url);
-void compat_body(struct exchange *x);
-/* What it shows: address, certificate, token. */
-void compat_identify(struct exchange *x);
-const char *compat_token(const struct exchange *x); /* NULL; it lives as long as the exchange */
-/* compat_reply.c */
-enum MHD_Result compat_send(struct exchange *x);
 
 #endif

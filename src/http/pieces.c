@@ -1,5 +1,5 @@
 /* A response with a secret in it, put together in locked memory that is wiped when it is done. */
-#include "internal.h"
+#include "compat.h"
 
 #include <string.h>
 

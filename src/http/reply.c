@@ -1,6 +1,6 @@
 /* From a finished request to an HTTP response. Values of leases are put into locked memory that is
  * wiped when the response is done. */
-#include "internal.h"
+#include "compat.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,9 +42,11 @@ void reply_map(const struct exchange *x, unsigned *ret_http, const char **ret_ti
     } else if (rq->problem == PROBLEM_GONE) {
         *ret_http = MHD_HTTP_GONE;
         *ret_title = "gone";
-    } else if (rq->outcome == OK && rq->created) {
+    } else if (rq->outcome == OK && rq->created && !x->authz) {
         *ret_http = MHD_HTTP_CREATED;
     }
+    if (x->authz)
+        authz_map(ret_http);
 }
 
 static struct MHD_Response *text_response(char *text, size_t length)
@@ -168,32 +170,59 @@ static void add_number(struct MHD_Response *response, const char *name, uint64_t
     MHD_add_response_header(response, name, text);
 }
 
+/* Takes response. */
+static enum MHD_Result queue(struct exchange *x, unsigned http, struct MHD_Response *response)
+{
+    enum MHD_Result result;
+
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    MHD_add_response_header(response, "Strongroom-Request-Id", x->rq->id);
+    MHD_add_response_header(response, "Strongroom-Region", x->http->settings.region);
+    result = MHD_queue_response(x->connection, http, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+static enum MHD_Result send_authz(struct exchange *x)
+{
+    bool again;
+    struct MHD_Response *response = authz_response(x, &again);
+
+    if (response != NULL)
+        return queue(x, MHD_HTTP_OK, response);
+    if (!again)
+        return MHD_NO;
+    MHD_suspend_connection(x->connection);
+    engine_submit(x->http->engine, x->rq);
+    return MHD_YES;
+}
+
 enum MHD_Result reply_send(struct exchange *x)
 {
     struct MHD_Response *response;
     const char *title, *type;
-    enum MHD_Result result;
     unsigned http;
 
+    if (x->authz_why.why != NULL) { /* what was leased is given back, and this is why */
+        x->rq->outcome = x->authz_why.code;
+        x->rq->err = x->authz_why;
+    }
+    if (x->authz && x->rq->outcome == OK)
+        return send_authz(x);
     reply_map(x, &http, &title);
     response = content(x, http, title, &type);
     if (response == NULL)
         return MHD_NO; /* out of memory: the connection is closed without an answer */
+    if (x->last)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-    MHD_add_response_header(response, "Strongroom-Request-Id", x->rq->id);
-    MHD_add_response_header(response, "Strongroom-Region", x->http->settings.region);
     if (type[12] == 'x')
         add_number(response,
                    x->rq->verb == VERB_RECORD_FEED ? "Strongroom-Next" : "Strongroom-Log-Size",
                    x->rq->verb == VERB_RECORD_FEED ? x->rq->page_end : x->rq->log_size);
     if (type[12] == 'x' && x->rq->filter != NULL)
         add_number(response, "Strongroom-Next", x->rq->page_end);
-    if (x->last)
-        MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     if (x->rq->retry_after_s > 0)
         add_number(response, MHD_HTTP_HEADER_RETRY_AFTER, x->rq->retry_after_s);
-    result = MHD_queue_response(x->connection, http, response);
-    MHD_destroy_response(response);
-    return result;
+    return queue(x, http, response);
 }

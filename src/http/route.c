@@ -68,6 +68,7 @@ static const struct route {
     { "GET", "/v1/records", VERB_RECORD_FEED },
     { "GET", "/v1/revocations", VERB_REVOCATION_LIST },
     { "POST", "/v1/revocations/acknowledge", VERB_REVOCATION_ACKNOWLEDGE },
+    { "GET", "/v1/authz/{}/{}", VERB_LEASE_FORWARD }, /* and any other method */
     { "GET", "/v1/policies/{}", VERB_POLICY_SHOW },
     { "GET", "/v1/policies/{}/versions", VERB_POLICY_VERSIONS },
     { "POST", "/v1/policies/{}", VERB_POLICY_SET },
@@ -128,7 +129,7 @@ void route_find(struct exchange *x, const char *method, const char *url)
         if (!match(routes[i].pattern, url, params))
             continue;
         known_path = true;
-        if (strcmp(routes[i].method, method) != 0)
+        if (strcmp(routes[i].method, method) != 0 && routes[i].verb != VERB_LEASE_FORWARD)
             continue;
         x->rq->verb = routes[i].verb;
         x->rq->plain = strncmp(routes[i].pattern, "/v1/leases", 10) == 0;

@@ -2,7 +2,7 @@
  * The listeners and the life of an exchange: first callback, upload, submit and suspend; the
  * engine answers on its own thread and resumes; then the reply is queued.
  */
-#include "internal.h"
+#include "compat.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -110,8 +110,6 @@ static enum MHD_Result begin(struct http *h, struct MHD_Connection *connection, 
         copy_query(x);
     }
     header_read(x);
-    head_check(x);
-    link_enter(link_of(connection), STRETCH_BODY);
     *state = x;
     return MHD_YES;
 }
@@ -145,6 +143,8 @@ static enum MHD_Result handle(struct http *h, struct MHD_Connection *connection,
         if (begin(h, connection, url, method, door, state) == MHD_NO)
             return MHD_NO;
         x = *state;
+        head_check(x);
+        link_enter(link_of(connection), STRETCH_BODY);
         return x->last ? submit(x) : MHD_YES; /* where such a one's body ends is not known */
     }
     if (*data_size > 0) {

@@ -1,5 +1,6 @@
 """Leases over their life: asked for again after a lost answer, revoked at once, over without a trace of writing."""
 
+import json
 import random
 import threading
 
@@ -70,11 +71,15 @@ def test_a_sealed_answer_is_sealed_again_to_whatever_key_is_asked_for(vault, cus
     assert (clear["lease"], clear["value"]) == (one["lease"], customer.value)
 
 
-@pytest.mark.parametrize("key", ["x" * 65, "caf\u00e9", "tab\there"])
-def test_an_idempotency_key_is_1_to_64_printable_ascii_characters(customer, key):
-    reply = again(customer, key)
-    assert reply.status == 400
-    assert "Idempotency-Key" in reply.json["detail"]
+def test_an_idempotency_key_is_1_to_64_printable_ascii_characters(vault, customer):
+    def ask(header):
+        return vault.curl("/v1/leases", "-H", header, who=customer.gateway, body={"key": customer.path})
+    for fine in ("x", "x" * 64, "order 7/\"a\" ~!"):
+        assert ask(f"Idempotency-Key: {fine}").status == 201
+    for wrong in ("Idempotency-Key;", *(f"Idempotency-Key: {key}" for key in ("x" * 65, "caf\u00e9", "tab\there"))):
+        reply = ask(wrong)
+        assert reply.status == 400
+        assert "Idempotency-Key" in reply.json["detail"]
 
 
 def test_an_idempotency_key_is_for_one_request(vault, customer):
@@ -109,6 +114,8 @@ def test_leases_are_revoked_from_the_command_line(vault, customer):
     revoked = [record for _, record in vault.records(customer.name) if record["type"] == "lease.revoked"]
     assert [record["scope"] for record in revoked] == ["lease", "key", "gateway", "tenant", "all"]
     assert [record["count"] for record in revoked] == [1] * 5
+    shown = vault.cli("--json", "audit", "show", customer.name, "--lease", listed["id"]).out
+    assert [json.loads(line)["type"] for line in shown.splitlines()] == ["lease.issued", "lease.revoked"]
     vault.cli("audit", "verify", customer.name)
 
 

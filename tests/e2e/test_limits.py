@@ -13,7 +13,7 @@ def issue(client, customer):
 
 
 def test_a_gateway_faster_than_its_rate_hears_when_to_come_again_and_it_is_in_the_trail(new_vault):
-    vault = new_vault(gateway_rate=3)
+    vault = new_vault(gateway_rate=3, alert_denied_per_minute=10)
     fast, calm = vault.customer(), vault.customer()
     client = vault.client(fast.gateway)
     replies = [issue(client, fast) for _ in range(30)]
@@ -22,6 +22,7 @@ def test_a_gateway_faster_than_its_rate_hears_when_to_come_again_and_it_is_in_th
     assert refused[0].json["title"] == "limit" and "rate" in refused[0].json["detail"]
     assert {int(reply.headers["retry-after"]) for reply in refused} == {1}
     assert vault.await_record("vault", type="lease.refused", code="limit")["actor"] == f"gateway:{fast.gateway.name}"
+    assert vault.await_record("vault", type="alert.raised")["rule"] == "denied-burst"
     assert issue(vault.client(calm.gateway), calm).status == 201
 
 

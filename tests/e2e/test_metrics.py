@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 from harness import Identity, Vault, await_that, make_request
@@ -24,6 +25,11 @@ def samples(text):
             assert (name, labels) not in found, f"twice: {line}"
             found[name + (labels or "")] = float(value)
     return found
+
+
+def rss(pid):
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) * 1024
 
 
 def limited_auditor(vault, tenant):
@@ -58,6 +64,9 @@ def test_promtool_finds_nothing_to_complain_about(own):
     assert found['strongroom_lease_refused_total{operation="issue",reason="bad-input"}'] == 1
     assert found["strongroom_connections"] >= 1
     assert found["strongroom_connections_limit"] == 1024
+    for process, name in (("server", "process"), ("keeper", "strongroom_keeper")):
+        told = found[f"{name}_resident_memory_bytes"]
+        assert 0.5 < told / rss(own.pid(process)) < 2, process
 
 
 def test_an_auditor_of_some_tenants_a_tenant_and_a_gateway_may_not_read_it(own):

@@ -163,7 +163,8 @@ def status_of_one_more(vault, who):
     return stream.status
 
 
-def test_readers_who_go_away_amid_a_stream_leave_nothing_behind(vault):
+def test_readers_who_go_away_amid_a_stream_leave_nothing_behind(new_vault):
+    vault = new_vault(http_connections=128)
     customer = vault.customer()
     for _ in range(2):
         streams = []

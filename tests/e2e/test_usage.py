@@ -6,6 +6,8 @@ import json
 import os
 import pwd
 import re
+import socket
+import ssl
 import subprocess
 import textwrap
 
@@ -120,7 +122,8 @@ def test_nobody_reports_of_anothers_lease_or_of_a_key_without_a_grant(vault, cus
         assert reply.status == status, (wrong, reply)
     assert usage_of(vault, customer.name) == []
     assert vault.call("POST", "/v1/usage", {"reports": []}, other.gateway).status == 400
-    assert vault.call("POST", "/v1/usage", {"reports": [{}]}, vault.operator).status == 403
+    for path in ("/v1/usage", "/v1/usage/litellm", "/v1/otlp/v1/traces", "/v1/otlp/v1/logs"):
+        assert vault.call("POST", path, {}, vault.operator).status == 403, "whatever the body"
 
 
 def test_the_good_reports_of_a_body_count_and_the_others_are_named(vault, customer):
@@ -263,6 +266,22 @@ def test_large_bodies_are_taken_of_gateways_and_their_prompts_are_nowhere(new_va
     for file in vault.base.rglob("*"):
         if file.is_file() and not file.is_relative_to(vault.files):
             assert b"Ottilie" not in file.read_bytes(), file
+
+
+def test_so_many_large_bodies_are_taken_at_once_and_the_next_waits(vault, customer):
+    context = ssl.create_default_context(cafile=str(vault.ca))
+    context.load_cert_chain(customer.gateway.certificate, customer.gateway.key)
+    path, body = f"/v1/usage/litellm?key={customer.path}", json.dumps([payload(200)]).encode() + b" " * 200000
+    open_ones = []
+    for _ in range(8):
+        connection = context.wrap_socket(socket.create_connection(("127.0.0.1", vault.port)), server_hostname="localhost")
+        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode())
+        connection.sendall(body[:150000])
+        open_ones.append(connection)
+    await_that("a ninth is too many", lambda: sent(vault, customer.gateway, body, path).status == 429)
+    for connection in open_ones:
+        connection.close()
+    await_that("there is room again", lambda: sent(vault, customer.gateway, body, path).status == 200)
 
 
 # --- OpenTelemetry -----------------------------------------------------------------------------------

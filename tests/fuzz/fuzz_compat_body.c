@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "http/internal.h"
+#include "http/compat.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

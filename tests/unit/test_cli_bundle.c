@@ -17,6 +17,7 @@
 #include "../../cli/report.c"
 #include "../../cli/roster.c"
 #include "../../cli/step_up.c"
+#include "../../cli/step_up_summary.c"
 #include "../../cli/table.c"
 #include "../../cli/trail.c"
 

@@ -18,9 +18,10 @@
 
 static int parse(struct options *o, int argc, const char **argv)
 {
-    static char copies[16][64];
-    char *pointers[17] = { NULL };
+    static char copies[24][64];
+    static char *pointers[25];
 
+    memset(pointers, 0, sizeof(pointers));
     for (int i = 0; i < argc; i++) {
         snprintf(copies[i], sizeof(copies[i]), "%s", argv[i]);
         pointers[i] = copies[i];
@@ -226,12 +227,38 @@ static void the_packaged_completion_is_what_the_program_prints(void **state)
     assert_string_equal(printed, packaged);
 }
 
+/* What is behind "--" is the command's, whatever it looks like. */
+static void the_command_of_exec_is_left_as_it_is(void **state)
+{
+    struct options o;
+
+    (void)state;
+    assert_int_equal(PARSE(&o, "exec", "--lease", "a/b", "--as", "X", "--as", "Y", "--lease", "c/d",
+                           "--as", "Z", "--", "run", "--json", "--", "--lease", "e/f"),
+                     EXIT_DONE);
+    assert_int_equal(o.argument_count, 1);
+    assert_int_equal(o.leases.count, 2);
+    assert_false(option_given(&o, OPT_JSON));
+    assert_string_equal(o.command[0], "run");
+    assert_string_equal(o.command[2], "--");
+    assert_string_equal(o.command[4], "e/f");
+    assert_null(o.command[5]);
+    assert_int_equal(o.variable_lease[0], 1);
+    assert_int_equal(o.variable_lease[1], 1);
+    assert_int_equal(o.variable_lease[2], 2);
+    assert_int_equal(PARSE(&o, "audit", "show", "vault", "--lease", "1", "--lease", "2"),
+                     EXIT_USAGE);
+    assert_int_equal(PARSE(&o, "tenant", "show", "--", "--odd"), EXIT_DONE);
+    assert_string_equal(o.argument[2], "--odd");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(options_and_arguments_may_come_in_any_order),
         cmocka_unit_test(unknown_incomplete_and_repeated_options_are_usage_errors),
         cmocka_unit_test(grants_are_collected),
+        cmocka_unit_test(the_command_of_exec_is_left_as_it_is),
         cmocka_unit_test(numbers_are_bounded),
         cmocka_unit_test(arguments_are_counted_from_the_usage_text),
         cmocka_unit_test(text_from_elsewhere_cannot_steer_the_terminal),

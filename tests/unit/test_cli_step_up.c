@@ -15,6 +15,7 @@
 #include "../../cli/report.c"
 #include "../../cli/roster.c"
 #include "../../cli/step_up.c"
+#include "../../cli/step_up_summary.c"
 #include "../../cli/table.c"
 
 #define START_US ((uint64_t)1795251633 * 1000000)

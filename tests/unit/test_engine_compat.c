@@ -145,6 +145,27 @@ static void a_token_expires_and_is_renewed_no_further_than_its_lifetime(void **s
     rig_free(r);
 }
 
+static void no_login_outlives_its_certificate(void **state)
+{
+    struct rig *r = rig_new();
+    struct customer c;
+    struct request *rq;
+    json_int_t ttl_s;
+
+    (void)state;
+    r->settings.certificate_days = 1;
+    r->settings.lease_max_lifetime_s = 7 * 86400;
+    r->settings.token_ttl_s = 2 * 86400;
+    rig_restart_engine(r);
+    c = customer_new(r, "acme");
+    rq = ask(r, VERB_TOKEN_LOGIN, NULL, &c.gateway, json_pack("{s:s}", "method", "cert"));
+    assert_int_equal(rq->outcome, OK);
+    ttl_s = json_integer_value(json_object_get(rq->reply, "ttl_s"));
+    assert_true(ttl_s > 86000 && ttl_s <= 86400);
+    request_free(rq);
+    rig_free(r);
+}
+
 static void a_token_and_its_leases_die_with_its_certificate(void **state)
 {
     struct rig *r = rig_new();
@@ -265,6 +286,7 @@ int main(void)
         cmocka_unit_test(a_login_opens_what_its_gateway_is_granted_where_the_tenant_opted_in),
         cmocka_unit_test(whoever_has_no_gateways_certificate_does_not_log_in),
         cmocka_unit_test(a_token_expires_and_is_renewed_no_further_than_its_lifetime),
+        cmocka_unit_test(no_login_outlives_its_certificate),
         cmocka_unit_test(a_token_and_its_leases_die_with_its_certificate),
         cmocka_unit_test(a_token_revokes_itself_and_its_leases_and_no_others),
         cmocka_unit_test(issued_tokens_and_roles_outlive_a_restart_and_logins_do_not),

@@ -270,6 +270,74 @@ static void live_leases_are_rebuilt_and_no_others(void **state)
     rig_free(r);
 }
 
+/* Reads from the engine's memory, while it has nothing to do. */
+static enum lease_state state_of(struct rig *r, const char *token, uint64_t *ret_expires_us)
+{
+    enum lease_state how = LEASE_LIVE;
+    uint8_t mac[16];
+    struct lease l;
+    struct id id;
+
+    assert_true(lease_token_parse(token, &id, mac));
+    assert_true(leases_recent(r->en->leases, &id, engine_now_us(r->en), &l, &how));
+    *ret_expires_us = l.expires_us;
+    return how;
+}
+
+static void what_is_over_is_known_for_a_while_after_a_restart_too(void **state)
+{
+    struct rig *r = rig_new();
+    struct customer c = customer_new(r, "acme");
+    char expired[LEASE_TOKEN_LENGTH + 1], released[LEASE_TOKEN_LENGTH + 1];
+    char revoked[LEASE_TOKEN_LENGTH + 1];
+    uint64_t expires_us;
+
+    (void)state;
+    put_key(r, &c, "other");
+    leased(r, &c, "openai", VALUE, expired);
+    rig_pass(280);
+    usleep(1200000);
+    leased(r, &c, "openai", VALUE, released);
+    leased(r, &c, "other", VALUE, revoked);
+    rig_do(r, VERB_LEASE_RELEASE, &c.gateway, released, NULL, NULL);
+    rig_do(r, VERB_LEASE_REVOKE, &r->alice, NULL, NULL, json_pack("{s:s}", "key", "acme/other"));
+    rig_pass(40);
+    usleep(1200000);
+    for (unsigned round = 0; round < 2; round++) {
+        assert_int_equal(live(r), 0);
+        assert_int_equal(leases_count(r->en->leases), 0);
+        assert_int_equal(state_of(r, expired, &expires_us), LEASE_EXPIRED);
+        assert_int_equal(state_of(r, released, &expires_us), LEASE_RELEASED);
+        assert_int_equal(state_of(r, revoked, &expires_us), LEASE_REVOKED);
+        rig_restart_engine(r);
+    }
+    rig_free(r);
+}
+
+/* Or its first record would bring it back for longer than its last one says. */
+static void a_renewal_never_shortens_a_lease(void **state)
+{
+    struct rig *r = rig_new();
+    struct customer c = customer_new(r, "acme");
+    char token[LEASE_TOKEN_LENGTH + 1];
+    uint64_t before_us, after_us;
+    struct request *rq;
+
+    (void)state;
+    leased(r, &c, "openai", VALUE, token);
+    assert_int_equal(state_of(r, token, &before_us), LEASE_LIVE);
+    rq = rig_ask(r, VERB_LEASE_RENEW, &c.gateway, token, NULL, json_pack("{s:i}", "ttl_s", 10));
+    assert_int_equal(rq->outcome, OK);
+    assert_true(json_integer_value(json_object_get(rq->reply, "ttl_s")) > 290);
+    request_free(rq);
+    assert_int_equal(state_of(r, token, &after_us), LEASE_LIVE);
+    assert_int_equal(after_us, before_us);
+    rig_restart_engine(r);
+    assert_int_equal(state_of(r, token, &after_us), LEASE_LIVE);
+    assert_int_equal(after_us, before_us);
+    rig_free(r);
+}
+
 static void no_renewal_goes_beyond_the_lifetime_of_the_first_issue(void **state)
 {
     struct rig *r = rig_new();
@@ -340,6 +408,8 @@ int main(void)
         cmocka_unit_test(a_vault_of_another_region_is_broken),
         cmocka_unit_test(a_keyring_that_cannot_be_read_is_told_with_the_vault_it_was),
         cmocka_unit_test(live_leases_are_rebuilt_and_no_others),
+        cmocka_unit_test(what_is_over_is_known_for_a_while_after_a_restart_too),
+        cmocka_unit_test(a_renewal_never_shortens_a_lease),
         cmocka_unit_test(no_renewal_goes_beyond_the_lifetime_of_the_first_issue),
         cmocka_unit_test(a_shorter_lifetime_in_the_settings_cuts_off_renewals),
     };

@@ -90,6 +90,15 @@ static void a_known_path_with_another_method_is_405(void **state)
     assert_int_equal(code, 405);
 }
 
+static void a_proxy_may_ask_with_any_method(void **state)
+{
+    static const char *const methods[] = { "GET", "POST", "DELETE", "PATCH", "PROPFIND" };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+        assert_int_equal(find(methods[i], "/v1/authz/acme/openai", NULL, NULL), VERB_LEASE_FORWARD);
+}
+
 static void anything_else_is_404(void **state)
 {
     static const char *const urls[] = { "/",
@@ -121,6 +130,7 @@ int main(void)
         cmocka_unit_test(every_documented_route_exists_and_every_verb_is_documented),
         cmocka_unit_test(segments_become_parameters),
         cmocka_unit_test(a_known_path_with_another_method_is_405),
+        cmocka_unit_test(a_proxy_may_ask_with_any_method),
         cmocka_unit_test(anything_else_is_404),
     };
 

@@ -812,6 +812,42 @@ static void a_grant_is_recorded_in_the_tenants_log(void **state)
     assert_true(id_same(&record->r.log, &tenant));
 }
 
+/* --- policy ----------------------------------------------------------------------------------- */
+
+static void a_document_is_recorded_by_its_hash_in_the_log_it_is_for(void **state)
+{
+    struct rig *r = *state;
+    struct wire_operation m = full(OPERATION_POLICY_SET);
+    struct id tenant = TENANT;
+
+    m.document[0] = 0xab;
+    assert_int_equal(people_do(r, 1, &m), NOT_FOUND);
+    rig_tenant(r, TENANT, ENGAGEMENT);
+    assert_int_equal(people_carry_out(r, &m), OK);
+    const struct rig_record *record = recorded(r, RECORD_POLICY_SET);
+    assert_true(rig_line_has(record, "\"document\":\"ab00"));
+    assert_true(id_same(&record->r.log, &tenant));
+    m = full(OPERATION_POLICY_SET);
+    m.tenant = (struct id){ { 0 } }; /* the vault's */
+    assert_int_equal(people_do(r, 1, &m), OK);
+    assert_true(id_is_zero(&recorded(r, RECORD_POLICY_SET)->r.log));
+}
+
+/* Approved is one text for one owner. */
+static void another_document_than_the_approved_one_is_denied(void **state)
+{
+    struct rig *r = *state;
+    struct wire_operation m = full(OPERATION_POLICY_SET);
+
+    rig_tenant(r, TENANT, ENGAGEMENT);
+    assert_int_equal(people_approve(r, 0, &m), OK);
+    m.document[31] ^= 1;
+    assert_int_equal(people_carry_out(r, &m), DENIED);
+    m.document[31] ^= 1;
+    m.tenant = (struct id){ { 0 } };
+    assert_int_equal(people_carry_out(r, &m), DENIED);
+}
+
 #define THREE(f) cmocka_unit_test_setup_teardown(f, three_operators, teardown)
 #define ONE(f)   cmocka_unit_test_setup_teardown(f, one_operator, teardown)
 
@@ -851,6 +887,8 @@ int main(void)
         THREE(a_purge_on_hold_waits_and_the_time_that_was_left_runs_again),
         THREE(a_hold_survives_the_keeper),
         THREE(a_grant_is_recorded_in_the_tenants_log),
+        THREE(a_document_is_recorded_by_its_hash_in_the_log_it_is_for),
+        THREE(another_document_than_the_approved_one_is_denied),
     };
 
     return cmocka_run_group_tests(tests, rig_slab, NULL);
