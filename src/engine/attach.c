@@ -4,8 +4,8 @@
  */
 #include "alert.h"
 #include "cells.h"
-#include "nodes.h"
 #include "document.h"
+#include "nodes.h"
 #include "trail.h"
 
 #include <errno.h>

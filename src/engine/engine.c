@@ -12,9 +12,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "secret/wiping.h"
 #include "events.h"
 #include "operation.h"
+#include "secret/wiping.h"
 #include "session.h"
 #include "shared.h"
 #include "tls_files.h"

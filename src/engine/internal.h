@@ -28,7 +28,6 @@ enum vault_state {
 const char *vault_state_name(enum vault_state state); /* vault.c */
 
 struct alerts;
-struct growth;
 struct documents;
 struct operations;
 struct persons;

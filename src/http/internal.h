@@ -10,11 +10,6 @@
 #include "compat/path.h"
 #include "http/http.h"
 
-/* TLS 1.3 only, no session tickets, no SHA-1, two groups. */
-#define HTTP_PRIORITIES                                                          \
-    "NORMAL:-VERS-ALL:+VERS-TLS1.3:%NO_TICKETS:-SIGN-RSA-SHA1:-SIGN-ECDSA-SHA1:" \
-    "-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1"
-
 /* Certificates of the TLS listener. Replaced as a whole at renewal; never freed while serving. */
 struct credentials {
     char *ca;

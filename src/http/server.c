@@ -3,6 +3,7 @@
  * engine answers on its own thread and resumes; then the reply is queued.
  */
 #include "compat.h"
+#include "priorities.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -8,6 +8,7 @@
  * Ends when its standard input does.
  */
 #include "http/internal.h"
+#include "http/priorities.h"
 
 #include <fcntl.h>
 #include <stdio.h>
