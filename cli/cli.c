@@ -9,6 +9,7 @@
 #include "crypto/crypto.h"
 #include "file.h"
 #include "prompt.h"
+#include "provider/provider.h"
 #include "secret/secret.h"
 
 #define SLAB ((size_t)1024 * 1024)
@@ -17,7 +18,9 @@ status cli_start(struct err *e)
 {
     status st = secret_start(SLAB, e);
 
-    return st == OK ? crypto_selftest(e) : st;
+    if (st == OK)
+        st = crypto_selftest(e);
+    return st == OK ? provider_start(e) : st;
 }
 
 const char *cli_argument(const struct cli *c, size_t n)

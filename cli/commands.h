@@ -40,6 +40,9 @@ int engagement_hold(struct cli *c);
 int engagement_lift(struct cli *c);
 int engagement_purge(struct cli *c);
 
+int provider_list(struct cli *c);
+int provider_show(struct cli *c);
+
 int key_put(struct cli *c);
 int key_rotate(struct cli *c);
 int key_revoke(struct cli *c);
@@ -51,6 +54,14 @@ int gateway_remove(struct cli *c);
 int gateway_list(struct cli *c);
 int gateway_grant(struct cli *c);
 int gateway_ungrant(struct cli *c);
+
+int gateway_approle(struct cli *c);
+int gateway_token(struct cli *c);
+int gateway_logins(struct cli *c);
+int gateway_forget(struct cli *c);
+int compat_enable(struct cli *c);
+int compat_disable(struct cli *c);
+int compat_show(struct cli *c);
 
 int certificate_request(struct cli *c);
 int certificate_issue(struct cli *c);
@@ -65,6 +76,16 @@ int lease_get(struct cli *c);
 int lease_renew(struct cli *c);
 int lease_release(struct cli *c);
 int lease_list(struct cli *c);
+int lease_watch(struct cli *c);
+int lease_revoke(struct cli *c);
+
+int policy_check(struct cli *c);
+int policy_test(struct cli *c);
+int policy_show(struct cli *c);
+int policy_list(struct cli *c);
+int policy_set(struct cli *c);
+int policy_explain(struct cli *c);
+int policy_replay(struct cli *c);
 
 int audit_show(struct cli *c);
 int audit_verify(struct cli *c);
@@ -73,6 +94,8 @@ int audit_prove(struct cli *c);
 int audit_stream(struct cli *c);
 int audit_witness(struct cli *c);
 int audit_erase(struct cli *c);
+
+int usage_show(struct cli *c);
 
 int profile_create(struct cli *c);
 int profile_show(struct cli *c);

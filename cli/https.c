@@ -167,7 +167,8 @@ static int prepare_common(struct https *h, CURL *curl)
         curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) != CURLE_OK ||
         curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) != CURLE_OK ||
         curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, 10L) != CURLE_OK ||
-        curl_easy_setopt(curl, CURLOPT_TIMEOUT, 60L) != CURLE_OK ||
+        curl_easy_setopt(curl, CURLOPT_TIMEOUT, h->patience_s > 0 ? h->patience_s : 60L) !=
+            CURLE_OK ||
         curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body) != CURLE_OK ||
         curl_easy_setopt(curl, CURLOPT_WRITEDATA, h) != CURLE_OK)
         return report(EXIT_OTHER, "libcurl refuses its settings");

@@ -22,6 +22,7 @@ struct https {
     size_t body_length;
     bool body_overflow;
     const volatile sig_atomic_t *stop; /* set before the first request: true ends a request */
+    long patience_s;                   /* likewise; 0: 60 */
     bool certificate_known;
     uint8_t certificate[32];           /* SHA-256 of the server's DER certificate */
     uint64_t certificate_not_after_us; /* 0 if unknown */

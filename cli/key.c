@@ -4,13 +4,12 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/limits.h"
 #include "cli.h"
 #include "commands.h"
 #include "crypto/crypto.h"
-#include "prompt.h"
+#include "intake.h"
 #include "reply.h"
 #include "table.h"
 
@@ -18,6 +17,7 @@
 
 static const struct column list_columns[] = {
     { "NAME", "name", COLUMN_TEXT },       { "PROVIDER", "provider", COLUMN_TEXT },
+    { "SCOPE", "scope", COLUMN_TEXT },     { "CLASS", "class", COLUMN_TEXT },
     { "STATE", "state", COLUMN_TEXT },     { "VERSION", "version", COLUMN_TEXT },
     { "HINT", "hint", COLUMN_TEXT },       { "ENGAGEMENT", "engagement", COLUMN_TEXT },
     { "CREATED", "created", COLUMN_TIME },
@@ -35,37 +35,6 @@ static int show(const struct cli *c, const json_t *key)
         table_print_json(key);
     else
         table_print_one(key, COLUMNS(list_columns));
-    return EXIT_DONE;
-}
-
-static int ask_twice(struct secret **ret_key)
-{
-    AUTO(secret) *first = NULL;
-    AUTO(secret) *second = NULL;
-    struct err e = { 0 };
-    status st = prompt_secret("Provider key (not shown): ", LIMIT_PROVIDER_KEY, &first, &e);
-
-    if (st == OK)
-        st = prompt_secret("Once more: ", LIMIT_PROVIDER_KEY, &second, &e);
-    if (st != OK)
-        return report_err("provider key", &e);
-    if (secret_view(first).n == 0)
-        return report(EXIT_USAGE, "the key is empty; nothing was stored");
-    if (!secret_equal(secret_view(first), secret_view(second)))
-        return report(EXIT_USAGE, "the two do not match; nothing was stored");
-    *ret_key = first;
-    first = NULL;
-    return EXIT_DONE;
-}
-
-static int read_key(struct secret **ret_key)
-{
-    struct err e = { 0 };
-
-    if (isatty(STDIN_FILENO))
-        return ask_twice(ret_key);
-    if (prompt_stdin_all(LIMIT_PROVIDER_KEY, ret_key, &e) != OK)
-        return report_err("provider key", &e);
     return EXIT_DONE;
 }
 
@@ -94,7 +63,7 @@ static int intake_key(struct cli *c, uint8_t out[static 32])
 }
 
 /* Asks for the key and adds it, sealed, to body. */
-static int add_sealed_key(struct cli *c, json_t *body)
+static int add_sealed_key(struct cli *c, const struct provider *p, uint8_t scope, json_t *body)
 {
     AUTO(secret) *key = NULL;
     uint8_t intake[32];
@@ -104,7 +73,7 @@ static int add_sealed_key(struct cli *c, json_t *body)
     int code = intake_key(c, intake);
 
     if (code == EXIT_DONE)
-        code = read_key(&key);
+        code = intake_read(c, p, scope, &key);
     if (code != EXIT_DONE)
         return code;
     struct span plain = secret_view(key);
@@ -122,47 +91,107 @@ static void key_path(const struct pair *pair, const char *action, char out[stati
     snprintf(out, 256, "/v1/tenants/%s/keys/%s%s", pair->tenant, pair->name, action);
 }
 
-static int send_key(struct cli *c, const struct pair *pair, const char *action, json_t *taken)
+static int send_key(struct cli *c, const struct pair *pair, const char *action,
+                    const struct provider *p, uint8_t scope, json_t *taken)
 {
     AUTO(json_t) *body = taken;
     AUTO(json_t) *reply = NULL;
     char path[256];
 
     key_path(pair, action, path);
-    int code = add_sealed_key(c, body);
+    int code = add_sealed_key(c, p, scope, body);
 
     if (code == EXIT_DONE)
         code = https_call(c, METHOD_POST, path, json_incref(body), &reply);
     return code == EXIT_DONE ? show(c, reply) : code;
 }
 
+static int find_provider(const char *name, const struct provider **ret_provider)
+{
+    *ret_provider = provider_of(provider_parse(name));
+    if (*ret_provider != NULL)
+        return EXIT_DONE;
+    return report(EXIT_USAGE,
+                  "no provider of that name is known: 'strongroom provider list' tells which are, "
+                  "and 'generic' is for any other");
+}
+
+/* The options, if they say something that there is. */
+static int find_attributes(const struct cli *c, uint8_t *ret_scope)
+{
+    const char *scope = cli_option(c, OPT_SCOPE);
+    const char *class = cli_option(c, OPT_CLASS);
+
+    *ret_scope = scope != NULL ? scope_parse(scope) : (uint8_t)SCOPE_INFERENCE;
+    if (*ret_scope == 0)
+        return report(EXIT_USAGE, "--scope is inference, admin or billing_read");
+    if (class != NULL && class_parse(class) == 0)
+        return report(EXIT_USAGE, "--class is static, killable or minted");
+    return EXIT_DONE;
+}
+
 int key_put(struct cli *c)
 {
+    const struct provider *p;
     struct pair pair;
+    uint8_t scope = 0;
     int code = cli_pair(c, 0, &pair);
+
+    if (code == EXIT_DONE)
+        code = find_provider(cli_option(c, OPT_PROVIDER), &p);
+    if (code == EXIT_DONE)
+        code = find_attributes(c, &scope);
+    if (code != EXIT_DONE)
+        return code;
+    return send_key(c, &pair, "", p, scope,
+                    json_pack("{s:s, s:s*, s:s*, s:s*}", "provider", p->name, "engagement",
+                              cli_option(c, OPT_ENGAGEMENT), "scope", cli_option(c, OPT_SCOPE),
+                              "class", cli_option(c, OPT_CLASS)));
+}
+
+/* What the key is, so that its next version is looked at as its first was. */
+static int known_key(struct cli *c, const struct pair *pair, const struct provider **ret_provider,
+                     uint8_t *ret_scope)
+{
+    AUTO(json_t) *reply = NULL;
+    char path[256];
+
+    key_path(pair, "", path);
+    int code = https_call(c, METHOD_GET, path, NULL, &reply);
 
     if (code != EXIT_DONE)
         return code;
-    return send_key(c, &pair, "",
-                    json_pack("{s:s, s:s*}", "provider", cli_option(c, OPT_PROVIDER), "engagement",
-                              cli_option(c, OPT_ENGAGEMENT)));
+    const char *provider = reply_text(reply, "provider");
+    const char *scope = reply_text(reply, "scope");
+
+    *ret_scope = scope != NULL ? scope_parse(scope) : 0;
+    if (provider == NULL || *ret_scope == 0)
+        return reply_report("provider and scope");
+    *ret_provider = provider_of(provider_parse(provider));
+    if (*ret_provider == NULL) /* the vault is newer than this program */
+        *ret_provider = provider_of(provider_parse("generic"));
+    return *ret_provider != NULL ? EXIT_DONE : report(EXIT_OTHER, "the catalogue is empty");
 }
 
 int key_rotate(struct cli *c)
 {
+    const struct provider *p = NULL;
     struct pair pair;
     uint64_t grace = 0;
+    uint8_t scope = 0;
     int code = cli_pair(c, 0, &pair);
 
     if (code == EXIT_DONE)
         code = option_number(&c->options, OPT_GRACE, (struct bounds){ .max = GRACE_MAX_S }, &grace);
+    if (code == EXIT_DONE)
+        code = known_key(c, &pair, &p, &scope);
     if (code != EXIT_DONE)
         return code;
     json_t *body = option_given(&c->options, OPT_GRACE)
                        ? json_pack("{s:I}", "grace_s", (json_int_t)grace)
                        : json_object();
 
-    return send_key(c, &pair, "/rotate", body);
+    return send_key(c, &pair, "/rotate", p, scope, body);
 }
 
 int key_revoke(struct cli *c)

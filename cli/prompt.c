@@ -129,6 +129,24 @@ status prompt_secret(const char *text, size_t cap, struct secret **ret_line, str
     return st == OK ? finish(&line, n, ret_line, e) : st;
 }
 
+status prompt_shown(const char *text, size_t cap, struct secret **ret_line, struct err *e)
+{
+    AUTO(secret) *line = NULL;
+    size_t n = 0;
+    int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+    if (fd < 0)
+        return fail(e, NOT_FOUND, "there is no terminal to ask on", 0);
+    status st = secret_new(cap + 1, &line, e);
+
+    if (st == OK) {
+        show(fd, text);
+        st = read_line(fd, secret_fill(line), &n, e);
+    }
+    close(fd);
+    return st == OK ? finish(&line, n, ret_line, e) : st;
+}
+
 status prompt_stdin_line(size_t cap, struct secret **ret_line, struct err *e)
 {
     AUTO(secret) *line = NULL;

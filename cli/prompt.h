@@ -9,6 +9,9 @@
  * restores the terminal and then takes its usual course. */
 MUST_CHECK status prompt_secret(const char *text, size_t cap, struct secret **ret_line,
                                 struct err *e);
+/* The same for what may be seen while it is typed. */
+MUST_CHECK status prompt_shown(const char *text, size_t cap, struct secret **ret_line,
+                               struct err *e);
 /* The first line of standard input, read no further; BAD_INPUT at its end. */
 MUST_CHECK status prompt_stdin_line(size_t cap, struct secret **ret_line, struct err *e);
 /* All of standard input without one newline at its end. LIMIT above cap. */

@@ -77,6 +77,10 @@ static const struct kind {
                                   NULL,
                                   { { "number", "days", NULL, NULL },
                                     { "tenant", "tenant_id", NULL, NULL } } },
+    [OPERATION_POLICY_SET] = { RECORD_POLICY_SET,
+                               NULL,
+                               { { "tenant", "log", NULL, NULL },
+                                 { "document", "document", NULL, NULL } } },
 };
 #define KIND_COUNT   (sizeof(kinds) / sizeof(kinds[0]))
 #define MEMBER_COUNT (sizeof(kinds[0].members) / sizeof(kinds[0].members[0]))

@@ -8,7 +8,7 @@
 #include "report.h"
 
 #define CELL_MAX   512
-#define COLUMN_MAX 12
+#define COLUMN_MAX 16
 
 static void format_grants(const json_t *grants, char out[static CELL_MAX])
 {
@@ -131,9 +131,9 @@ void table_print_one(const json_t *item, const struct column *columns, size_t co
     }
 }
 
-void table_print_json(const json_t *reply)
+static void print_json(const json_t *reply, size_t flags)
 {
-    AUTO(wiped) *text = (struct wiped *)json_dumps(reply, JSON_INDENT(2));
+    AUTO(wiped) *text = (struct wiped *)json_dumps(reply, flags);
 
     if (text == NULL) {
         (void)report(EXIT_OTHER, "no memory");
@@ -141,4 +141,14 @@ void table_print_json(const json_t *reply)
     }
     print_span(span_text((const char *)text));
     print_span(span_text("\n"));
+}
+
+void table_print_json(const json_t *reply)
+{
+    print_json(reply, JSON_INDENT(2));
+}
+
+void table_print_json_line(const json_t *reply)
+{
+    print_json(reply, JSON_COMPACT);
 }

@@ -31,5 +31,6 @@ void table_print_rows(const json_t *items, const struct column *columns, size_t 
 void table_print_one(const json_t *item, const struct column *columns, size_t count);
 /* The reply itself, indented, through a buffer that is wiped. */
 void table_print_json(const json_t *reply);
+void table_print_json_line(const json_t *reply);
 
 #endif

@@ -107,12 +107,17 @@ CREATE TABLE record (
     time_us INTEGER NOT NULL CHECK (time_us >= 0),
     type    INTEGER NOT NULL CHECK (type BETWEEN 0 AND 65535),
     outcome INTEGER NOT NULL CHECK (outcome BETWEEN 0 AND 255),
+    until_us INTEGER NOT NULL CHECK (until_us >= 0), -- what it says of a lease matters until then
     mac     BLOB NOT NULL CHECK (length(mac) = 32),
     line    BLOB NOT NULL CHECK (length(line) > 0),
     UNIQUE (log, seq)
 ) STRICT;
 
-CREATE INDEX record_lease ON record (time_us) WHERE type BETWEEN 300 AND 302;
+CREATE INDEX record_lease ON record (until_us) WHERE until_us > 0;
+
+-- What gateways are told of, and their acknowledgements; in the order of storage.
+CREATE INDEX record_event ON record (id, type)
+    WHERE type IN (102, 201, 202, 304, 308, 401, 403, 405, 419);
 
 CREATE TABLE head (
     log  BLOB NOT NULL UNIQUE CHECK (length(log) = 16),

@@ -437,6 +437,7 @@ OPERATIONS = {
         ("rollback.accept", "quorum", False, "rollback.accepted", None,
          [("size", "size"), ("root", "root"), ("known_size", "known_size"), ("known_root", "known_root")]),
         ("retention.set", "two", False, "retention.set", None, [("number", "days"), ("tenant", "tenant_id")]),
+        ("policy.set", "one", False, "policy.set", None, [("tenant", "log"), ("document", "document")]),
     ]
 }  # fmt: skip
 EFFECTS = {row["effect"] for row in OPERATIONS.values()}

@@ -23,6 +23,8 @@ struct conf {
     char region[CONF_TEXT];        /* [a-z0-9-]{1,15} */
     char user[CONF_TEXT];          /* run children as this user when started as root */
     char allow_missing[CONF_TEXT]; /* names of protections: sandbox/hygiene.h judges them */
+    char compat_listen[CONF_TEXT]; /* address:port of the Vault-compatible face; empty: off */
+    uint64_t compat_token_ttl_s;   /* of its logins */
     uint64_t lease_ttl_s;          /* default TTL */
     uint64_t lease_max_ttl_s;
     uint64_t lease_max_lifetime_s; /* with renewals */
@@ -31,7 +33,8 @@ struct conf {
     uint64_t checkpoint_idle_s; /* of all logs, changed or not */
     uint64_t certificate_days;
     uint64_t disk_reserve_mib;        /* below this, no new leases or keys */
-    uint64_t grant_step_up;           /* 0 or 1: a grant takes an operator's touch */
+    uint64_t grant_step_up;           /* 0 or 1: a grant, or a wider policy, takes a touch */
+    uint64_t policy_required;         /* 0 or 1: a tenant without a document leases nothing */
     uint64_t unlocked_max_s;          /* locks itself after that long; 0: never */
     uint64_t idle_lock_s;             /* or without a request for that long; 0: never */
     uint64_t alert_first_use;         /* 0 or 1 */
@@ -39,7 +42,7 @@ struct conf {
     uint64_t alert_after_rotation;    /* 0 or 1 */
     uint64_t alert_spike_factor;      /* times the mean of the hours before */
     uint64_t alert_spike_minimum;     /* leases an hour */
-    char alert_hours[CONF_TEXT];      /* when unlocking is expected: conf_hours reads it */
+    char alert_hours[CONF_TEXT];      /* when unlocking is expected: base/hours.h reads it */
     uint64_t http_threads;
     uint64_t http_connections;
     uint64_t http_idle_s;
@@ -66,9 +69,6 @@ MUST_CHECK status conf_parse(struct span text, struct conf *c, struct conf_troub
 /* Reads the file (at most 64 KiB) and parses it. */
 MUST_CHECK status conf_load(const char *path, struct conf *c, struct conf_trouble *ret_trouble,
                             struct err *e);
-/* "08-20" or "mon-fri 08-20": days (bit 0 Monday) and hours, from inclusive, to exclusive; either
- * may wrap around. Empty: no days. false: something else. */
-bool conf_hours(const char *text, uint8_t *ret_days, uint8_t *ret_from, uint8_t *ret_to);
 /* Writes a commented sample file with every setting at its default. */
 void conf_sample(FILE *to);
 

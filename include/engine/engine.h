@@ -12,6 +12,7 @@
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
+#include "base/hours.h"
 #include "base/limits.h"
 #include "engine/request.h"
 
@@ -25,9 +26,7 @@ struct alert_settings {
     uint64_t denied_per_minute;
     uint64_t spike_factor;
     uint64_t spike_minimum; /* leases an hour below which nothing is a spike */
-    uint8_t days;           /* bit 0 Monday: when unlocking is expected, */
-    uint8_t hour_from;      /* from this hour, UTC, */
-    uint8_t hour_to;        /* to this one, exclusive; may be the smaller one */
+    struct hours hours;     /* when unlocking is expected */
 };
 
 struct engine_settings {
@@ -38,13 +37,21 @@ struct engine_settings {
     uint64_t lease_ttl_s;
     uint64_t lease_max_ttl_s;
     uint64_t lease_max_lifetime_s;
+    uint64_t token_ttl_s; /* of the Vault-compatible face */
     uint64_t rotate_grace_s;
     uint64_t checkpoint_s;      /* logs that changed are signed for, and committed to, that often */
     uint64_t checkpoint_idle_s; /* all logs, whatever happened */
     uint64_t certificate_days;
     uint64_t disk_reserve_mib;
-    size_t waiting_max; /* requests that may wait for records at once */
-    bool grant_step_up; /* a grant takes an operator's touch */
+    size_t waiting_max;      /* requests that may wait for records at once */
+    size_t waiting_events;   /* and for revocations */
+    size_t waiting_each;     /* of one certificate, for either */
+    size_t queue_per_client; /* requests of one certificate that may wait for a batch; 0: any */
+    uint64_t gateway_rate;   /* lease requests a second of one gateway, and for one tenant's */
+    uint64_t tenant_rate;    /* keys; 0: any */
+    size_t connections_max;  /* of the face, for the metrics */
+    bool grant_step_up;      /* a grant, or a wider policy, takes an operator's touch */
+    bool policy_required;    /* a tenant without a document leases nothing */
     struct alert_settings alert;
     uint32_t hygiene; /* enum hygiene_fact bits that hold in this process */
     /* For doctor only: what the configuration weakens. */
@@ -55,12 +62,7 @@ struct engine_settings {
      * (renewed) others than before. */
     void (*tls_ready)(void *context, bool renewed);
     void *tls_context;
-    /* Limits, and what the metrics tell of others. */
-    size_t queue_per_client; /* requests of one certificate that may wait for a batch; 0: any */
-    uint64_t gateway_rate;   /* lease requests a second of one gateway, and for one tenant's */
-    uint64_t tenant_rate;    /* keys; 0: any */
-    size_t connections_max;  /* of the face */
-    int keeper_statm;        /* the keeper's /proc/PID/statm, open; 0: none */
+    int keeper_statm; /* the keeper's /proc/PID/statm, open, for the metrics; 0: none */
 };
 
 /* Asks the keeper for its state and, if it is unlocked already (the server died and came back),

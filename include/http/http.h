@@ -16,8 +16,9 @@ struct http;
 
 struct http_settings {
     char tls_dir[256];
-    char listen[256]; /* address:port */
-    char socket[256]; /* path of the local Unix socket */
+    char listen[256];        /* address:port */
+    char compat_listen[256]; /* of the Vault-compatible face; empty: there is none */
+    char socket[256];        /* path of the local Unix socket */
     char region[16];
     unsigned threads;
     unsigned connections;             /* at once */

@@ -17,7 +17,8 @@ struct store_record {
     uint8_t outcome;
     uint8_t mac[32];
     struct span line;
-    uint64_t id; /* its place in the order of storage; only store_feed fills it */
+    uint64_t until_us; /* store_record_add: how long it matters to live leases; 0: not at all */
+    uint64_t id;       /* its place in the order of storage; only store_feed fills it */
 };
 /* CONFLICT if (log, seq) exists with other bytes; OK without effect if it exists with the same. */
 MUST_CHECK status store_record_add(struct store *s, const struct store_record *r, struct err *e);
@@ -39,9 +40,15 @@ MUST_CHECK status store_feed(struct store *s, uint64_t after, size_t limit, stor
  * vault's log, from seq on. */
 MUST_CHECK status store_operator_records(struct store *s, uint64_t from_seq, store_record_fn each,
                                          void *context, struct err *e);
-/* Lease records (types 300 to 302) of any log with time >= since_us, oldest first. */
-MUST_CHECK status store_lease_records(struct store *s, uint64_t since_us, store_record_fn each,
+/* Records of any log that matter to live leases for longer than until_us, oldest first. */
+MUST_CHECK status store_lease_records(struct store *s, uint64_t until_us, store_record_fn each,
                                       void *context, struct err *e);
+/* Of what ends leases or keys (types 102, 201, 202, 304, 401, 403, 405 and 419), the newest limit
+ * after a place in the order of storage, upwards; and all acknowledgements after one. With ids. */
+MUST_CHECK status store_event_records(struct store *s, uint64_t after, size_t limit,
+                                      store_record_fn each, void *context, struct err *e);
+MUST_CHECK status store_acknowledgements(struct store *s, uint64_t after, store_record_fn each,
+                                         void *context, struct err *e);
 /* Heads of logs as the keeper made them. */
 MUST_CHECK status store_head_set(struct store *s, const struct id *log, uint64_t size,
                                  struct span head, struct err *e);

@@ -31,7 +31,7 @@ enum entry_kind {
     ENTRY_ENGAGEMENT_START = 3, /* engagement cell; the tenant's seed if it has none */
     ENTRY_ENGAGEMENT_END = 4,   /* due = now + 7 days */
     ENTRY_KEY_PUT = 5,          /* open the delivery, make a data key, seal */
-    ENTRY_KEY_OPEN = 6,         /* lease: open a provider key */
+    ENTRY_KEY_OPEN = 6,         /* lease: open a provider key; again, if it names a lease */
     ENTRY_LEASE_RENEW = 7,      /* check the lease token, record */
     ENTRY_LEASE_RELEASE = 8,
     ENTRY_KEY_DESTROY = 9,       /* destroy the data key of one version */
@@ -63,10 +63,10 @@ struct wire_entry {
     uint64_t expires_us;     /* leases */
     uint8_t seal_to[32];     /* KEY_OPEN: X25519, of the gateway; zero: the value in clear */
     uint8_t nonce[32];       /* KEY_OPEN: the gateway's, signed with a sealed delivery */
-    struct id lease;         /* RENEW, RELEASE */
-    uint8_t lease_mac[16];
-    struct id session;               /* APPROVE */
-    struct id slot;                  /* APPROVE */
+    struct id lease;         /* RENEW, RELEASE; KEY_OPEN: one that exists, or zero for a new one */
+    uint8_t lease_mac[16];   /* RENEW, RELEASE */
+    struct id session;       /* APPROVE */
+    struct id slot;          /* APPROVE */
     struct wire_operation operation; /* APPROVE, OPERATION */
     struct span data;   /* KEY_PUT: delivery sealed to the intake key; KEY_OPEN: sealed value */
     struct span fields; /* engine-built fragment, see ledger/record.h */
@@ -111,7 +111,7 @@ void wire_get_record(struct in *i, struct wire_record *m);
  * status != OK: the record says operation.failed, and data is empty. */
 struct wire_result {
     uint8_t status;
-    struct id lease;       /* KEY_OPEN: the new lease */
+    struct id lease;       /* KEY_OPEN: the lease, new or as named */
     uint8_t lease_mac[16]; /* KEY_OPEN: token = lease | mac */
     uint64_t due_us;       /* ENGAGEMENT_END: when the keys die */
     struct span hint;      /* KEY_PUT: redacted hint, printable ASCII */

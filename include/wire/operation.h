@@ -29,8 +29,9 @@ enum operation_code {
     OPERATION_HOLD_LIFT = 10,
     OPERATION_GRANT_ADD = 11, /* tenant, gateway, key, max_ttl */
     OPERATION_ROLLBACK_ACCEPT =
-        12,                      /* size, root, known_size, known_root: heads of the vault's log */
-    OPERATION_RETENTION_SET = 13 /* tenant, number of days its records are kept, 0: for ever */
+        12,                       /* size, root, known_size, known_root: heads of the vault's log */
+    OPERATION_RETENTION_SET = 13, /* tenant, number of days its records are kept, 0: for ever */
+    OPERATION_POLICY_SET = 14     /* tenant (zero: the vault), document: SHA-256 of its text */
 };
 
 /* Who must approve. */
@@ -64,6 +65,7 @@ struct wire_operation {
     uint8_t root[32];
     uint64_t known_size; /* what the proposer remembers; zeros: nothing */
     uint8_t known_root[32];
+    uint8_t document[32];
 };
 
 /* "operator.add"; NULL for an unknown code. */

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/hours.h"
 #include "base/log.h"
 
 enum kind { KIND_TEXT, KIND_NAME, KIND_NUMBER, KIND_FLAG, KIND_LEVEL };
@@ -77,53 +78,16 @@ static const char *check_listen(const char *value)
     return inet_pton(AF_INET, address, binary) == 1 ? NULL : "must have a numeric address";
 }
 
-static bool day_parse(const char *text, unsigned *ret_day)
+static const char *check_compat_listen(const char *value)
 {
-    static const char days[] = "montuewedthufrisatsun";
-
-    for (*ret_day = 0; *ret_day < 7; ++*ret_day) {
-        if (strncmp(text, days + 3 * (size_t)*ret_day, 3) == 0)
-            return true;
-    }
-    return false;
-}
-
-static bool hour_parse(const char *text, uint8_t *ret_hour)
-{
-    bool digits = text[0] >= '0' && text[0] <= '9' && text[1] >= '0' && text[1] <= '9';
-
-    *ret_hour = digits ? (uint8_t)(10 * (text[0] - '0') + text[1] - '0') : 0;
-    return digits && *ret_hour <= 24;
-}
-
-bool conf_hours(const char *text, uint8_t *ret_days, uint8_t *ret_from, uint8_t *ret_to)
-{
-    unsigned first = 0, last = 6;
-
-    *ret_days = *ret_from = *ret_to = 0;
-    if (text[0] == '\0')
-        return true;
-    if (strlen(text) == 13) {
-        if (!day_parse(text, &first) || text[3] != '-' || !day_parse(text + 4, &last) ||
-            text[7] != ' ')
-            return false;
-        text += 8;
-    }
-    if (strlen(text) != 5 || !hour_parse(text, ret_from) || text[2] != '-' ||
-        !hour_parse(text + 3, ret_to) || *ret_from == *ret_to)
-        return false;
-    for (unsigned day = first;; day = (day + 1) % 7) {
-        *ret_days |= (uint8_t)(1u << day);
-        if (day == last)
-            return true;
-    }
+    return value[0] == '\0' ? NULL : check_listen(value);
 }
 
 static const char *check_hours(const char *value)
 {
-    uint8_t days, from, to;
+    struct hours hours;
 
-    return conf_hours(value, &days, &from, &to) ? NULL : "must be like mon-fri 08-20 or 08-20";
+    return hours_parse(span_text(value), &hours) ? NULL : "must be like mon-fri 08-20 or 08-20";
 }
 
 static const struct setting settings[] = {
@@ -132,6 +96,9 @@ static const struct setting settings[] = {
     TEXT(socket, "/run/strongroom/strongroom.sock", check_socket,
          "local Unix socket: init, status, and the way back"),
     TEXT(listen, "127.0.0.1:8443", check_listen, "address:port of the TLS listener"),
+    TEXT(compat_listen, "", check_compat_listen,
+         "address:port of the Vault-compatible read API; empty for none"),
+    NUMBER(compat_token_ttl_s, 1800, 60, 86400, "how long a login there lasts"),
     TEXT(server_names, "localhost,127.0.0.1", NULL,
          "DNS names and addresses in the server certificate"),
     { ROW(region), .kind = KIND_NAME, .text = "local", .min = 1, .max = LIMIT_REGION,
@@ -146,7 +113,8 @@ static const struct setting settings[] = {
     NUMBER(certificate_days, 365, 1, 825, "validity of issued certificates"),
     NUMBER(disk_reserve_mib, 64, 1, 1048576, "below this much free disk, no new leases or keys"),
     { ROW(grant_step_up), .kind = KIND_FLAG, .number = 1, .max = 1,
-      .help = "a grant takes an operator's touch: yes or no" },
+      .help = "a grant, or a policy that allows more, takes an operator's touch: yes or no" },
+    FLAG(policy_required, "a tenant without a document of policy leases nothing: yes or no"),
     NUMBER(unlocked_max_s, 0, 0, 31536000, "lock when unlocked for that long; 0 for never"),
     NUMBER(idle_lock_s, 0, 0, 31536000, "lock without a request for that long; 0 for never"),
     { ROW(alert_first_use), .kind = KIND_FLAG, .number = 1, .max = 1,

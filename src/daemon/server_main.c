@@ -18,6 +18,7 @@
 #include "crypto/crypto.h"
 #include "engine/engine.h"
 #include "http/http.h"
+#include "provider/provider.h"
 #include "sandbox/hygiene.h"
 #include "sandbox/sandbox.h"
 #include "secret/secret.h"
@@ -168,6 +169,8 @@ static status prepare(const struct arguments *a, struct server *s, struct err *e
     if (st == OK)
         st = crypto_selftest(e);
     if (st == OK)
+        st = provider_start(e);
+    if (st == OK)
         st = sandbox_drop_user(s->conf.user, e);
     if (st == OK) /* a change of user clears it, hence after */
         st = sandbox_die_with_parent(a->parent, e);
@@ -205,14 +208,22 @@ static status start_engine(struct server *s, struct err *e)
     struct engine_settings es = { .lease_ttl_s = s->conf.lease_ttl_s,
                                   .lease_max_ttl_s = s->conf.lease_max_ttl_s,
                                   .lease_max_lifetime_s = s->conf.lease_max_lifetime_s,
+                                  .token_ttl_s = s->conf.compat_token_ttl_s,
                                   .rotate_grace_s = s->conf.rotate_grace_s,
                                   .checkpoint_s = s->conf.checkpoint_s,
                                   .checkpoint_idle_s = s->conf.checkpoint_idle_s,
                                   .certificate_days = s->conf.certificate_days,
                                   /* Connections are left for those who do not wait. */
                                   .waiting_max = s->conf.http_connections / 4,
+                                  .waiting_events = s->conf.http_connections / 2,
+                                  .waiting_each = 8,
+                                  .connections_max = s->conf.http_connections,
+                                  .queue_per_client = s->conf.queue_per_client,
+                                  .gateway_rate = s->conf.gateway_rate,
+                                  .tenant_rate = s->conf.tenant_rate,
                                   .disk_reserve_mib = s->conf.disk_reserve_mib,
                                   .grant_step_up = s->conf.grant_step_up != 0,
+                                  .policy_required = s->conf.policy_required != 0,
                                   .alert = { .first_use = s->conf.alert_first_use != 0,
                                              .after_rotation = s->conf.alert_after_rotation != 0,
                                              .denied_per_minute = s->conf.alert_denied_per_minute,
@@ -225,13 +236,9 @@ static status start_engine(struct server *s, struct err *e)
                                       s->conf.unlocked_max_s != 0 || s->conf.idle_lock_s != 0,
                                   .tls_ready = tls_ready,
                                   .tls_context = s,
-                                  .queue_per_client = s->conf.queue_per_client,
-                                  .gateway_rate = s->conf.gateway_rate,
-                                  .tenant_rate = s->conf.tenant_rate,
-                                  .connections_max = s->conf.http_connections,
                                   .keeper_statm = s->keeper_statm };
 
-    if (!conf_hours(s->conf.alert_hours, &es.alert.days, &es.alert.hour_from, &es.alert.hour_to))
+    if (!hours_parse(span_text(s->conf.alert_hours), &es.alert.hours))
         return fail(e, BUG, "alert_hours was not checked", 0);
     directory(&s->conf, "store", es.store_dir);
     directory(&s->conf, "tls", es.tls_dir);
@@ -251,6 +258,7 @@ static status make_http(struct server *s, struct err *e)
 
     directory(&s->conf, "tls", hs.tls_dir);
     memcpy(hs.listen, s->conf.listen, sizeof hs.listen);
+    memcpy(hs.compat_listen, s->conf.compat_listen, sizeof hs.compat_listen);
     memcpy(hs.socket, s->conf.socket, sizeof hs.socket);
     memcpy(hs.region, s->conf.region, sizeof hs.region);
     return http_new(&hs, &s->http, e);

@@ -316,33 +316,31 @@ static status denied_burst(struct hearing *h, struct err *e)
 /* --- use after rotation ---------------------------------------------------------------------- */
 
 struct holder_of {
-    const struct lease *lease; /* one of its leases of the old version */
+    struct lease lease; /* what its leases of the old version have in common */
     uint64_t count;
     bool moved_on; /* it has a newer version as well */
 };
 
 /* Gateways with live leases of a version, as far as there is room. */
-static size_t find_holders(struct engine *en, const struct id *key, uint32_t version,
-                           struct holder_of *list)
+static size_t find_holders(struct engine *en, const struct id *tenant, const struct id *key,
+                           uint32_t version, struct holder_of *list)
 {
-    uint64_t now = engine_now_us(en);
-    const struct lease *l;
-    size_t count = 0, i;
+    size_t count = 0, live, i;
+    struct lease l;
 
     for (int pass = 0; pass < 2; pass++) {
-        size_t cursor = 0;
+        struct lease_cursor cursor = { 0 };
 
-        while ((l = leases_next(en->leases, &cursor)) != NULL) {
-            if (!id_same(&l->key, key) || l->expires_us <= now ||
-                (pass == 0 ? l->version != version : l->version <= version))
+        while (leases_next_group(en->leases, tenant, &cursor, &l, &live)) {
+            if (!id_same(&l.key, key) || (pass == 0 ? l.version != version : l.version <= version))
                 continue;
-            for (i = 0; i < count && !id_same(&list[i].lease->gateway, &l->gateway); i++)
+            for (i = 0; i < count && !id_same(&list[i].lease.gateway, &l.gateway); i++)
                 continue;
             if (i == count && (pass > 0 || count == HOLDERS_MAX))
                 continue;
             if (i == count)
                 list[count++] = (struct holder_of){ .lease = l };
-            list[i].count += pass == 0;
+            list[i].count += pass == 0 ? live : 0;
             list[i].moved_on |= pass > 0;
         }
     }
@@ -382,7 +380,7 @@ static status use_after_rotation(struct hearing *h, struct err *e)
         !record_field_id(r->line, "key_id", &key) ||
         !record_field_number(r->line, "version", 0, INT64_MAX, &version))
         return OK;
-    count = find_holders(h->en, &key, (uint32_t)version, list);
+    count = find_holders(h->en, &r->log, &key, (uint32_t)version, list);
     if (count == 0 || path_of(h->en, &r->log, &key, path, &gone) != OK)
         return OK;
     for (size_t i = 0; i < count; i++) {
@@ -392,7 +390,7 @@ static status use_after_rotation(struct hearing *h, struct err *e)
             continue;
         alert_begin(&f, ALERT_USE_AFTER_ROTATION);
         fields_text(&f, "key", path);
-        fields_text(&f, "gateway", policy_name(h->en->policy, list[i].lease->certificate));
+        fields_text(&f, "gateway", policy_name(h->en->policy, list[i].lease.certificate));
         fields_number(&f, "old_version", version);
         alert_about(&f, ALERT_USE_AFTER_ROTATION);
         fields_number(&f, "count", list[i].count);
@@ -499,15 +497,6 @@ static status usage_spike(struct hearing *h, struct err *e)
 
 /* --- odd hours ------------------------------------------------------------------------------- */
 
-static bool is_odd(const struct alert_settings *set, uint64_t time_us)
-{
-    uint64_t hour = time_us / HOUR_US % 24, day = (time_us / HOUR_US / 24 + 3) % 7; /* Thursday */
-    bool within = set->hour_from < set->hour_to ? hour >= set->hour_from && hour < set->hour_to
-                                                : hour >= set->hour_from || hour < set->hour_to;
-
-    return (set->days & 1u << day) == 0 || !within;
-}
-
 /* When it happened: the record of it is written when the vault opens. */
 static status odd_hours(struct hearing *h, struct err *e)
 {
@@ -517,12 +506,12 @@ static status odd_hours(struct hearing *h, struct err *e)
     struct fields f;
 
     (void)e;
-    if (h->en->settings.alert.days == 0 || r->outcome != OUTCOME_OK)
+    if (h->en->settings.alert.hours.days == 0 || r->outcome != OUTCOME_OK)
         return OK;
     if (!record_field(r->line, "happened", &happened) ||
         !time_parse((const char *)happened.p, happened.n, &time_us))
         time_us = r->time_us;
-    if (!is_odd(&h->en->settings.alert, time_us))
+    if (hours_hold(&h->en->settings.alert.hours, time_us))
         return OK;
     alert_begin(&f, ALERT_ODD_HOURS);
     fields_text(&f, "event", record_type_name(r->type));

@@ -4,6 +4,7 @@
  */
 #include "alert.h"
 #include "cells.h"
+#include "document.h"
 #include "trail.h"
 
 #include <errno.h>
@@ -14,9 +15,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "events.h"
 #include "retention.h"
 #include "rollback.h"
 #include "store/rekey.h"
+#include "usage.h"
 
 /* The keys that the server needs while the vault is open. */
 static status get_system_keys(struct engine *en, struct secret **ret_database,
@@ -296,6 +299,10 @@ static void note_unanswered(const struct wire_record *r, void *context)
         u->accepted = true;
     if (u->st == OK)
         u->st = retention_recover(u->en, r, &u->e);
+    if (u->st == OK)
+        u->st = revocation_recover(u->en, r, &u->e);
+    if (u->st == OK)
+        u->st = document_recover(u->en, r, &u->e);
     for (size_t i = 0; i < u->count; i++) {
         if (id_same(&u->logs[i].log, &r->log)) {
             u->logs[i].last = r->seq;
@@ -416,12 +423,18 @@ status engine_serve(struct engine *en, bool created, struct err *e)
     if (st == OK)
         st = reconcile_purged(en, e);
     if (st == OK)
+        st = events_new(&en->events, e);
+    if (st == OK)
         st = rebuild(en, &cells, e);
     cells_cleanup(&cells);
     if (st == OK)
         st = destroy_revoked(en, e); /* a revocation that was cut off */
     if (st == OK)
+        st = revocation_finish(en, e); /* the same, of leases */
+    if (st == OK)
         st = alerts_rebuild(en, e);
+    if (st == OK)
+        st = events_rebuild(en, e);
     if (st == OK && !created)
         st = record_started(en, e);
     if (st == OK)
@@ -441,6 +454,8 @@ status engine_attach(struct engine *en, bool created, struct err *e)
 
     if (st == OK)
         st = alerts_new(&en->alerts, e);
+    if (st == OK)
+        st = tally_new(&en->tally, e);
     /* Before the heads: those of the recovered batch belong to them. */
     if (st == OK)
         st = recover(en, &unanswered, e);
@@ -469,13 +484,22 @@ void engine_detach(struct engine *en)
     persons_free(en->persons);
     policy_free(en->policy);
     leases_free(en->leases);
+    revocation_forget(en);
+    documents_free(en->documents);
+    tokens_free(en->tokens);
     alerts_free(en->alerts);
+    events_free(en->events);
+    tally_free(en->tally);
     identity_ca_cleanup(&en->ca);
     en->store = NULL;
     en->persons = NULL;
     en->policy = NULL;
     en->leases = NULL;
+    en->documents = NULL;
+    en->tokens = NULL;
     en->alerts = NULL;
+    en->events = NULL;
+    en->tally = NULL;
     en->ca = NULL;
     if (en->state == VAULT_UNLOCKED || en->state == VAULT_ROLLED_BACK)
         en->state = VAULT_LOCKED;

@@ -15,6 +15,8 @@ struct cells;
 
 /* rebuild.c: certificates, grants and live leases, from the database into memory */
 status rebuild(struct engine *en, const struct cells *cells, struct err *e);
+/* How long a record matters to the live leases: for struct store_record. */
+uint64_t lease_until(const struct store_record *r);
 
 /* reconcile.c: the database follows the keyring */
 status reconcile(struct engine *en, struct cells *cells, struct err *e);

@@ -4,7 +4,10 @@
  * effects and records in one transaction, COMMIT, answers.
  */
 #include "alert.h"
+#include "events.h"
+#include "judge.h"
 #include "nodes.h"
+#include "usage.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +46,9 @@ status batch_begin(struct engine *en, struct err *e)
     en->batch_count = 0;
     en->batch_cost = 0;
     en->batch_no_room = false;
+    en->batch_repeat_count = 0;
     en->nodes_kept = false;
+    judge_batch_begun(en);
     return OK;
 }
 
@@ -102,7 +107,6 @@ static status store_records_of(struct engine *en, struct in *body, uint16_t coun
         wire_get_record(body, &r);
         if (body->bad)
             break;
-        metrics_recorded(&en->metrics, r.type);
         row = (struct store_record){ .log = r.log,
                                      .seq = r.seq,
                                      .time_us = r.time_us,
@@ -110,13 +114,18 @@ static status store_records_of(struct engine *en, struct in *body, uint16_t coun
                                      .outcome = r.outcome,
                                      .line = r.line };
         memcpy(row.mac, r.mac, sizeof row.mac);
+        row.until_us = lease_until(&row);
         st = store_record_add(en->store, &row, e);
         if (st == OK)
             st = nodes_keep(en, &r.log, r.seq, e);
         if (st == OK)
             st = alerts_heard(en, &row, e);
+        if (st == OK)
+            st = usage_heard(en, &row, e);
         engine_time_heard(en, r.time_us);
         waiting_stored(en, &r.log);
+        events_heard(en, r.type);
+        metrics_recorded(&en->metrics, r.type);
         if (listener != NULL && listener->record != NULL)
             listener->record(&r, listener->context);
     }
@@ -344,7 +353,8 @@ void batch_run(struct engine *en, struct request **queue)
     if (batch_finish(en, &listener, &e) != OK)
         engine_die(__func__, &e);
     if ((en->grace_over && destroy_grace_over(en, &e) != OK) ||
-        (en->revoke_more && destroy_revoked(en, &e) != OK) || (en->erased && erase(en, &e) != OK))
+        (en->revoke_more && destroy_revoked(en, &e) != OK) ||
+        (en->revoked && revocation_finish(en, &e) != OK) || (en->erased && erase(en, &e) != OK))
         engine_die(__func__, &e);
     metrics_since(&en->metrics.batch_duration, begun);
     while (list != NULL) {

@@ -1,5 +1,6 @@
 /* Certificates from the built-in CA: issued for a request's public key, listed, revoked. */
 #include "auditor.h"
+#include "face.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -223,13 +224,16 @@ COMPLETE(certificate_revoked)
 {
     const uint8_t *spki = rq->plan;
     struct lease pattern = { .version = 0 };
-    size_t ended;
+    struct token_pattern tokens = { .expires_us = 0 };
     status st = store_certificate_revoke(en->store, spki, engine_now_us(en), e);
 
     (void)result;
     memcpy(pattern.certificate, spki, sizeof pattern.certificate);
+    memcpy(tokens.certificate, spki, sizeof tokens.certificate);
     if (st == OK)
-        st = leases_end(en->leases, &pattern, &ended, e);
+        st = tokens_cut(en, &tokens, e);
+    if (st == OK)
+        leases_end(en->leases, &pattern, engine_now_us(en));
     if (st != OK)
         return st;
     policy_revoke(en->policy, spki);

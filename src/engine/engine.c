@@ -1,7 +1,5 @@
 /* The engine's thread: take what is queued, run it, answer, and do what time demands. */
 #include "alert.h"
-#include "queue.h"
-#include "rate.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,10 +10,15 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "events.h"
+#include "operation.h"
+#include "queue.h"
+#include "rate.h"
 #include "session.h"
 #include "tls_files.h"
 
-#define EXIT_RESTART 70 /* EX_SOFTWARE: the supervisor starts a new server */
+#define EXPIRED_AT_ONCE 2048 /* leases, between two batches: under a millisecond */
+#define EXIT_RESTART    70   /* EX_SOFTWARE: the supervisor starts a new server */
 
 uint64_t engine_now_us(struct engine *en)
 {
@@ -228,6 +231,15 @@ static void step(struct engine *en, struct request **list)
     run_direct(en, rq);
 }
 
+/* Whoever waits for what has just been stored. */
+static void events_work(struct engine *en)
+{
+    struct err e = { 0 };
+
+    if (en->state == VAULT_UNLOCKED && events_read(en, &e) != OK)
+        engine_die(__func__, &e);
+}
+
 static void *run(void *context)
 {
     struct engine *en = context;
@@ -238,9 +250,11 @@ static void *run(void *context)
         step(en, &list);
         give_back(en, list);
         schedule_run(en);
+        events_work(en);
         busy = database_rekey(en);
         busy |= waiting_wake(en);
         busy |= rounds_work(en);
+        busy |= en->leases != NULL && leases_expire(en->leases, engine_now_us(en), EXPIRED_AT_ONCE);
     }
     waiting_end(en);
     return NULL;
@@ -249,19 +263,12 @@ static void *run(void *context)
 static status start(struct engine *en, struct err *e)
 {
     pthread_condattr_t attributes;
-    status st;
     int error;
 
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&en->wake, &attributes);
     pthread_condattr_destroy(&attributes);
-    en->metrics.started_us = clock_wall_us();
-    st = queue_new(en->settings.queue_per_client, &en->queue, e);
-    if (st == OK)
-        st = rates_new(&en->rates, e);
-    if (st != OK)
-        return st;
     error = pthread_create(&en->thread, NULL, run, en);
     return error == 0 ? OK : fail(e, IO, "cannot start the engine's thread", error);
 }
@@ -277,7 +284,13 @@ status engine_new(const struct engine_settings *settings, struct wire_client *cl
     pthread_mutex_init(&en->lock, NULL);
     en->settings = *settings;
     en->client = client;
-    st = refusals_new(&en->refusals, e);
+    table_init(&en->waiting.people, sizeof(((struct holder *)0)->spki));
+    en->metrics.started_us = clock_wall_us();
+    st = queue_new(settings->queue_per_client, &en->queue, e);
+    if (st == OK)
+        st = rates_new(&en->rates, e);
+    if (st == OK)
+        st = refusals_new(&en->refusals, e);
     if (st == OK)
         st = operations_new(&en->operations, e);
     if (st == OK)
@@ -325,6 +338,7 @@ void engine_free(struct engine *en)
 {
     if (en == NULL)
         return;
+    table_clear(&en->waiting.people);
     rounds_free(en->rounds);
     operations_free(en->operations);
     refusals_free(en->refusals);
@@ -395,6 +409,8 @@ void request_free(struct request *rq)
     if (rq == NULL)
         return;
     json_decref(rq->body);
+    usage_free(rq->usage);
+    free(rq->usage_filter);
     json_decref(rq->reply);
     secret_free(rq->value);
     free(rq->lines);

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "compat/token.h"
 #include "crypto/crypto.h"
 #include "engine/engine.h"
 #include "lease/lease.h"
@@ -27,9 +28,13 @@ enum vault_state {
 const char *vault_state_name(enum vault_state state); /* vault.c */
 
 struct alerts;
+struct documents;
 struct operations;
 struct persons;
+struct events;
+struct revocation;
 struct rounds;
+struct tally;
 
 /* One that the keeper opened, and what it was opened for. */
 struct session {
@@ -63,9 +68,14 @@ struct engine {
     struct store *store;
     struct policy *policy;
     struct leases *leases;
+    struct revocation *revocation; /* of leases of several tenants, until all of them are told */
+    struct documents *documents;
+    struct tokens *tokens;
     struct refusals *refusals;
     struct persons *persons; /* while the database is open */
     struct alerts *alerts;
+    struct events *events;
+    struct tally *tally; /* of reported usage, while the database is open */
     struct identity_ca *ca;
     char ca_pem[LIMIT_CERTIFICATE];
     uint8_t intake_public[32];
@@ -78,6 +88,7 @@ struct engine {
     /* What is to be destroyed before the batch is answered: */
     bool grace_over;  /* a version that was replaced without grace */
     bool revoke_more; /* versions of a revoked key, more than its batch could take */
+    bool revoked;     /* leases of several tenants, whose logs are still to say so */
     bool erased;      /* a name that the WAL still holds */
     bool dropping;    /* there may be records that were stated to be dropped */
     struct session sessions[SESSIONS]; /* the newest replace the oldest */
@@ -100,8 +111,10 @@ struct engine {
     size_t batch_count_at;
     uint16_t batch_count;
     size_t batch_cost;
-    bool batch_no_room; /* an entry did not fit */
-    bool nodes_kept;    /* subtrees were written: to be committed, even if there is no entry */
+    bool batch_no_room;                                       /* an entry did not fit */
+    const struct request *batch_repeats[LIMIT_BATCH_ENTRIES]; /* those with idempotency keys */
+    size_t batch_repeat_count;
+    bool nodes_kept; /* subtrees were written: to be committed, even if there is no entry */
 };
 
 /* engine.c */
@@ -120,29 +133,14 @@ status engine_hello(struct engine *en, struct err *e); /* refreshes en->hello an
 /* Makes the keeper forget all keys, and forgets what it needed them for. */
 status engine_lock_keeper(struct engine *en, struct err *e);
 
-/* schedule.c */
-void schedule_start(struct engine *en);
-void schedule_run(struct engine *en);
-status schedule_fold(struct engine *en, struct err *e);
-status engagement_purge(struct engine *en, struct store_engagement *g, struct err *e);
-bool schedule_disk_low(const struct engine *en);
-
-/* operation.c: privileged operations and their approvals */
-status operations_new(struct operations **ret_operations, struct err *e);
-void operations_free(struct operations *o);
-void operations_forget(struct operations *o);
-
-/* rekey.c: another database key */
-status database_watch(struct engine *en, struct err *e);   /* begins it if the keeper has one */
-bool database_rekey(struct engine *en);                    /* a slice; true if there is more */
-status database_rekeyed(struct engine *en, struct err *e); /* tells the keeper that it is done */
-
 #include "attach.h"
 #include "batch.h"
 #include "body.h"
 #include "person.h"
 #include "refusal.h"
+#include "revoke.h"
 #include "rounds.h"
+#include "schedule.h"
 #include "verb.h"
 
 #endif

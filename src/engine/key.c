@@ -395,7 +395,6 @@ COMPLETE(key_revoked)
     struct plan *plan = rq->plan;
     size_t index = (size_t)rq->result_index - 1;
     struct lease pattern = { .tenant = plan->key.tenant, .key = plan->key.id };
-    size_t ended;
     status st;
 
     (void)result;
@@ -406,7 +405,7 @@ COMPLETE(key_revoked)
     plan->key.state = KEY_REVOKED;
     st = store_key_set(en->store, &plan->key, e);
     if (st == OK)
-        st = leases_end(en->leases, &pattern, &ended, e);
+        leases_end(en->leases, &pattern, engine_now_us(en));
     if (st == OK)
         rq->reply = key_json(&plan->key, plan->tenant, plan->engagement, "");
     return st;

@@ -1,5 +1,5 @@
 /* Proposals and approvals. What the operations mean is in operation_kind.c. */
-#include "operation.h"
+#include "document.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -344,6 +344,8 @@ static void carry_out(struct engine *en, struct operation *o, struct request *rq
     fields_text(&f, "pattern", o->pattern[0] != '\0' ? o->pattern : NULL);
     if (o->op.max_ttl_s != 0)
         fields_number(&f, "max_ttl_s", o->op.max_ttl_s);
+    if (o->op.code == OPERATION_POLICY_SET)
+        document_say(en, rq, o, &f);
     entry.fields = fields_view(&f);
     run_entry(en, rq, &entry, &listener);
 }

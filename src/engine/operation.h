@@ -6,7 +6,12 @@
 #ifndef ENGINE_OPERATION_H
 #define ENGINE_OPERATION_H
 
+#include "policy/document.h"
 #include "session.h"
+
+status operations_new(struct operations **ret_operations, struct err *e);
+void operations_free(struct operations *o);
+void operations_forget(struct operations *o);
 
 enum operation_state { OPERATION_FREE, OPERATION_PENDING, OPERATION_DONE, OPERATION_FAILED };
 
@@ -23,7 +28,10 @@ struct operation {
     char proposer[2 * STORE_NAME];
     uint64_t since_us; /* monotonic */
     uint8_t have, need;
-    uint64_t seq;    /* of its effect's record */
+    uint64_t seq;                /* of its effect's record */
+    char setter[2 * STORE_NAME]; /* of a document, as its record says */
+    size_t document_length;
+    char document[DOCUMENT_MAX];
     json_t *result;  /* owned: once it is done */
     char reason[96]; /* once it has failed */
 };

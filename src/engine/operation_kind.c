@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "operation.h"
+#include "document.h"
 #include "rollback.h"
 
 /* --- reading --------------------------------------------------------------------------------- */
@@ -276,6 +276,8 @@ static const struct operation_kind kinds[] = {
     [OPERATION_GRANT_ADD] = { "gateway key max_ttl_s", read_grant, still_grant, store_granted },
     [OPERATION_ROLLBACK_ACCEPT] = { "known_size known_root", read_rollback, NULL, store_accepted },
     [OPERATION_RETENTION_SET] = { "tenant number", read_retention, NULL, store_retained },
+    [OPERATION_POLICY_SET] = { "owner document", document_read_operation, document_still,
+                               document_store_operation },
 };
 
 const struct operation_kind *operation_kind(uint8_t code)

@@ -3,6 +3,9 @@
  * the policy, and the lease records of the last window become the live leases.
  */
 #include "cells.h"
+#include "events.h"
+#include "face.h"
+#include "judge.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -83,13 +86,42 @@ static bool field_time(struct span line, const char *name, uint64_t *ret_time_us
            time_parse((const char *)value.p, value.n, ret_time_us);
 }
 
-/* What was written into the record when the lease was issued. false: not a lease of this form. */
-static bool read_issued(const struct engine *en, const struct store_record *r, struct lease *lease)
+/* No lease that is live longer after a revocation than one may last was there before it. */
+#define TTL_MAX_US (86400 * SECOND_US)
+
+uint64_t lease_until(const struct store_record *r)
+{
+    uint64_t expires_us = 0;
+
+    switch (r->type) {
+    case RECORD_LEASE_ISSUED:
+    case RECORD_LEASE_RENEWED:
+    case RECORD_LEASE_RELEASED: return field_time(r->line, "expires", &expires_us) ? expires_us : 0;
+    case RECORD_LEASE_REVOKED: return r->time_us + TTL_MAX_US;
+    default: return 0;
+    }
+}
+
+static void read_idempotency(struct span line, struct lease *lease)
+{
+    struct span key, asked;
+
+    if (!record_field(line, "idempotency", &key) || !record_field(line, "asked", &asked))
+        return;
+    if (!hex_parse((const char *)key.p, key.n, lease->idempotency, sizeof lease->idempotency) ||
+        !hex_parse((const char *)asked.p, asked.n, lease->asked, sizeof lease->asked))
+        memset(lease->idempotency, 0, sizeof lease->idempotency);
+}
+
+/* What was written into the record when the lease was issued or renewed. false: not a lease of this
+ * form. */
+static bool read_lease(const struct engine *en, const struct store_record *r, struct lease *lease)
 {
     struct span certificate;
     uint64_t version;
 
-    if (!record_field_id(r->line, "key_id", &lease->key) ||
+    if (!record_field_id(r->line, "lease_id", &lease->id) ||
+        !record_field_id(r->line, "key_id", &lease->key) ||
         !record_field_id(r->line, "gateway_id", &lease->gateway) ||
         !record_field_id(r->line, "engagement_id", &lease->engagement) ||
         !field_time(r->line, "expires", &lease->expires_us) ||
@@ -99,8 +131,10 @@ static bool read_issued(const struct engine *en, const struct store_record *r, s
         return false;
     lease->tenant = r->log;
     lease->version = (uint32_t)version;
-    lease->issued_us = r->time_us;
-    lease->max_expires_us = r->time_us + en->settings.lease_max_lifetime_s * SECOND_US;
+    if (!field_time(r->line, "issued", &lease->issued_us))
+        lease->issued_us = r->time_us;
+    lease->max_expires_us = lease->issued_us + en->settings.lease_max_lifetime_s * SECOND_US;
+    read_idempotency(r->line, lease);
     return true;
 }
 
@@ -110,34 +144,34 @@ struct replay {
     status st;
 };
 
+static status keep_lease(struct engine *en, const struct lease *lease, struct err *e)
+{
+    status st = leases_set(en->leases, lease, e);
+
+    return st == OK ? events_held(en, lease, e) : st;
+}
+
 /* One lease record, applied to the live table. */
 static bool replay_lease(void *context, const struct store_record *r)
 {
     struct replay *replay = context;
     struct leases *leases = replay->en->leases;
-    const struct lease *held;
     struct lease lease = { .issued_us = 0 };
-    struct id id;
 
-    if (!record_field_id(r->line, "lease_id", &id))
-        return true;
-    held = leases_find(leases, &id, 0);
-    if (r->type == RECORD_LEASE_RELEASED) {
-        leases_remove(leases, &id);
-        return true;
-    }
-    if (r->type == RECORD_LEASE_RENEWED) {
-        if (held == NULL)
-            return true;
-        lease = *held;
-        if (!field_time(r->line, "expires", &lease.expires_us))
-            return true;
-    } else if (!read_issued(replay->en, r, &lease)) {
-        return true;
-    }
-    lease.id = id;
-    replay->st = leases_set(leases, &lease, replay->e);
+    if (r->type == RECORD_LEASE_REVOKED)
+        replay->st = revocation_replay(replay->en, r, replay->e);
+    else if (r->type != RECORD_LEASE_RELEASED && read_lease(replay->en, r, &lease))
+        replay->st = keep_lease(replay->en, &lease, replay->e);
+    else if (record_field_id(r->line, "lease_id", &lease.id))
+        leases_release(leases, &lease.id, r->time_us);
     return replay->st == OK;
+}
+
+/* Its certificate, or the token it was made with: of logins none has survived. */
+static bool has_holder(const struct engine *en, const struct lease *l)
+{
+    return policy_valid(en->policy, l->certificate) ||
+           tokens_find(en->tokens, l->certificate, l->issued_us) != NULL;
 }
 
 /* Is the lease over although its time is not: its key, its engagement or its holder ended? */
@@ -145,41 +179,42 @@ static bool is_dead(const struct engine *en, const struct cells *cells, const st
 {
     const struct wire_cell *g = cells_find(cells, WIRE_CELL_ENGAGEMENT, &l->engagement, 0);
 
-    return g == NULL || g->due_us != 0 || !policy_valid(en->policy, l->certificate) ||
+    return g == NULL || g->due_us != 0 || !has_holder(en, l) ||
            cells_find(cells, WIRE_CELL_DATA_KEY, &l->key, l->version) == NULL;
 }
 
-static status drop_dead_leases(struct engine *en, const struct cells *cells, struct err *e)
+static void drop_dead_leases(struct engine *en, const struct cells *cells)
 {
-    struct id *dead = calloc(leases_count(en->leases) + 1, sizeof *dead);
-    const struct lease *lease;
-    size_t cursor = 0, count = 0;
+    struct lease_cursor cursor = { 0 };
+    struct lease like;
+    size_t live;
 
-    if (dead == NULL)
-        return fail(e, NO_MEMORY, "no memory to rebuild leases", 0);
-    while ((lease = leases_next(en->leases, &cursor)) != NULL) {
-        if (is_dead(en, cells, lease))
-            dead[count++] = lease->id;
+    while (leases_next_group(en->leases, NULL, &cursor, &like, &live)) {
+        if (is_dead(en, cells, &like))
+            leases_end(en->leases, &like, engine_now_us(en));
     }
-    for (size_t i = 0; i < count; i++)
-        leases_remove(en->leases, &dead[i]);
-    free(dead);
-    return OK;
 }
 
+/* What may be live now, or was a moment ago, and no more: also what was live when a revocation was
+ * cut off that is still to be told to tenants. */
 static status load_leases(struct engine *en, const struct cells *cells, struct err *e)
 {
     struct replay replay = { .en = en, .e = e };
-    uint64_t now = engine_now_us(en);
-    uint64_t window = en->settings.lease_max_lifetime_s * SECOND_US;
-    status st =
-        store_lease_records(en->store, now > window ? now - window : 0, replay_lease, &replay, e);
+    uint64_t now = engine_now_us(en), since;
+    status st = revocation_load(en, &since, e);
 
+    if (st != OK)
+        return st;
+    since = since < now ? since : now;
+    st = store_lease_records(en->store, since > LEASE_RECENT_US ? since - LEASE_RECENT_US : 0,
+                             replay_lease, &replay, e);
     if (st == OK)
         st = replay.st;
-    if (st == OK)
-        st = leases_expire(en->leases, now, e);
-    return st == OK ? drop_dead_leases(en, cells, e) : st;
+    if (st != OK)
+        return st;
+    leases_expire(en->leases, now, SIZE_MAX);
+    drop_dead_leases(en, cells);
+    return OK;
 }
 
 status rebuild(struct engine *en, const struct cells *cells, struct err *e)
@@ -194,5 +229,9 @@ status rebuild(struct engine *en, const struct cells *cells, struct err *e)
         st = load_grants(en, e);
     if (st == OK)
         st = load_assignments(en, e);
+    if (st == OK)
+        st = judge_rebuild(en, e);
+    if (st == OK)
+        st = tokens_load(en, e);
     return st == OK ? load_leases(en, cells, e) : st;
 }

@@ -3,7 +3,7 @@
  * one minute, an actor's further refusals are counted and written as one record when the minute is
  * over. Actors are told apart by certificate; all peers without one are one actor.
  */
-#include "internal.h"
+#include "judge.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +13,7 @@
 #include "base/table.h"
 
 #define REFUSALS_SINGLE 20
+#define PURPOSE_MAX     128
 #define MINUTE_US       (60 * SECOND_US)
 #define ACTORS_MAX      4096
 #define ACTORS_AT_ONCE  40 /* counts in one batch, with room for everyone's */
@@ -92,6 +93,20 @@ static bool is_trouble(status st)
     return st == CORRUPT || st == IO || st == NO_MEMORY || st == BUG;
 }
 
+/* With what documents of policy were asked, so that their answer can be explained. */
+static void put_asked(struct engine *en, const struct request *rq, struct fields *f)
+{
+    const char *purpose = json_string_value(json_object_get(rq->body, "purpose"));
+
+    if (!rq->judged.asked)
+        return;
+    fields_number(f, "ttl_s", rq->judged.ttl_s);
+    fields_text(f, "class", class_name(rq->judged.class));
+    if (purpose != NULL && strlen(purpose) <= PURPOSE_MAX)
+        fields_person(en, f, "purpose", purpose, &rq->log);
+    judged_fields(rq, f);
+}
+
 static status write_single(struct engine *en, struct request *rq, struct err *e)
 {
     struct wire_entry entry = {
@@ -110,6 +125,9 @@ static status write_single(struct engine *en, struct request *rq, struct err *e)
     if (is_lease(rq->verb)) { /* its path may hold a token, or most of one */
         if (wanted != NULL && strlen(wanted) < 2 * STORE_NAME)
             fields_text(&f, "key", wanted);
+        else if (rq->judged.asked)
+            fields_text(&f, "key", rq->judged.key);
+        put_asked(en, rq, &f);
     } else {
         if (name_valid(rq->param[0]) && names_person(rq->verb))
             fields_person(en, &f, "on", rq->param[0], &entry.log);

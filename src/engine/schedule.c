@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "retention.h"
 #include "tls_files.h"
+#include "usage.h"
 
 #define FOLD_ROUNDS 4096 /* more than a full journal needs; a purge may add to it meanwhile */
 
@@ -75,9 +76,9 @@ static status watch_keeper(struct engine *en, struct err *e)
     return st == OK ? reconcile_purged(en, e) : st;
 }
 
-static status expire_leases(struct engine *en, struct err *e)
+static status expire_tokens(struct engine *en, struct err *e)
 {
-    return leases_expire(en->leases, engine_now_us(en), e);
+    return tokens_expire(en->tokens, engine_now_us(en), e);
 }
 
 static status flush_refusals(struct engine *en, struct err *e)
@@ -120,10 +121,10 @@ static const struct job {
     uint64_t period_s;
     status (*run)(struct engine *en, struct err *e);
 } jobs[] = {
-    { 1, watch_keeper },        { 1, destroy_grace_over }, { 1, watch_disk },
-    { 2, database_watch },      { 5, flush_refusals },     { 10, expire_leases },
-    { 1, alerts_write },        { 60, alerts_sweep },      { 3600, renew_certificate },
-    { 86400, retention_state }, { 1, retention_delete },
+    { 1, watch_keeper },     { 1, destroy_grace_over },   { 1, watch_disk },
+    { 2, database_watch },   { 5, flush_refusals },       { 1, alerts_write },
+    { 60, alerts_sweep },    { 3600, renew_certificate }, { 86400, retention_state },
+    { 1, retention_delete }, { 86400, usage_sweep },      { 1, expire_tokens },
 };
 
 #define JOB_COUNT (sizeof jobs / sizeof jobs[0])

@@ -205,7 +205,6 @@ COMPLETE(engagement_ended)
 {
     struct store_engagement *g = rq->plan;
     struct lease pattern = { .tenant = g->tenant, .engagement = g->id };
-    size_t ended;
     status st;
 
     g->state = ENGAGEMENT_ENDED;
@@ -213,7 +212,7 @@ COMPLETE(engagement_ended)
     g->ended_us = result->due_us - PURGE_DELAY_S * (uint64_t)1000000;
     st = store_engagement_set(en->store, g, e);
     if (st == OK)
-        st = leases_end(en->leases, &pattern, &ended, e);
+        leases_end(en->leases, &pattern, engine_now_us(en));
     if (st == OK)
         rq->reply = engagement_json(g);
     return st;

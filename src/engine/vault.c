@@ -65,6 +65,7 @@ APPLY(vault_status)
                         json_pack("{s:i, s:i, s:i}", "have", (int)en->hello.have, "need",
                                   (int)en->hello.need, "holders", (int)en->hello.holders));
     json_object_set_new(rq->reply, "grant_step_up", json_boolean(en->settings.grant_step_up));
+    json_object_set_new(rq->reply, "policy_required", json_boolean(en->settings.policy_required));
     json_object_set_new(rq->reply, "cards_used", json_integer(en->hello.cards_used));
     json_object_set_new(rq->reply, "rekey", rekey_json(en));
     json_object_set_new(rq->reply, "journal", json_integer(en->hello.journal_count));

@@ -5,11 +5,13 @@
  * way back when every operator's certificate has expired or is lost. It opens nothing by itself:
  * unlocking takes the hardware key or the recovery card there too.
  */
+#include "face.h"
 #include "rate.h"
 #include "rollback.h"
 
 #include <string.h>
 
+#define N (1 << ROLE_NONE) /* only where the face asks for no identity */
 #define L (1 << ROLE_LOCAL)
 #define O (1 << ROLE_OPERATOR)
 #define A (1 << ROLE_ADMIN)
@@ -61,7 +63,8 @@ static const struct verb_row rows[VERB_COUNT] = {
                               operator_enrol, NULL },
     [VERB_OPERATION_PROPOSE] = { "operation.propose", O | A | L, AWAKE, CHANGE,
                                  "operation operator slot public_key number recovery_key tenant "
-                                 "engagement gateway key max_ttl_s known_size known_root",
+                                 "engagement gateway key max_ttl_s known_size known_root owner "
+                                 "document",
                                  operation_propose, operation_proposed },
     [VERB_OPERATION_LIST] = { "operation.list", O | A | U | L, AWAKE, READ | WHOLE, "",
                               operation_list, NULL },
@@ -116,11 +119,17 @@ static const struct verb_row rows[VERB_COUNT] = {
     [VERB_AUDITOR_UNASSIGN] = { "auditor.unassign", O | A, OPEN, CHANGE, "", auditor_unassign,
                                 auditor_unassigned },
 
-    [VERB_LEASE_ISSUE] = { "lease.issue", G, OPEN, STORES, "key ttl_s region purpose seal_to nonce",
+    [VERB_LEASE_ISSUE] = { "lease.issue", G, OPEN, STORES,
+                           "key ttl_s region purpose seal_to nonce "
+                           "model environment classification",
                            lease_issue, lease_issued },
-    [VERB_LEASE_RENEW] = { "lease.renew", G, OPEN, STORES, "ttl_s", lease_renew, lease_renewed },
+    [VERB_LEASE_RENEW] = { "lease.renew", G, OPEN, STORES,
+                           "ttl_s purpose model environment classification", lease_renew,
+                           lease_renewed },
     [VERB_LEASE_RELEASE] = { "lease.release", G, OPEN, 0, "", lease_release, lease_released },
     [VERB_LEASE_LIST] = { "lease.list", O | A | T, OPEN, READ, "", lease_list, NULL },
+    [VERB_LEASE_REVOKE] = { "lease.revoke", O | A | T, OPEN, CHANGE, "lease key gateway tenant all",
+                            lease_revoke, lease_revoked },
 
     [VERB_LOG_SHOW] = { "log.show", O | A | T | G | U, OPEN, DIRECT, "", log_show, NULL },
     [VERB_LOG_RECORDS] = { "log.records", O | A | T | G | U, AWAKE, READ, "", log_records, NULL },
@@ -139,6 +148,45 @@ static const struct verb_row rows[VERB_COUNT] = {
     [VERB_LOG_COSIGN] = { "log.cosign", O | U, OPEN, DIRECT | WHOLE, "size cosignature", log_cosign,
                           NULL },
     [VERB_RECORD_FEED] = { "record.feed", O | A | T | U, OPEN, READ, "", record_feed, NULL },
+    [VERB_REVOCATION_LIST] = { "revocation.list", G, OPEN, READ, "", revocation_list, NULL },
+    [VERB_REVOCATION_ACKNOWLEDGE] = { "revocation.acknowledge", G, OPEN, 0, "events",
+                                      revocation_acknowledge, NULL },
+
+    [VERB_POLICY_SHOW] = { "policy.show", O | A | T | U, OPEN, READ, "", policy_show, NULL },
+    [VERB_POLICY_VERSIONS] = { "policy.versions", O | A | T | U, OPEN, READ, "", policy_versions,
+                               NULL },
+    [VERB_POLICY_SET] = { "policy.set", O | A | T, OPEN, CHANGE, "document", policy_set,
+                          policy_was_set },
+
+    [VERB_USAGE_REPORT] = { "usage.report", G, OPEN, CHANGE | STORES, "", usage_report,
+                            usage_reported },
+    [VERB_USAGE_LITELLM] = { "usage.report-litellm", G, OPEN, CHANGE | STORES, "", usage_report,
+                             usage_reported },
+    [VERB_USAGE_TRACES] = { "usage.report-traces", G, OPEN, CHANGE | STORES, "", usage_report,
+                            usage_reported },
+    [VERB_USAGE_LOGS] = { "usage.report-logs", G, OPEN, CHANGE | STORES, "", usage_report,
+                          usage_reported },
+    [VERB_USAGE_SHOW] = { "usage.show", O | A | T | U, OPEN, READ, "", usage_show, NULL },
+
+    [VERB_COMPAT_SHOW] = { "compat.show", O | A | T | U, OPEN, READ_T, "", compat_show, NULL },
+    [VERB_COMPAT_SET] = { "compat.set", O | A | T, OPEN, CHANGE_T, "enabled binding", compat_set,
+                          compat_kept },
+    [VERB_COMPAT_LIST] = { "compat.list", O | A, OPEN, READ, "", compat_list, NULL },
+    [VERB_APPROLE_ADD] = { "approle.add", O | A, OPEN, CHANGE | STORES, "binding cidr", approle_add,
+                           approle_added },
+    [VERB_APPROLE_REMOVE] = { "approle.remove", O | A, OPEN, CHANGE, "", approle_remove,
+                              approle_removed },
+    [VERB_TOKEN_ISSUE] = { "token.issue", O | A, OPEN, CHANGE | STORES, "cidr days", token_issue,
+                           token_issued },
+    [VERB_TOKEN_WITHDRAW] = { "token.withdraw", O | A, OPEN, CHANGE, "", token_withdraw,
+                              token_withdrawn },
+    [VERB_FACE_STATE] = { "face.state", N | G, ANY, DIRECT, "", face_state, NULL },
+    [VERB_FACE_KEYS] = { "face.keys", G, OPEN, READ, "", face_keys, NULL },
+    [VERB_TOKEN_LOGIN] = { "token.login", N | G, OPEN, STORES, "method role role_id secret_hash",
+                           token_login, token_logged_in },
+    [VERB_TOKEN_SHOW] = { "token.show", G, OPEN, READ, "", token_show, NULL },
+    [VERB_TOKEN_RENEW] = { "token.renew", G, OPEN, 0, "increment_s", token_renew, token_renewed },
+    [VERB_TOKEN_REVOKE] = { "token.revoke", G, OPEN, CHANGE, "", token_revoke, token_revoked },
 };
 
 const struct verb_row *verb_row(enum verb verb)
@@ -158,6 +206,8 @@ static status resolve(struct engine *en, struct request *rq, struct err *e)
     const struct policy_certificate *c;
     status st;
 
+    if (rq->face.on)
+        return face_resolve(en, rq, e);
     if (rq->peer.role == ROLE_NONE) {
         if (rq->err.code == NO_IDENTITY) /* the face found out more */
             return err_note(e, NO_IDENTITY, rq->err.where, rq->err.why, rq->err.detail);

@@ -24,7 +24,7 @@ static const struct {
     [BUG] = { "internal", 500 },
 };
 
-static void map(const struct exchange *x, unsigned *ret_http, const char **ret_title)
+void reply_map(const struct exchange *x, unsigned *ret_http, const char **ret_title)
 {
     const struct request *rq = x->rq;
 
@@ -54,7 +54,7 @@ static struct MHD_Response *text_response(char *text, size_t length)
 }
 
 /* As jansson itself frees: http_new gave it the allocator that wipes. */
-static void free_json_text(void *text)
+void reply_free_text(void *text)
 {
     json_malloc_t take = NULL;
     json_free_t give = NULL;
@@ -71,9 +71,9 @@ static struct MHD_Response *json_response(const json_t *json)
     if (text == NULL)
         return NULL;
     response =
-        MHD_create_response_from_buffer_with_free_callback(strlen(text), text, free_json_text);
+        MHD_create_response_from_buffer_with_free_callback(strlen(text), text, reply_free_text);
     if (response == NULL)
-        free_json_text(text);
+        reply_free_text(text);
     return response;
 }
 
@@ -84,77 +84,40 @@ static struct MHD_Response *problem_response(const struct exchange *x, unsigned 
     json_t *problem =
         json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title", title, "status",
                   (int)http, "detail", why == NULL ? title : why, "request_id", x->rq->id);
-    struct MHD_Response *response = json_response(problem);
+    struct MHD_Response *response;
 
+    if (x->rq->line > 0)
+        json_object_set_new(problem, "line", json_integer(x->rq->line));
+    response = json_response(problem);
     json_decref(problem);
     return response;
 }
 
-static void free_secret(void *context)
+/* What the secret of a reply is called. */
+static const char *value_name(enum verb verb)
 {
-    secret_free(context);
-}
-
-static size_t escaped_length(struct span from)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < from.n; i++)
-        n += from.p[i] < 0x20 ? 6 : from.p[i] == '"' || from.p[i] == '\\' ? 2 : 1;
-    return n;
-}
-
-/* RFC 8259 section 7: what must be escaped in a string. Other bytes are passed on as they are. */
-static size_t escape(struct span from, uint8_t *to)
-{
-    static const char hex[] = "0123456789abcdef";
-    size_t n = 0;
-
-    for (size_t i = 0; i < from.n; i++) {
-        uint8_t c = from.p[i];
-
-        if (c == '"' || c == '\\') {
-            to[n++] = '\\';
-            to[n++] = c;
-        } else if (c < 0x20) {
-            memcpy(to + n, "\\u00", 4);
-            to[n + 4] = (uint8_t)hex[c >> 4];
-            to[n + 5] = (uint8_t)hex[c & 15];
-            n += 6;
-        } else {
-            to[n++] = c;
-        }
-    }
-    return n;
+    return verb == VERB_APPROLE_ADD ? "secret_id" : verb == VERB_TOKEN_ISSUE ? "token" : "value";
 }
 
 /* The reply with the provider key as its last member, in locked memory only. */
 static struct MHD_Response *value_response(struct request *rq)
 {
-    static const char member[] = ",\"value\":\"";
-    struct span value = secret_view(rq->value);
-    struct MHD_Response *response;
-    struct secret *text = NULL;
+    const char *name = value_name(rq->verb);
     char *open = json_dumps(rq->reply, JSON_COMPACT);
-    size_t n;
+    struct MHD_Response *response;
 
     if (open == NULL)
         return NULL;
-    n = strlen(open) - 1; /* without the closing brace */
-    if (secret_new(n + sizeof member + escaped_length(value) + 2, &text, NULL) != OK) {
-        free_json_text(open);
-        return NULL;
-    }
-    memcpy(secret_fill(text).p, open, n);
-    free_json_text(open);
-    memcpy(secret_fill(text).p + n, member, sizeof member - 1);
-    n += sizeof member - 1;
-    n += escape(value, secret_fill(text).p + n);
-    memcpy(secret_fill(text).p + n, "\"}", 2);
-    response = MHD_create_response_from_buffer_with_free_callback_cls(n + 2, secret_fill(text).p,
-                                                                      free_secret, text);
-    if (response == NULL)
-        secret_free(text);
+    const struct piece pieces[] = {
+        { span_of(open, strlen(open) - 1), false }, /* without the closing brace */
+        { span_text(",\""), false },
+        { span_text(name), false },
+        { span_text("\":\""), false },
+        { secret_view(rq->value), true },
+        { span_text("\"}"), false },
+    };
+    response = pieces_response(pieces, sizeof pieces / sizeof pieces[0]);
+    reply_free_text(open);
     return response;
 }
 
@@ -176,6 +139,10 @@ static struct MHD_Response *content(struct exchange *x, unsigned http, const cha
         rq->lines = NULL;
         return response;
     }
+    if (rq->streams) {
+        *ret_type = "text/event-stream";
+        return stream_response(x);
+    }
     return rq->value != NULL ? value_response(rq) : json_response(rq->reply);
 }
 
@@ -194,7 +161,7 @@ enum MHD_Result reply_send(struct exchange *x)
     enum MHD_Result result;
     unsigned http;
 
-    map(x, &http, &title);
+    reply_map(x, &http, &title);
     response = content(x, http, title, &type);
     if (response == NULL)
         return MHD_NO; /* out of memory: the connection is closed without an answer */

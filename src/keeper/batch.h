@@ -58,6 +58,23 @@ MUST_CHECK status entry_perform(struct keeper *k, struct batch *b, struct err *e
 /* Fills made with the record of a failed entry. */
 void entry_failed(struct keeper *k, struct batch *b, const struct err *why);
 struct made *entry_make(struct batch *b, const struct id *log, uint16_t type);
+/* entry.c, for all kinds */
+MUST_CHECK status entry_tenant(const struct keeper *k, const struct wire_entry *m, struct err *e);
+/* In an engagement of the tenant that has not ended. */
+MUST_CHECK status entry_active(const struct keeper *k, const struct id *tenant,
+                               const struct id *engagement, struct err *e);
+/* The data key's cell, if it is the tenant's. */
+MUST_CHECK status entry_key(const struct keeper *k, const struct wire_entry *m,
+                            struct cell *ret_cell, struct err *e);
+/* The tenant key of an epoch, or with *epoch 0 the newest; *epoch says which. */
+MUST_CHECK status entry_tenant_key(const struct keeper *k, const struct id *tenant, uint32_t *epoch,
+                                   struct secret **ret_key, struct err *e);
+struct key_name entry_key_name(const struct wire_entry *m);
+void entry_put_key(struct made *made, const struct wire_entry *m);
+/* lease.c */
+MUST_CHECK status entry_key_open(struct keeper *k, struct batch *b, struct err *e);
+MUST_CHECK status entry_lease_renew(struct keeper *k, struct batch *b, struct err *e);
+MUST_CHECK status entry_lease_release(struct keeper *k, struct batch *b, struct err *e);
 MUST_CHECK status entry_fold(struct keeper *k, struct batch *b, struct err *e); /* fold.c */
 /* delivery.c */
 bool delivery_asked(const struct wire_entry *m); /* rather than the value in clear */

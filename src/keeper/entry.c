@@ -12,9 +12,8 @@
 #include "base/clock.h"
 #include "round.h"
 
-#define HINT_TAIL     4
-#define HINT_MINIMUM  20 /* shorter keys would show too much of themselves */
-#define YEAR_10000_US ((uint64_t)253402300800 * SECOND_US)
+#define HINT_TAIL    4
+#define HINT_MINIMUM 20 /* shorter keys would show too much of themselves */
 
 /* --- helpers --------------------------------------------------------------------------------- */
 
@@ -55,7 +54,7 @@ status entry_stage(struct keeper *k, struct batch *b, const struct cell *cell, s
     return st;
 }
 
-static status check_tenant(const struct keeper *k, const struct wire_entry *m, struct err *e)
+status entry_tenant(const struct keeper *k, const struct wire_entry *m, struct err *e)
 {
     if (id_is_zero(&m->tenant) || id_same(&m->tenant, &ledger_log_tree) ||
         heads_find(&k->heads, &m->tenant) == NULL)
@@ -73,8 +72,8 @@ status entry_engagement(const struct keeper *k, const struct id *tenant,
     return st;
 }
 
-static status check_active(const struct keeper *k, const struct id *tenant,
-                           const struct id *engagement, struct err *e)
+status entry_active(const struct keeper *k, const struct id *tenant, const struct id *engagement,
+                    struct err *e)
 {
     struct cell cell;
     status st = entry_engagement(k, tenant, engagement, &cell, e);
@@ -85,8 +84,8 @@ static status check_active(const struct keeper *k, const struct id *tenant,
 }
 
 /* The data key's cell, if it is the tenant's. */
-static status find_key(const struct keeper *k, const struct wire_entry *m, struct cell *ret_cell,
-                       struct err *e)
+status entry_key(const struct keeper *k, const struct wire_entry *m, struct cell *ret_cell,
+                 struct err *e)
 {
     status st = find_cell(k, CELL_DATA_KEY, &m->key, m->version, ret_cell, e);
 
@@ -96,8 +95,8 @@ static status find_key(const struct keeper *k, const struct wire_entry *m, struc
 }
 
 /* The tenant key of an epoch, or with *epoch 0 the newest; *epoch says which. */
-static status tenant_key(const struct keeper *k, const struct id *tenant, uint32_t *epoch,
-                         struct secret **ret_key, struct err *e)
+status entry_tenant_key(const struct keeper *k, const struct id *tenant, uint32_t *epoch,
+                        struct secret **ret_key, struct err *e)
 {
     struct cell seed;
     status st = seed_find(k, tenant, *epoch, &seed, e);
@@ -108,14 +107,14 @@ static status tenant_key(const struct keeper *k, const struct id *tenant, uint32
     return st == OK ? keys_tenant(&k->keys, &seed, ret_key, e) : st;
 }
 
-static struct key_name name_of(const struct wire_entry *m)
+struct key_name entry_key_name(const struct wire_entry *m)
 {
     return (struct key_name){
         .tenant = m->tenant, .key = m->key, .version = m->version, .provider = m->provider
     };
 }
 
-static void put_key(struct made *made, const struct wire_entry *m)
+void entry_put_key(struct made *made, const struct wire_entry *m)
 {
     fields_id(&made->fields, "key_id", &m->key);
     fields_number(&made->fields, "version", m->version);
@@ -169,7 +168,7 @@ static status do_engagement_start(struct keeper *k, struct batch *b, struct err 
     };
     struct cell found;
 
-    status st = check_tenant(k, m, e);
+    status st = entry_tenant(k, m, e);
     if (st != OK)
         return st;
     if (id_is_zero(&m->engagement))
@@ -241,6 +240,10 @@ static void make_hint(struct batch *b, struct span value)
     b->result.hint = span_of(NULL, 0);
     if (value.n < HINT_MINIMUM)
         return;
+    if (value.p[0] == '{') { /* its end says nothing but which field came last */
+        b->result.hint = span_text("{...}");
+        return;
+    }
     for (size_t i = 0; i < value.n; i++) {
         if (value.p[i] <= ' ' || value.p[i] > '~')
             return;
@@ -256,12 +259,12 @@ static status check_put(const struct keeper *k, const struct wire_entry *m, stru
 {
     struct cell found;
 
-    status st = check_tenant(k, m, e);
+    status st = entry_tenant(k, m, e);
     if (st != OK)
         return st;
     if (id_is_zero(&m->key) || m->version == 0)
         return fail(e, BAD_INPUT, "a key needs an id and a version", 0);
-    st = check_active(k, &m->tenant, &m->engagement, e);
+    st = entry_active(k, &m->tenant, &m->engagement, e);
     if (st != OK)
         return st;
     st = find_cell(k, CELL_DATA_KEY, &m->key, m->version, &found, e);
@@ -292,7 +295,7 @@ static status do_key_put(struct keeper *k, struct batch *b, struct err *e)
     AUTO(secret) *wrap = NULL;
     AUTO(secret) *data_key = NULL;
     const struct wire_entry *m = b->entry;
-    struct key_name name = name_of(m);
+    struct key_name name = entry_key_name(m);
     struct cell cell = { .type = CELL_DATA_KEY,
                          .id = m->key,
                          .parent = m->tenant,
@@ -305,7 +308,7 @@ static status do_key_put(struct keeper *k, struct batch *b, struct err *e)
     if (st == OK)
         st = open_delivery(k, m->data, &value, e);
     if (st == OK)
-        st = tenant_key(k, &m->tenant, &cell.epoch, &wrap, e);
+        st = entry_tenant_key(k, &m->tenant, &cell.epoch, &wrap, e);
     if (st == OK)
         st = secret_random(KEY_SIZE, &data_key, e);
     if (st == OK)
@@ -321,7 +324,7 @@ static status do_key_put(struct keeper *k, struct batch *b, struct err *e)
     make_hint(b, secret_view(value));
     struct made *made =
         entry_make(b, &m->tenant, m->version == 1 ? RECORD_KEY_PUT : RECORD_KEY_ROTATED);
-    put_key(made, m);
+    entry_put_key(made, m);
     fields_id(&made->fields, "engagement_id", &m->engagement);
     return OK;
 }
@@ -334,7 +337,7 @@ static status do_key_destroy(struct keeper *k, struct batch *b, struct err *e)
     if (m->reason != DESTROY_REVOKED && m->reason != DESTROY_GRACE_OVER &&
         m->reason != DESTROY_UNANSWERED)
         return fail(e, BAD_INPUT, "not a reason to destroy a key", m->reason);
-    status st = find_key(k, m, &cell, e);
+    status st = entry_key(k, m, &cell, e);
     if (st != OK)
         return st;
     st = keyring_destroy(k->ring, CELL_DATA_KEY, &m->key, m->version, m->reason, b->time_us, e);
@@ -347,133 +350,9 @@ static status do_key_destroy(struct keeper *k, struct batch *b, struct err *e)
     struct made *made = entry_make(b, &m->tenant, RECORD_KEY_DESTROYED);
     if (heads_find(&k->heads, &m->tenant) == NULL)
         fields_id(&made->fields, "tenant_id", &m->tenant);
-    put_key(made, m);
+    entry_put_key(made, m);
     fields_id(&made->fields, "engagement_id", &cell.engagement);
     fields_text(&made->fields, "reason", destroy_reason_name(m->reason));
-    return OK;
-}
-
-/* --- leases ---------------------------------------------------------------------------------- */
-
-static struct lease_name lease_of(const struct wire_entry *m, const struct id *lease)
-{
-    return (struct lease_name){ .tenant = m->tenant,
-                                .lease = *lease,
-                                .gateway = m->gateway,
-                                .key = m->key,
-                                .version = m->version,
-                                .certificate = SPAN(m->certificate) };
-}
-
-static void make_lease(struct batch *b, uint16_t type, const struct id *lease,
-                       const struct cell *key)
-{
-    const struct wire_entry *m = b->entry;
-    struct made *made = entry_make(b, &m->tenant, type);
-
-    put_key(made, m);
-    fields_id(&made->fields, "lease_id", lease);
-    fields_id(&made->fields, "gateway_id", &m->gateway);
-    if (key == NULL)
-        return;
-    fields_id(&made->fields, "engagement_id", &key->engagement);
-    fields_time(&made->fields, "expires", m->expires_us);
-    if (delivery_asked(m))
-        fields_text(&made->fields, "delivery", "sealed");
-}
-
-/* A live key of the tenant in an engagement that has not ended. */
-static status find_leasable(const struct keeper *k, const struct wire_entry *m,
-                            struct cell *ret_cell, struct err *e)
-{
-    status st = check_tenant(k, m, e);
-
-    if (st == OK && (m->expires_us == 0 || m->expires_us >= YEAR_10000_US))
-        st = fail(e, BAD_INPUT, "a lease needs an end", 0);
-    if (st == OK)
-        st = find_key(k, m, ret_cell, e);
-    if (st == OK)
-        st = check_active(k, &m->tenant, &ret_cell->engagement, e);
-    return st;
-}
-
-static status open_value(const struct keeper *k, const struct wire_entry *m,
-                         const struct cell *cell, struct secret **ret_value, struct err *e)
-{
-    AUTO(secret) *wrap = NULL;
-    AUTO(secret) *data_key = NULL;
-    struct key_name name = name_of(m);
-    struct err inner = { 0 };
-    uint32_t epoch = cell->epoch;
-
-    status st = tenant_key(k, &m->tenant, &epoch, &wrap, e);
-    if (st == OK)
-        st = keys_open_data_key(&k->keys, wrap, &name, cell, &data_key, e);
-    if (st != OK)
-        return st;
-    st = keys_open_value(&k->keys, data_key, &name, m->data, ret_value, &inner);
-    if (st == CORRUPT)
-        return fail(e, CORRUPT, "the sealed value does not open", 0);
-    return st == OK ? OK : err_note(e, st, inner.where, inner.why, inner.detail);
-}
-
-static status do_key_open(struct keeper *k, struct batch *b, struct err *e)
-{
-    const struct wire_entry *m = b->entry;
-    struct cell cell;
-    struct id lease;
-
-    status st = find_leasable(k, m, &cell, e);
-    if (st == OK)
-        st = open_value(k, m, &cell, &b->plain, e);
-    if (st != OK)
-        return st;
-    random_bytes((struct mspan){ lease.b, sizeof(lease.b) });
-    struct lease_name name = lease_of(m, &lease);
-    st = keys_lease_mac(&k->keys, &name, b->result.lease_mac, e);
-    if (st != OK)
-        return st;
-    b->result.data = secret_view(b->plain);
-    if (delivery_asked(m))
-        st = delivery_seal(k, b, &lease, e);
-    if (st != OK)
-        return st;
-    b->result.lease = lease;
-    make_lease(b, RECORD_LEASE_ISSUED, &lease, &cell);
-    return OK;
-}
-
-static status check_token(const struct keeper *k, const struct wire_entry *m, struct err *e)
-{
-    struct lease_name name = lease_of(m, &m->lease);
-    uint8_t mac[LEASE_MAC_SIZE];
-
-    status st = keys_lease_mac(&k->keys, &name, mac, e);
-    if (st == OK && !secret_equal(SPAN(mac), SPAN(m->lease_mac)))
-        return fail(e, DENIED, "the lease token is not valid", 0);
-    return st;
-}
-
-static status do_lease_renew(struct keeper *k, struct batch *b, struct err *e)
-{
-    struct cell cell;
-    status st = check_token(k, b->entry, e);
-
-    if (st == OK)
-        st = find_leasable(k, b->entry, &cell, e);
-    if (st != OK)
-        return st;
-    make_lease(b, RECORD_LEASE_RENEWED, &b->entry->lease, &cell);
-    return OK;
-}
-
-static status do_lease_release(struct keeper *k, struct batch *b, struct err *e)
-{
-    status st = check_token(k, b->entry, e);
-
-    if (st != OK)
-        return st;
-    make_lease(b, RECORD_LEASE_RELEASED, &b->entry->lease, NULL);
     return OK;
 }
 
@@ -528,9 +407,9 @@ static const struct {
     [ENTRY_ENGAGEMENT_START] = { do_engagement_start, RECORD_ENGAGEMENT_STARTED },
     [ENTRY_ENGAGEMENT_END] = { do_engagement_end, RECORD_ENGAGEMENT_ENDED },
     [ENTRY_KEY_PUT] = { do_key_put, RECORD_KEY_PUT },
-    [ENTRY_KEY_OPEN] = { do_key_open, RECORD_LEASE_ISSUED },
-    [ENTRY_LEASE_RENEW] = { do_lease_renew, RECORD_LEASE_RENEWED },
-    [ENTRY_LEASE_RELEASE] = { do_lease_release, RECORD_LEASE_RELEASED },
+    [ENTRY_KEY_OPEN] = { entry_key_open, RECORD_LEASE_ISSUED },
+    [ENTRY_LEASE_RENEW] = { entry_lease_renew, RECORD_LEASE_RENEWED },
+    [ENTRY_LEASE_RELEASE] = { entry_lease_release, RECORD_LEASE_RELEASED },
     [ENTRY_KEY_DESTROY] = { do_key_destroy, RECORD_KEY_DESTROYED },
     [ENTRY_FOLD] = { entry_fold, 0 },
     [ENTRY_CLOCK_CONFIRM] = { do_clock_confirm, RECORD_CLOCK_CONFIRMED },
@@ -560,6 +439,8 @@ static uint16_t attempted_type(const struct wire_entry *m)
         return m->type;
     if (m->kind == ENTRY_KEY_PUT && m->version != 1)
         return RECORD_KEY_ROTATED;
+    if (m->kind == ENTRY_KEY_OPEN && !id_is_zero(&m->lease))
+        return RECORD_LEASE_REPEATED;
     return kinds[m->kind].type;
 }
 
@@ -587,7 +468,7 @@ void entry_failed(struct keeper *k, struct batch *b, const struct err *why)
         put_id(made, "tenant_id", &m->log);
     put_id(made, "engagement_id", &m->engagement);
     if (!id_is_zero(&m->key))
-        put_key(made, m);
+        entry_put_key(made, m);
     put_id(made, "gateway_id", &m->gateway);
     put_id(made, "lease_id", &m->lease);
     fields_text(&made->fields, "reason", why->why);

@@ -388,6 +388,18 @@ static status do_retention_set(struct keeper *k, struct batch *b, struct err *e)
     return OK;
 }
 
+/* Which document counts is the engine's to know; the hash says which one was approved. */
+static status do_policy_set(struct keeper *k, struct batch *b, struct err *e)
+{
+    const struct wire_operation *m = &b->entry->operation;
+
+    if (!id_is_zero(&m->tenant) && heads_find(&k->heads, &m->tenant) == NULL)
+        return fail(e, NOT_FOUND, "no such tenant", 0);
+    fields_hex(&entry_make(b, &m->tenant, RECORD_POLICY_SET)->fields, "document",
+               SPAN(m->document));
+    return OK;
+}
+
 /* --- the table ------------------------------------------------------------------------------- */
 
 static status (*const handlers[])(struct keeper *k, struct batch *b, struct err *e) = {
@@ -404,6 +416,7 @@ static status (*const handlers[])(struct keeper *k, struct batch *b, struct err 
     [OPERATION_GRANT_ADD] = do_grant_add,
     [OPERATION_ROLLBACK_ACCEPT] = rollback_accept,
     [OPERATION_RETENTION_SET] = do_retention_set,
+    [OPERATION_POLICY_SET] = do_policy_set,
 };
 
 status entry_operation(struct keeper *k, struct batch *b, struct err *e)

@@ -1,26 +1,65 @@
-/* Providers by name. Codes are bound into sealed keys and never reused. */
+/* The catalogue that came with the program, and providers by name and code. */
 #include "provider/provider.h"
 
+#include <pthread.h>
 #include <string.h>
 
-static const char *const providers[] = {
-    [1] = "generic",      [2] = "openai",  [3] = "anthropic", [4] = "google", [5] = "azure-openai",
-    [6] = "aws-bedrock",  [7] = "mistral", [8] = "cohere",    [9] = "groq",   [10] = "openrouter",
-    [11] = "huggingface", [12] = "xai",    [13] = "deepseek",
-};
+#include "catalogue.h"
 
-#define PROVIDER_COUNT (sizeof providers / sizeof providers[0])
+static struct catalogue catalogue;
+static struct err broken;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void read_catalogue(void)
+{
+    if (catalogue_parse(catalogue_text, &catalogue, &broken) != OK)
+        catalogue.count = 0;
+}
+
+static const struct catalogue *the_catalogue(void)
+{
+    (void)pthread_once(&once, read_catalogue);
+    return &catalogue;
+}
+
+status provider_start(struct err *e)
+{
+    (void)the_catalogue();
+    if (broken.code == OK)
+        return OK;
+    return fail(e, BUG, "the catalogue of providers is broken", broken.detail);
+}
+
+const struct provider *provider_of(uint16_t code)
+{
+    const struct catalogue *c = the_catalogue();
+
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->row[i].code == code)
+            return &c->row[i];
+    }
+    return NULL;
+}
+
+const struct provider *provider_at(size_t i)
+{
+    return i < the_catalogue()->count ? &catalogue.row[i] : NULL;
+}
 
 uint16_t provider_parse(const char *name)
 {
-    for (uint16_t i = 1; i < PROVIDER_COUNT; i++) {
-        if (strcmp(providers[i], name) == 0)
-            return i;
+    const struct provider *p;
+
+    for (size_t i = 0; (p = provider_at(i)) != NULL; i++) {
+        if (strcmp(p->name, name) == 0)
+            return p->code;
     }
     return 0;
 }
 
 const char *provider_name(uint16_t code)
 {
-    return code > 0 && code < PROVIDER_COUNT ? providers[code] : "unknown";
+    const struct provider *p = provider_of(code);
+
+    return p != NULL ? p->name : "unknown";
 }

@@ -22,6 +22,7 @@ static status insert(struct store *s, const struct store_record *r, size_t *ret_
     query_put_number(&q, r->outcome);
     query_put_span(&q, SPAN(r->mac));
     query_put_span(&q, r->line);
+    query_put_number(&q, r->until_us);
     return query_run(&q, ret_changes, e);
 }
 
@@ -159,7 +160,7 @@ status store_operator_records(struct store *s, uint64_t from_seq, store_record_f
     return each_record(&q, each, context, e);
 }
 
-status store_lease_records(struct store *s, uint64_t since_us, store_record_fn each, void *context,
+status store_lease_records(struct store *s, uint64_t until_us, store_record_fn each, void *context,
                            struct err *e)
 {
     AUTO(query) q = { 0 };
@@ -167,7 +168,7 @@ status store_lease_records(struct store *s, uint64_t since_us, store_record_fn e
 
     if (st != OK)
         return st;
-    query_put_number(&q, since_us);
+    query_put_number(&q, until_us);
     return each_record(&q, each, context, e);
 }
 
@@ -184,6 +185,31 @@ status store_feed(struct store *s, uint64_t after, size_t limit, store_record_fn
         return st;
     query_put_number(&q, after);
     query_put_number(&q, limit < INT64_MAX ? limit : INT64_MAX);
+    return each_row(&q, true, each, context, e);
+}
+
+status store_event_records(struct store *s, uint64_t after, size_t limit, store_record_fn each,
+                           void *context, struct err *e)
+{
+    AUTO(query) q = { 0 };
+    status st = query_begin(s, SQL_RECORD_EVENTS, &q, e);
+
+    if (st != OK)
+        return st;
+    query_put_number(&q, after < INT64_MAX ? after : INT64_MAX);
+    query_put_number(&q, limit < INT64_MAX ? limit : INT64_MAX);
+    return each_row(&q, true, each, context, e);
+}
+
+status store_acknowledgements(struct store *s, uint64_t after, store_record_fn each, void *context,
+                              struct err *e)
+{
+    AUTO(query) q = { 0 };
+    status st = query_begin(s, SQL_RECORD_ACKNOWLEDGED, &q, e);
+
+    if (st != OK)
+        return st;
+    query_put_number(&q, after < INT64_MAX ? after : INT64_MAX);
     return each_row(&q, true, each, context, e);
 }
 

@@ -20,6 +20,7 @@ enum {
     HAS_KEY = 1 << 8, /* with max_ttl */
     RECOVERS = 1 << 9,
     HAS_HEADS = 1 << 10,
+    HAS_DOCUMENT = 1 << 12,
     IN_VAULT = 1 << 11 /* records of a tenant's operation in the vault's log */
 };
 
@@ -45,6 +46,7 @@ static const struct {
     [OPERATION_GRANT_ADD] = { "grant.add", HAS_TENANT | HAS_GATEWAY | HAS_KEY, PEOPLE_ONE },
     [OPERATION_ROLLBACK_ACCEPT] = { "rollback.accept", HAS_HEADS, PEOPLE_QUORUM },
     [OPERATION_RETENTION_SET] = { "retention.set", HAS_TENANT | HAS_NUMBER | IN_VAULT, PEOPLE_TWO },
+    [OPERATION_POLICY_SET] = { "policy.set", HAS_TENANT | HAS_DOCUMENT, PEOPLE_ONE },
 };
 #define ROW_COUNT (sizeof(rows) / sizeof(rows[0]))
 
@@ -123,6 +125,8 @@ void wire_put_operation(struct out *o, const struct wire_operation *m)
         out_u64(o, m->known_size);
         out_raw(o, SPAN(m->known_root));
     }
+    if (h & HAS_DOCUMENT)
+        out_raw(o, SPAN(m->document));
 }
 
 /* A name without NUL, as text for name_valid. */
@@ -181,6 +185,8 @@ void wire_get_operation(struct in *i, struct wire_operation *m)
         m->known_size = in_u64(i);
         in_copy(i, m->known_root, sizeof(m->known_root));
     }
+    if (h & HAS_DOCUMENT)
+        in_copy(i, m->document, sizeof(m->document));
     if (((h & HAS_OPERATOR) && !is_name(m->operator_name)) || ((h & HAS_KEY) && !is_key(m->key)))
         i->bad = true;
 }
@@ -258,6 +264,8 @@ void operation_text(const struct wire_operation *m, struct out *o)
         put_number(o, "known_size", m->known_size);
         put_hex(o, "known_root", SPAN(m->known_root));
     }
+    if (h & HAS_DOCUMENT)
+        put_hex(o, "document", SPAN(m->document));
 }
 
 void operation_hash(struct span text, uint8_t out[static 32])

@@ -53,6 +53,8 @@ def tenant_story():
     members = f"tenant={TENANT.hex()} gateway={GATEWAY} key=openai-* max_ttl="
     story.operation(text_of("grant.add", 15, members + "900"), [BOB], "grant.added",
                     gateway_id=GATEWAY, gateway="edge", pattern="openai-*", max_ttl_s=900)  # fmt: skip
+    story.operation(text_of("policy.set", 17, f"tenant={TENANT.hex()} document={'cd' * 32}"), [ALICE], "policy.set",
+                    document="cd" * 32, policy_version=2, change="widens")  # fmt: skip
     return story.operation(text_of("grant.add", 16, members + "0"), [CAROL], "grant.added",
                            gateway_id=GATEWAY, gateway="edge", pattern="openai-*")  # fmt: skip
 

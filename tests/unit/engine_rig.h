@@ -516,11 +516,14 @@ static inline struct rig *rig_empty(void)
                                             .lease_ttl_s = 300,
                                             .lease_max_ttl_s = 900,
                                             .lease_max_lifetime_s = 3600,
+                                            .token_ttl_s = 1800,
                                             .rotate_grace_s = 60,
                                             .checkpoint_s = 10,
                                             .checkpoint_idle_s = 3600,
                                             .certificate_days = 90,
                                             .waiting_max = 2000,
+                                            .waiting_events = 2000,
+                                            .waiting_each = 2000,
                                             .disk_reserve_mib = 1,
                                             .tls_ready = rig_tls_ready };
     snprintf(r->settings.store_dir, sizeof r->settings.store_dir, "%s", r->store);

@@ -93,7 +93,8 @@ static struct wire_operation make_operation(uint8_t code, uint8_t number)
                                 .size = 12,
                                 .root = { 13 },
                                 .known_size = 14,
-                                .known_root = { 15 } };
+                                .known_root = { 15 },
+                                .document = { 16 } };
 
     return m;
 }
@@ -168,6 +169,7 @@ static void add_effect(struct log *log, const struct wire_operation *m, const ui
         fields_number(&f, "days", m->number);
         fields_id(&f, "tenant_id", &m->tenant);
         break;
+    case OPERATION_POLICY_SET: fields_hex(&f, "document", SPAN(m->document)); break;
     default: fields_id(&f, "engagement_id", &m->engagement); break;
     }
     fields_hex(&f, "operation", span_of(hash, 32));

@@ -186,35 +186,16 @@ static void a_file_that_is_not_there_is_not_found(void **state)
     assert_int_equal(conf_load("/nonexistent/strongroom.conf", &c, &trouble, &e), NOT_FOUND);
 }
 
-static void hours_are_days_and_a_range_and_either_may_wrap_around(void **state)
+static void hours_that_are_none_are_refused(void **state)
 {
-    static const char *const wrong[] = { "8-20",          "08-08",        "08-25",
-                                         "24:00",         "mon 08-20",    "mon-fri",
-                                         "mon-fry 08-20", "mon-fri08-20", "mon-fri 08-20 ",
-                                         "Mon-Fri 08-20" };
-    uint8_t days, from, to;
-
     (void)state;
-    assert_true(conf_hours("", &days, &from, &to));
-    assert_int_equal(days, 0);
-    assert_true(conf_hours("08-20", &days, &from, &to));
-    assert_int_equal(days, 127);
-    assert_int_equal(from, 8);
-    assert_int_equal(to, 20);
-    assert_true(conf_hours("mon-fri 22-06", &days, &from, &to));
-    assert_int_equal(days, 31);
-    assert_true(from > to);
-    assert_true(conf_hours("sat-mon 00-24", &days, &from, &to));
-    assert_int_equal(days, 1 | 32 | 64);
-    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
-        assert_false(conf_hours(wrong[i], &days, &from, &to));
     refused("alert_hours = always\n", 1, "must be like mon-fri 08-20 or 08-20");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hours_are_days_and_a_range_and_either_may_wrap_around),
+        cmocka_unit_test(hours_that_are_none_are_refused),
         cmocka_unit_test(an_empty_file_gives_the_defaults),
         cmocka_unit_test(values_comments_and_spaces_are_read),
         cmocka_unit_test(an_unknown_setting_is_refused_with_its_line),

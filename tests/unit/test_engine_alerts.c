@@ -348,9 +348,9 @@ static struct alert_settings expected_later(void)
 {
     uint64_t hour = clock_wall_us() / HOUR_US % 24;
 
-    return (struct alert_settings){ .days = 127,
-                                    .hour_from = (uint8_t)((hour + 2) % 24),
-                                    .hour_to = (uint8_t)hour };
+    return (struct alert_settings){
+        .hours = { .days = 127, .from = (uint8_t)((hour + 2) % 24), .to = (uint8_t)hour }
+    };
 }
 
 static void lock_and_unlock(struct rig *r)
@@ -378,13 +378,13 @@ static void an_unlock_at_the_usual_hours_is_not_told(void **state)
     struct rig *r;
 
     (void)state;
-    usual.hour_to = usual.hour_from;
-    usual.hour_from = (uint8_t)((usual.hour_from + 22) % 24);
+    usual.hours.to = usual.hours.from;
+    usual.hours.from = (uint8_t)((usual.hours.from + 22) % 24);
     r = rig_with(usual);
     lock_and_unlock(r);
     assert_int_equal(alerts(r, "vault", "odd-hours"), 0);
-    r->settings.alert.days = 0; /* the rule is off */
-    r->settings.alert.hour_to = r->settings.alert.hour_from;
+    r->settings.alert.hours.days = 0; /* the rule is off */
+    r->settings.alert.hours.to = r->settings.alert.hours.from;
     rig_restart_engine(r);
     lock_and_unlock(r);
     assert_int_equal(alerts(r, "vault", "odd-hours"), 0);
@@ -395,7 +395,7 @@ static void an_unlock_on_an_odd_day_is_told(void **state)
 {
     uint64_t day = (clock_wall_us() / HOUR_US / 24 + 3) % 7;
     uint8_t others = (uint8_t)(127 & ~(3u << day) & ~(day == 6 ? 1u : 0u));
-    struct rig *r = rig_with((struct alert_settings){ .days = others, .hour_to = 24 });
+    struct rig *r = rig_with((struct alert_settings){ .hours = { .days = others, .to = 24 } });
 
     (void)state;
     lock_and_unlock(r);

@@ -48,7 +48,7 @@ static const enum answer answers[VERB_COUNT] = {
     [VERB_CERTIFICATE_LIST] = SELF, [VERB_LOG_SHOW] = OWN,        [VERB_LOG_RECORDS] = OWN,
     [VERB_LOG_CHECK] = OWN,         [VERB_LOG_CONSISTENCY] = OWN, [VERB_LOG_INCLUSION] = LIKE_OWN,
     [VERB_LOG_RANGE] = OWN,         [VERB_LOG_OPERATORS] = OWN,   [VERB_LOG_COMMITMENT] = LIKE_OWN,
-    [VERB_LOG_COSIGN] = LIKE_OWN,   [VERB_PERSON_LIST] = OWN,
+    [VERB_LOG_COSIGN] = LIKE_OWN,   [VERB_PERSON_LIST] = OWN,     [VERB_COMPAT_SHOW] = OWN,
 };
 
 static void a_limited_auditor_sees_its_tenants_and_nothing_else_through_every_verb(void **state)

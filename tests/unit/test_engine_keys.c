@@ -219,9 +219,39 @@ static void the_clock_of_this_machine_does_not_move_leases(void **state)
     rig_free(r);
 }
 
+static void put_scoped(struct rig *r, const struct customer *c, const char *key, const char *scope)
+{
+    json_t *body = put_body(r, VALUE);
+
+    json_object_set_new(body, "scope", json_string(scope));
+    rig_do(r, VERB_KEY_PUT, &r->alice, c->tenant, key, body);
+}
+
+/* What it could do lasts longer than any lease of it. */
+static void an_admin_key_is_never_leased(void **state)
+{
+    struct rig *r = rig_new();
+    struct customer c = customer_new(r, "acme");
+    char token[LEASE_TOKEN_LENGTH + 1];
+    struct request *rq;
+
+    (void)state;
+    put_scoped(r, &c, "root", "admin");
+    rq = lease(r, &c, "root");
+    assert_int_equal(rq->outcome, DENIED);
+    assert_string_equal(rq->err.why, "an admin key is never leased");
+    assert_null(rq->value);
+    request_free(rq);
+    assert_int_equal(recorded(r, "acme", TYPE("lease.issued")), 0);
+    put_scoped(r, &c, "costs", "billing_read");
+    leased(r, &c, "costs", VALUE, token);
+    rig_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_admin_key_is_never_leased),
         cmocka_unit_test(a_rotated_key_lives_on_for_its_grace_and_not_longer),
         cmocka_unit_test(without_grace_the_old_version_is_gone_when_the_answer_comes),
         cmocka_unit_test(a_rotation_whose_delivery_does_not_open_changes_nothing),

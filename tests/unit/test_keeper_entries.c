@@ -244,7 +244,7 @@ static void a_delivery_must_hold_a_usable_provider_key(void **state)
     assert_int_equal(rig_put(r, OTHER, ENGAGEMENT, rig_id(24), 1, "no tenant"), NOT_FOUND);
 }
 
-static void short_keys_have_no_hint(void **state)
+static void neither_short_keys_nor_those_of_many_fields_show_their_end(void **state)
 {
     struct rig *r = *state;
 
@@ -253,6 +253,9 @@ static void short_keys_have_no_hint(void **state)
     assert_string_equal(r->hint, "");
     assert_int_equal(rig_put(r, TENANT, ENGAGEMENT, rig_id(32), 1, "twenty-characters-xx"), OK);
     assert_string_equal(r->hint, "...s-xx");
+    assert_int_equal(
+        rig_put(r, TENANT, ENGAGEMENT, rig_id(33), 1, "{\"key\":\"k\",\"region\":\"eu\"}"), OK);
+    assert_string_equal(r->hint, "{...}");
 }
 
 static void a_provider_key_is_one_line_of_plain_ascii(void **state)
@@ -505,7 +508,7 @@ int main(void)
         CASE(a_destroyed_version_does_not_open_and_others_do),
         CASE(the_cell_of_a_destroyed_key_cannot_be_copied_back),
         CASE(a_delivery_must_hold_a_usable_provider_key),
-        CASE(short_keys_have_no_hint),
+        CASE(neither_short_keys_nor_those_of_many_fields_show_their_end),
         CASE(a_provider_key_is_one_line_of_plain_ascii),
         CASE(tenants_and_engagements_begin_once),
         CASE(an_ended_engagement_gives_nothing_out),

@@ -1,0 +1,138 @@
+/* Leases: a provider key is opened in the step that writes the record of it. */
+#include "base/clock.h"
+#include "batch.h"
+
+#define YEAR_10000_US ((uint64_t)253402300800 * SECOND_US)
+
+static struct lease_name lease_of(const struct wire_entry *m, const struct id *lease)
+{
+    return (struct lease_name){ .tenant = m->tenant,
+                                .lease = *lease,
+                                .gateway = m->gateway,
+                                .key = m->key,
+                                .version = m->version,
+                                .certificate = SPAN(m->certificate) };
+}
+
+static void make_lease(struct batch *b, uint16_t type, const struct id *lease,
+                       const struct cell *key)
+{
+    const struct wire_entry *m = b->entry;
+    struct made *made = entry_make(b, &m->tenant, type);
+
+    entry_put_key(made, m);
+    fields_id(&made->fields, "lease_id", lease);
+    fields_id(&made->fields, "gateway_id", &m->gateway);
+    if (key != NULL)
+        fields_id(&made->fields, "engagement_id", &key->engagement);
+    fields_time(&made->fields, "expires", m->expires_us);
+    if (delivery_asked(m))
+        fields_text(&made->fields, "delivery", "sealed");
+}
+
+static status check_end(const struct wire_entry *m, struct err *e)
+{
+    if (m->expires_us == 0 || m->expires_us >= YEAR_10000_US)
+        return fail(e, BAD_INPUT, "a lease needs an end", 0);
+    return OK;
+}
+
+/* A live key of the tenant in an engagement that has not ended. */
+static status find_leasable(const struct keeper *k, const struct wire_entry *m,
+                            struct cell *ret_cell, struct err *e)
+{
+    status st = entry_tenant(k, m, e);
+
+    if (st == OK)
+        st = check_end(m, e);
+    if (st == OK)
+        st = entry_key(k, m, ret_cell, e);
+    if (st == OK)
+        st = entry_active(k, &m->tenant, &ret_cell->engagement, e);
+    return st;
+}
+
+static status open_value(const struct keeper *k, const struct wire_entry *m,
+                         const struct cell *cell, struct secret **ret_value, struct err *e)
+{
+    AUTO(secret) *wrap = NULL;
+    AUTO(secret) *data_key = NULL;
+    struct key_name name = entry_key_name(m);
+    struct err inner = { 0 };
+    uint32_t epoch = cell->epoch;
+
+    status st = entry_tenant_key(k, &m->tenant, &epoch, &wrap, e);
+    if (st == OK)
+        st = keys_open_data_key(&k->keys, wrap, &name, cell, &data_key, e);
+    if (st != OK)
+        return st;
+    st = keys_open_value(&k->keys, data_key, &name, m->data, ret_value, &inner);
+    if (st == CORRUPT)
+        return fail(e, CORRUPT, "the sealed value does not open", 0);
+    return st == OK ? OK : err_note(e, st, inner.where, inner.why, inner.detail);
+}
+
+/* For a new lease, or again for one that is named: the record says which. A server that names one
+ * that never was has a record of it, as of any lease. */
+status entry_key_open(struct keeper *k, struct batch *b, struct err *e)
+{
+    const struct wire_entry *m = b->entry;
+    struct id lease = m->lease;
+    bool again = !id_is_zero(&lease);
+    struct cell cell;
+
+    status st = find_leasable(k, m, &cell, e);
+    if (st == OK)
+        st = open_value(k, m, &cell, &b->plain, e);
+    if (st != OK)
+        return st;
+    if (!again)
+        random_bytes((struct mspan){ lease.b, sizeof(lease.b) });
+    struct lease_name name = lease_of(m, &lease);
+    st = keys_lease_mac(&k->keys, &name, b->result.lease_mac, e);
+    if (st != OK)
+        return st;
+    b->result.data = secret_view(b->plain);
+    if (delivery_asked(m))
+        st = delivery_seal(k, b, &lease, e);
+    if (st != OK)
+        return st;
+    b->result.lease = lease;
+    make_lease(b, again ? RECORD_LEASE_REPEATED : RECORD_LEASE_ISSUED, &lease, &cell);
+    return OK;
+}
+
+static status check_token(const struct keeper *k, const struct wire_entry *m, struct err *e)
+{
+    struct lease_name name = lease_of(m, &m->lease);
+    uint8_t mac[LEASE_MAC_SIZE];
+
+    status st = keys_lease_mac(&k->keys, &name, mac, e);
+    if (st == OK && !secret_equal(SPAN(mac), SPAN(m->lease_mac)))
+        return fail(e, DENIED, "the lease token is not valid", 0);
+    return st;
+}
+
+status entry_lease_renew(struct keeper *k, struct batch *b, struct err *e)
+{
+    struct cell cell;
+    status st = check_token(k, b->entry, e);
+
+    if (st == OK)
+        st = find_leasable(k, b->entry, &cell, e);
+    if (st != OK)
+        return st;
+    make_lease(b, RECORD_LEASE_RENEWED, &b->entry->lease, &cell);
+    return OK;
+}
+
+status entry_lease_release(struct keeper *k, struct batch *b, struct err *e)
+{
+    status st = check_token(k, b->entry, e);
+
+    if (st == OK)
+        st = check_end(b->entry, e);
+    if (st == OK)
+        make_lease(b, RECORD_LEASE_RELEASED, &b->entry->lease, NULL);
+    return st;
+}
