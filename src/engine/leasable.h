@@ -3,7 +3,6 @@
 #define ENGINE_LEASABLE_H
 
 #include "internal.h"
-#include "rate.h"
 
 /* The key tenant_name/key_name, if rq's gateway may lease it now; *ret_ttl_s is what it gets of
  * asked_s (0: the default). rq->log becomes the tenant as soon as the gateway may know of it.

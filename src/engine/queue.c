@@ -50,10 +50,27 @@ void queue_free(struct queue *q)
     free(q);
 }
 
+/* A token is nobody's yet: without a certificate it is where it comes from that counts, or whoever
+ * makes tokens up would be as many clients as it likes. The address's own half comes first, because
+ * the first bytes are the hash. */
+static void key_of_face(const struct compat_asked *face, uint8_t key[static 32])
+{
+    if (face->shown.role != ROLE_NONE) {
+        memcpy(key, face->shown.spki, 32);
+        return;
+    }
+    memset(key, 0, 32);
+    memcpy(key, face->address + 8, 8);
+    memcpy(key + 8, face->address, 8);
+    key[31] = 1;
+}
+
 /* No certificate's hash is one of the constants. */
 static void key_of(const struct request *rq, uint8_t key[static 32])
 {
-    if (rq->peer.role == ROLE_NONE)
+    if (rq->face.on)
+        key_of_face(&rq->face, key);
+    else if (rq->peer.role == ROLE_NONE)
         memset(key, 0, 32);
     else if (rq->peer.role == ROLE_LOCAL)
         memset(key, 0xff, 32);

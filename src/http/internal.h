@@ -9,6 +9,7 @@
 
 #include "compat/path.h"
 #include "http/http.h"
+#include "link.h"
 
 /* Certificates of the TLS listener. Replaced as a whole at renewal; never freed while serving. */
 struct credentials {
@@ -17,19 +18,6 @@ struct credentials {
     char *key; /* freed and wiped once libmicrohttpd has it */
     uint8_t fingerprint[32];
     struct identity_verifier *verifier;
-};
-
-struct link;
-
-/* Looks after connections once a second, see deadline.c. */
-struct watch {
-    pthread_t thread;
-    bool running;
-    pthread_mutex_t sleep; /* around stopping */
-    pthread_cond_t wake;
-    bool stopping;
-    pthread_mutex_t lock; /* around the list */
-    struct link *links;
 };
 
 struct http {
@@ -81,27 +69,6 @@ struct exchange {
 
 /* route.c: the table of paths. Fills verb and params; false with 404 or 405 noted in x. */
 void route_find(struct exchange *x, const char *method, const char *url);
-
-/* What a connection is doing. OURS: what takes as long as the vault likes. */
-enum stretch { STRETCH_FIRST, STRETCH_HEAD, STRETCH_BODY, STRETCH_OURS, STRETCH_REPLY };
-
-/* Kept for the life of a TLS connection, so that its certificate is verified once. */
-struct link {
-    bool verified;
-    struct holder holder;
-    int fd; /* -1: it was shut down */
-    atomic_int stretch;
-    atomic_uint_fast64_t since_us; /* monotonic */
-    struct link *next, *before;
-};
-
-/* deadline.c: NULL for the local socket, where nobody waits for a place. */
-struct link *link_of(struct MHD_Connection *connection);
-struct link *link_open(struct http *h, struct MHD_Connection *connection);
-void link_close(struct http *h, struct link *l);
-void link_enter(struct link *l, enum stretch stretch);
-status watch_start(struct http *h, struct err *e);
-void watch_stop(struct http *h);
 
 /* head.c: refuses what can be read in two ways. Of a path, %2F and %00 stay what they are. */
 void head_check(struct exchange *x);

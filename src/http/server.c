@@ -144,8 +144,6 @@ static enum MHD_Result handle(struct http *h, struct MHD_Connection *connection,
         if (begin(h, connection, url, method, door, state) == MHD_NO)
             return MHD_NO;
         x = *state;
-        head_check(x);
-        link_enter(link_of(connection), STRETCH_BODY);
         return x->last ? submit(x) : MHD_YES; /* where such a one's body ends is not known */
     }
     if (*data_size > 0) {
@@ -155,7 +153,7 @@ static enum MHD_Result handle(struct http *h, struct MHD_Connection *connection,
         return going_on ? MHD_YES : MHD_NO;
     }
     if (x->answered) {
-        link_enter(link_of(connection), STRETCH_REPLY);
+        link_enter(link_of(connection), x->rq->streams ? STRETCH_OURS : STRETCH_REPLY);
         return door == DOOR_COMPAT ? compat_send(x) : reply_send(x);
     }
     return submit(x);

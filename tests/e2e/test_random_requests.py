@@ -256,7 +256,7 @@ def scene(vault):
     slots = [slot["id"] for slot in vault.local("GET", "/v1/slots").json["slots"]]
     return roles, {
         "any": ["acme", "bolt", "one", "two", "three", "four", "x-1", "x.2"],
-        "tenant": ["acme", "bolt", "acme", "nobody"], "log": ["acme", "bolt", "vault", "tree"], "key": ["acme/openai-prod", "bolt/openai-prod"],
+        "owner": ["acme", "vault"], "tenant": ["acme", "bolt", "acme", "nobody"], "log": ["acme", "bolt", "vault", "tree"], "key": ["acme/openai-prod", "bolt/openai-prod"],
         "engagement": ["first", "second"], "gateway": ["one", "two"], "auditor": ["limited", "una"], "role": ["admin", "auditor"],
         "csr": csrs, "sealed_key": [vault.seal("sk-test-" + "v" * 20)], "provider": ["openai", "anthropic"], "slot": slots,
         "operator": ["alice", "bob"], "lease": [], "operation": [], "region": ["eu", "eu", "us"], "from": [0, 1, 5], "to": [3, 4],

@@ -168,6 +168,25 @@ static void those_without_a_certificate_are_one_client_and_the_local_socket_is_a
     queue_free(q);
 }
 
+static void a_token_is_of_the_address_that_it_comes_from(void **state)
+{
+    struct queue *q = queue_of(0);
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        struct request *rq = of('a', i);
+
+        rq->peer.role = ROLE_NONE;
+        rq->face.on = true;
+        rq->face.address[15] = i < 3 ? 1 : 2;
+        rq->face.token[0] = (uint8_t)i;
+        queue_add(q, rq);
+    }
+    assert_int_equal(queue_clients(q), 2);
+    assert_string_equal(said(queue_take(q, 9)), "a0 a3 a1 a2 ");
+    queue_free(q);
+}
+
 /* --- in the engine --------------------------------------------------------------------------- */
 
 /* In which order answers came. */
@@ -460,6 +479,7 @@ int main(void)
         cmocka_unit_test(who_waited_for_a_record_always_has_room_again),
         cmocka_unit_test(
             those_without_a_certificate_are_one_client_and_the_local_socket_is_another),
+        cmocka_unit_test(a_token_is_of_the_address_that_it_comes_from),
         cmocka_unit_test(a_gateway_is_answered_at_once_however_many_another_one_has_waiting),
         cmocka_unit_test(many_changes_of_one_do_not_stand_before_the_leases_of_others),
         cmocka_unit_test(who_asks_again_and_again_is_in_every_batch_of_a_flood),
