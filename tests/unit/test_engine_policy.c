@@ -164,6 +164,31 @@ static void claims_are_what_the_request_states_and_are_recorded(void **state)
     rig_free(r);
 }
 
+/* Each character of them is two in a record. */
+static void the_longest_claims_fit_into_a_record(void **state)
+{
+    struct rig *r = rig_new();
+    struct customer c = customer_new(r, "acme");
+    char long_one[129];
+    const char *const claims[] = { "model",  long_one,  "environment", long_one, "classification",
+                                   long_one, "purpose", long_one,      NULL };
+
+    (void)state;
+    memset(long_one, '"', 128);
+    long_one[128] = '\0';
+    set(r, "vault", "[allow a-rule-with-a-name-that-is-as-long-as-the-name-of-one-may-be]\n");
+    set(r, "acme",
+        "[allow a-rule-with-a-name-that-is-as-long-as-the-name-of-one-may-be]\n"
+        "[deny another-rule-with-a-name-that-is-as-long-as-a-name-may-ever-be]\n"
+        "keys = other\n");
+    put_key(r, &c, "other");
+    assert_int_equal(asked(r, &c, "openai", claims), OK);
+    assert_int_equal(asked(r, &c, "other", claims), DENIED);
+    assert_int_equal(record_says(r, "acme", TYPE("lease.issued"), "\"vault_rule\":\"a-rule"), 1);
+    assert_int_equal(record_says(r, "acme", TYPE("lease.refused"), "\"rule\":\"another"), 1);
+    rig_free(r);
+}
+
 static void a_purpose_is_asked_for_and_its_record_holds_a_tag(void **state)
 {
     static const char *const said[] = { "purpose", "chat", NULL };
@@ -608,6 +633,7 @@ int main(void)
         cmocka_unit_test(records_name_the_document_by_its_hash),
         cmocka_unit_test(the_vaults_document_holds_for_all_tenants),
         cmocka_unit_test(claims_are_what_the_request_states_and_are_recorded),
+        cmocka_unit_test(the_longest_claims_fit_into_a_record),
         cmocka_unit_test(a_purpose_is_asked_for_and_its_record_holds_a_tag),
         cmocka_unit_test(a_rule_makes_leases_shorter),
         cmocka_unit_test(a_renewal_is_judged_by_what_it_states_itself),
