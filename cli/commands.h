@@ -65,6 +65,7 @@ int lease_get(struct cli *c);
 int lease_renew(struct cli *c);
 int lease_release(struct cli *c);
 int lease_list(struct cli *c);
+int lease_revoke(struct cli *c);
 
 int policy_check(struct cli *c);
 int policy_test(struct cli *c);

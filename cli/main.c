@@ -121,6 +121,9 @@ static const struct command commands[] = {
       "the same key for more time" },
     { "lease", "release", lease_release, "LEASE", 0, 0, "give a lease back" },
     { "lease", "list", lease_list, "", 0, 0, "list live leases" },
+    { "lease", "revoke", lease_revoke, "[LEASE]", 0,
+      BIT(OPT_KEY) | BIT(OPT_GATEWAY) | BIT(OPT_TENANT) | BIT(OPT_ALL) | BIT(OPT_YES),
+      "end live leases: one, or those of a key, gateway or tenant, or all" },
 
     { "policy", "check", policy_check, "FILE", 0, BIT(OPT_VAULT) | BIT(OPT_TENANT),
       "is a document of policy well formed, and is anything odd about it?" },

@@ -17,6 +17,7 @@ enum option_id {
     OPT_JSON,
     OPT_HELP,
     OPT_ACTOR,
+    OPT_ALL,
     OPT_ALL_LOGS,
     OPT_BUNDLE,
     OPT_BY,

@@ -14,7 +14,7 @@ CREATE TABLE usage_total (
     cost_micro    INTEGER NOT NULL CHECK (cost_micro BETWEEN 0 AND 99999999999999),
     reports       INTEGER NOT NULL CHECK (reports BETWEEN 0 AND 99999999999999),
     inferred      INTEGER NOT NULL CHECK (inferred BETWEEN 0 AND 99999999999999), -- of the reports
-    PRIMARY KEY (tenant, day, key, gateway, model),
+    PRIMARY KEY (tenant, day, key, model, gateway),
     FOREIGN KEY (tenant, key) REFERENCES key (tenant, id)
 ) STRICT, WITHOUT ROWID;
 

@@ -70,7 +70,12 @@ MUST_CHECK status record_parse(struct span line, struct record_head *ret_head, s
 /* Finds one field of a parsed line: view of the raw value (strings without their quotes, still
  * escaped). false if absent. */
 bool record_field(struct span line, const char *name, struct span *ret_value);
-/* The same, read as an identifier or a whole number within [min, max]; false for anything else. */
+/* Several at once, in one pass over the line: the values of names[0..count); { NULL, 0 } for those
+ * that are absent. false: malformed, or one of the first needed names is absent. */
+bool record_fields(struct span line, const char *const names[], size_t count, size_t needed,
+                   struct span ret_values[]);
+/* record_field, read as an identifier or a whole number within [min, max]; false for anything
+ * else. */
 bool record_field_id(struct span line, const char *name, struct id *ret_id);
 bool record_field_number(struct span line, const char *name, uint64_t min, uint64_t max,
                          uint64_t *ret_number);

@@ -75,7 +75,8 @@ MUST_CHECK status store_usage_number(struct store *s, const struct id *tenant,
 MUST_CHECK status store_usage_number_set(struct store *s, const struct store_usage_number *n,
                                          struct err *e);
 
-/* Deletes sums of days before `day`, and numbers of what was over at now_us. */
-MUST_CHECK status store_usage_forget(struct store *s, uint64_t day, uint64_t now_us, struct err *e);
+/* Deletes sums of days before `day`, and numbers of what was over at now_us; *ret_count rows. */
+MUST_CHECK status store_usage_forget(struct store *s, uint64_t day, uint64_t now_us,
+                                     size_t *ret_count, struct err *e);
 
 #endif

@@ -100,39 +100,64 @@ uint64_t lease_until(const struct store_record *r)
     }
 }
 
-static void read_idempotency(struct span line, struct lease *lease)
-{
-    struct span key, asked;
+/* In one pass: a restart reads as many records as there are live leases. */
+enum { F_LEASE, F_KEY, F_GATEWAY, F_ENGAGEMENT, F_EXPIRES, F_VERSION, F_CERTIFICATE, F_NEEDED };
+enum { F_ISSUED = F_NEEDED, F_IDEMPOTENCY, F_ASKED, F_COUNT };
 
-    if (!record_field(line, "idempotency", &key) || !record_field(line, "asked", &asked))
-        return;
-    if (!hex_parse((const char *)key.p, key.n, lease->idempotency, sizeof lease->idempotency) ||
-        !hex_parse((const char *)asked.p, asked.n, lease->asked, sizeof lease->asked))
-        memset(lease->idempotency, 0, sizeof lease->idempotency);
+static const char *const field_names[F_COUNT] = {
+    [F_LEASE] = "lease_id",          [F_KEY] = "key_id",
+    [F_GATEWAY] = "gateway_id",      [F_ENGAGEMENT] = "engagement_id",
+    [F_EXPIRES] = "expires",         [F_VERSION] = "version",
+    [F_CERTIFICATE] = "certificate", [F_ISSUED] = "issued",
+    [F_IDEMPOTENCY] = "idempotency", [F_ASKED] = "asked",
+};
+
+static bool hex_of(struct span value, uint8_t *out, size_t n)
+{
+    return hex_parse((const char *)value.p, value.n, out, n);
+}
+
+static bool number_of(struct span value, uint32_t *ret_number)
+{
+    char text[16] = "";
+    uint64_t number;
+
+    if (value.n >= sizeof text)
+        return false;
+    memcpy(text, value.p, value.n);
+    if (!number_parse(text, 1, UINT32_MAX, &number))
+        return false;
+    *ret_number = (uint32_t)number;
+    return true;
+}
+
+static bool time_of(struct span value, uint64_t *ret_time_us)
+{
+    return value.p != NULL && time_parse((const char *)value.p, value.n, ret_time_us);
 }
 
 /* What was written into the record when the lease was issued or renewed. false: not a lease of this
  * form. */
 static bool read_lease(const struct engine *en, const struct store_record *r, struct lease *lease)
 {
-    struct span certificate;
-    uint64_t version;
+    struct span f[F_COUNT];
 
-    if (!record_field_id(r->line, "lease_id", &lease->id) ||
-        !record_field_id(r->line, "key_id", &lease->key) ||
-        !record_field_id(r->line, "gateway_id", &lease->gateway) ||
-        !record_field_id(r->line, "engagement_id", &lease->engagement) ||
-        !field_time(r->line, "expires", &lease->expires_us) ||
-        !record_field_number(r->line, "version", 1, UINT32_MAX, &version) ||
-        !record_field(r->line, "certificate", &certificate) ||
-        !hex_parse((const char *)certificate.p, certificate.n, lease->certificate, 32))
+    if (!record_fields(r->line, field_names, F_COUNT, F_NEEDED, f) ||
+        !hex_of(f[F_LEASE], lease->id.b, sizeof lease->id.b) ||
+        !hex_of(f[F_KEY], lease->key.b, sizeof lease->key.b) ||
+        !hex_of(f[F_GATEWAY], lease->gateway.b, sizeof lease->gateway.b) ||
+        !hex_of(f[F_ENGAGEMENT], lease->engagement.b, sizeof lease->engagement.b) ||
+        !time_of(f[F_EXPIRES], &lease->expires_us) || !number_of(f[F_VERSION], &lease->version) ||
+        !hex_of(f[F_CERTIFICATE], lease->certificate, sizeof lease->certificate))
         return false;
     lease->tenant = r->log;
-    lease->version = (uint32_t)version;
-    if (!field_time(r->line, "issued", &lease->issued_us))
+    if (!time_of(f[F_ISSUED], &lease->issued_us))
         lease->issued_us = r->time_us;
     lease->max_expires_us = lease->issued_us + en->settings.lease_max_lifetime_s * SECOND_US;
-    read_idempotency(r->line, lease);
+    if (f[F_ASKED].p != NULL && f[F_IDEMPOTENCY].p != NULL &&
+        hex_of(f[F_ASKED], lease->asked, sizeof lease->asked) &&
+        !hex_of(f[F_IDEMPOTENCY], lease->idempotency, sizeof lease->idempotency))
+        memset(lease->idempotency, 0, sizeof lease->idempotency);
     return true;
 }
 

@@ -79,6 +79,7 @@ static bool fits(const struct search *s, const struct store_record *r)
     if (f->type[0] != '\0' && (type == NULL || strncmp(type, f->type, strlen(f->type)) != 0))
         return false;
     return (f->lease[0] == '\0' || has_field(r, "lease_id", f->lease) ||
+            has_field(r, "ended_lease", f->lease) ||
             has_field(r, "lease", f->lease)) && /* what a gateway says of it */
            (f->actor[0] == '\0' || by_actor(r, f->actor) ||
             (s->actor[0] != '\0' && by_actor(r, s->actor))) &&

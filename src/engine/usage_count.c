@@ -176,10 +176,13 @@ status usage_sweep(struct engine *en, struct err *e)
 {
     uint64_t now = engine_now_us(en);
     uint64_t today = now / DAY_US;
+    uint64_t first = today < USAGE_KEPT_DAYS ? 0 : today - USAGE_KEPT_DAYS;
+    size_t count = 0;
     status st = store_begin(en->store, e);
 
     if (st == OK)
-        st = store_usage_forget(en->store, today < USAGE_KEPT_DAYS ? 0 : today - USAGE_KEPT_DAYS,
-                                now, e);
-    return st == OK ? store_commit(en->store, e) : st;
+        st = store_usage_forget(en->store, first, now, &count, e);
+    if (st == OK && count == 0)
+        store_rollback(en->store);
+    return st == OK && count > 0 ? store_commit(en->store, e) : st;
 }

@@ -200,6 +200,34 @@ bool record_field(struct span line, const char *name, struct span *ret_value)
     return find(inside, name, ret_value);
 }
 
+bool record_fields(struct span line, const char *const names[], size_t count, size_t needed,
+                   struct span ret_values[])
+{
+    struct fragment_field field;
+    struct span inside;
+    struct in rest;
+
+    for (size_t i = 0; i < count; i++)
+        ret_values[i] = span_of(NULL, 0);
+    if (!line_inside(line, &inside))
+        return false;
+    rest = in_of(inside);
+    while (rest.n > 0) {
+        if (!fragment_next(&rest, &field))
+            return false;
+        for (size_t i = 0; i < count; i++) {
+            if (field.name.p[0] == (uint8_t)names[i][0] &&
+                span_same(field.name, span_text(names[i])))
+                ret_values[i] = field.value;
+        }
+    }
+    for (size_t i = 0; i < needed; i++) {
+        if (ret_values[i].p == NULL)
+            return false;
+    }
+    return true;
+}
+
 bool record_field_id(struct span line, const char *name, struct id *ret_id)
 {
     struct span value;

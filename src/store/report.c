@@ -29,7 +29,9 @@ status store_usage_models(struct store *s, const struct store_usage *u, size_t *
                           bool *ret_known, struct err *e)
 {
     AUTO(query) q = { 0 };
-    bool row = false;
+    char last[STORE_MODEL] = "";
+    size_t count = 0;
+    bool known = false, row = true;
     status st = query_begin(s, SQL_USAGE_MODELS, &q, e);
 
     if (st != OK)
@@ -37,18 +39,21 @@ status store_usage_models(struct store *s, const struct store_usage *u, size_t *
     query_put_id(&q, &u->tenant);
     query_put_number(&q, u->day);
     query_put_id(&q, &u->key);
-    query_put_text(&q, u->model);
-    st = query_step(&q, &row, e);
-    if (st == OK && !row)
-        return fail(e, BUG, "a count has no row", 0);
-    if (st != OK)
-        return st;
-    uint64_t count = query_get_number(&q, INT64_MAX);
-    uint64_t known = query_get_number(&q, 1);
-    st = query_end(&q, e);
+    while (st == OK) {
+        char model[STORE_MODEL] = "";
+
+        st = query_step(&q, &row, e);
+        if (st != OK || !row)
+            break;
+        query_get_text(&q, model, sizeof(model));
+        st = query_end(&q, e);
+        count += strcmp(model, last) != 0; /* in order; one for each gateway */
+        known |= strcmp(model, u->model) == 0;
+        memcpy(last, model, sizeof(last));
+    }
     if (st == OK) {
-        *ret_count = (size_t)count;
-        *ret_known = known != 0;
+        *ret_count = count;
+        *ret_known = known;
     }
     return st;
 }
@@ -176,20 +181,30 @@ status store_usage_number_set(struct store *s, const struct store_usage_number *
     return query_run(&q, NULL, e);
 }
 
-static status forget(struct store *s, enum statement which, uint64_t bound, struct err *e)
+static status forget(struct store *s, enum statement which, uint64_t bound, size_t *count,
+                     struct err *e)
 {
     AUTO(query) q = { 0 };
+    size_t changes = 0;
     status st = query_begin(s, which, &q, e);
 
     if (st != OK)
         return st;
     query_put_number(&q, bound);
-    return query_run(&q, NULL, e);
+    st = query_run(&q, &changes, e);
+    *count += changes;
+    return st;
 }
 
-status store_usage_forget(struct store *s, uint64_t day, uint64_t now_us, struct err *e)
+status store_usage_forget(struct store *s, uint64_t day, uint64_t now_us, size_t *ret_count,
+                          struct err *e)
 {
-    status st = forget(s, SQL_USAGE_FORGET, day, e);
+    size_t count = 0;
+    status st = forget(s, SQL_USAGE_FORGET, day, &count, e);
 
-    return st == OK ? forget(s, SQL_USAGE_NUMBER_FORGET, now_us, e) : st;
+    if (st == OK)
+        st = forget(s, SQL_USAGE_NUMBER_FORGET, now_us, &count, e);
+    if (st == OK)
+        *ret_count = count;
+    return st;
 }

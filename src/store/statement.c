@@ -22,28 +22,43 @@
 /* Sums stop growing where the table's CHECKs say. */
 #define GROWN(column) \
     ", " column " = min(usage_total." column " + excluded." column ", 99999999999999)"
-#define USAGE_TOLD_APART                                                       \
-    "SELECT CASE ?3 & 1 WHEN 0 THEN 0 ELSE u.day END AS by_day, "              \
-    "CASE ?3 & 2 WHEN 0 THEN '' ELSE t.name END AS by_tenant, "                \
-    "CASE ?3 & 4 WHEN 0 THEN '' ELSE k.name END AS by_key, "                   \
-    "CASE ?3 & 8 WHEN 0 THEN '' ELSE coalesce(g.name, '') END AS by_gateway, " \
-    "CASE ?3 & 16 WHEN 0 THEN '' ELSE u.model END AS by_model, "
-#define USAGE_SUMS                                                                 \
-    "CASE min(u.class) WHEN max(u.class) THEN min(u.class) ELSE 0 END, "           \
-    "min(sum(u.requests), 99999999999999), min(sum(u.failures), 99999999999999), " \
-    "min(sum(u.input_tokens), 99999999999999), "                                   \
-    "min(sum(u.output_tokens), 99999999999999), "                                  \
-    "min(sum(u.cost_micro), 99999999999999), "                                     \
-    "min(sum(u.reports), 99999999999999), min(sum(u.inferred), 99999999999999) "
-#define USAGE_ROWS                                                              \
-    "FROM usage_total u JOIN tenant t ON t.id = u.tenant "                      \
-    "JOIN key k ON k.tenant = u.tenant AND k.id = u.key "                       \
-    "LEFT JOIN gateway g ON g.id = u.gateway WHERE u.day >= ?1 AND u.day < ?2 " \
-    "AND (?4 = '' OR k.name = ?4) AND (?5 = '' OR g.name = ?5) "                \
-    "AND (?6 = '' OR u.model = ?6) "
-#define USAGE_ORDER                                             \
-    "GROUP BY by_day, by_tenant, by_key, by_gateway, by_model " \
-    "ORDER BY by_day, by_tenant, by_key, by_gateway, by_model LIMIT ?7"
+/* Summed by identifiers first, so that few rows are joined with names; then by names, since keys of
+ * several tenants may be called alike. */
+#define USAGE_NAMED                                                                         \
+    "SELECT d.day, CASE ?3 & 2 WHEN 0 THEN '' ELSE coalesce(t.name, '') END AS by_tenant, " \
+    "coalesce(k.name, '') AS by_key, coalesce(g.name, '') AS by_gateway, d.model, "         \
+    "CASE min(d.low) WHEN max(d.high) THEN min(d.low) ELSE 0 END, "                         \
+    "min(sum(d.requests), 99999999999999), min(sum(d.failures), 99999999999999), "          \
+    "min(sum(d.input_tokens), 99999999999999), "                                            \
+    "min(sum(d.output_tokens), 99999999999999), "                                           \
+    "min(sum(d.cost_micro), 99999999999999), "                                              \
+    "min(sum(d.reports), 99999999999999), min(sum(d.inferred), 99999999999999) FROM ("
+#define USAGE_SUMMED                                               \
+    "SELECT CASE ?3 & 1 WHEN 0 THEN 0 ELSE u.day END AS day, "     \
+    "CASE ?3 & 6 WHEN 0 THEN NULL ELSE u.tenant END AS tenant, "   \
+    "CASE ?3 & 4 WHEN 0 THEN NULL ELSE u.key END AS key, "         \
+    "CASE ?3 & 8 WHEN 0 THEN NULL ELSE u.gateway END AS gateway, " \
+    "CASE ?3 & 16 WHEN 0 THEN '' ELSE u.model END AS model, "      \
+    "min(u.class) AS low, max(u.class) AS high, "                  \
+    "min(sum(u.requests), 99999999999999) AS requests, "           \
+    "min(sum(u.failures), 99999999999999) AS failures, "           \
+    "min(sum(u.input_tokens), 99999999999999) AS input_tokens, "   \
+    "min(sum(u.output_tokens), 99999999999999) AS output_tokens, " \
+    "min(sum(u.cost_micro), 99999999999999) AS cost_micro, "       \
+    "min(sum(u.reports), 99999999999999) AS reports, "             \
+    "min(sum(u.inferred), 99999999999999) AS inferred "
+#define USAGE_WHERE                                                           \
+    "WHERE u.day >= ?1 AND u.day < ?2 "                                       \
+    "AND (?4 = '' OR EXISTS (SELECT 1 FROM key f WHERE f.tenant = u.tenant "  \
+    "AND f.id = u.key AND f.name = ?4)) "                                     \
+    "AND (?5 = '' OR EXISTS (SELECT 1 FROM gateway f WHERE f.id = u.gateway " \
+    "AND f.name = ?5)) AND (?6 = '' OR u.model = ?6) "
+#define USAGE_ORDER                                                    \
+    "GROUP BY 1, 2, 3, 4, 5) d LEFT JOIN tenant t ON t.id = d.tenant " \
+    "LEFT JOIN key k ON k.tenant = d.tenant AND k.id = d.key "         \
+    "LEFT JOIN gateway g ON g.id = d.gateway "                         \
+    "GROUP BY d.day, by_tenant, by_key, by_gateway, d.model "          \
+    "ORDER BY d.day, by_tenant, by_key, by_gateway, d.model LIMIT ?7"
 
 const char *const statement_sql[STATEMENT_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -250,17 +265,20 @@ const char *const statement_sql[STATEMENT_COUNT] = {
         "INSERT INTO usage_total (tenant, day, key, gateway, model, class, requests, failures, "
         "input_tokens, output_tokens, cost_micro, reports, inferred) "
         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) "
-        "ON CONFLICT (tenant, day, key, gateway, model) DO UPDATE SET class = excluded.class" GROWN(
+        "ON CONFLICT (tenant, day, key, model, gateway) DO UPDATE SET class = excluded.class" GROWN(
             "requests") GROWN("failures") GROWN("input_tokens") GROWN("output_tokens")
             GROWN("cost_micro") GROWN("reports") GROWN("inferred"),
-    [SQL_USAGE_MODELS] = "SELECT count(DISTINCT model), coalesce(max(model = ?4), 0) "
-                         "FROM usage_total WHERE tenant = ?1 AND day = ?2 AND key = ?3",
+    [SQL_USAGE_MODELS] = "SELECT model FROM usage_total "
+                         "WHERE tenant = ?1 AND day = ?2 AND key = ?3 ORDER BY model",
     [SQL_USAGE_COSTS] = "SELECT key, day, min(sum(cost_micro), 99999999999999) FROM usage_total "
-                        "WHERE tenant = ?1 AND day >= ?2 GROUP BY key, day",
-    [SQL_USAGE_OF_TENANT] = USAGE_TOLD_APART USAGE_SUMS USAGE_ROWS "AND u.tenant = ?8 " USAGE_ORDER,
-    [SQL_USAGE_OF_ALL] = USAGE_TOLD_APART USAGE_SUMS USAGE_ROWS
+                        "WHERE tenant = ?1 AND day >= ?2 GROUP BY day, key",
+    [SQL_USAGE_OF_TENANT] =
+        USAGE_NAMED USAGE_SUMMED "FROM usage_total u " USAGE_WHERE "AND u.tenant = ?8 " USAGE_ORDER,
+    /* Tenant by tenant: rows of a tenant are beside each other. */
+    [SQL_USAGE_OF_ALL] = USAGE_NAMED USAGE_SUMMED
+    "FROM tenant w CROSS JOIN usage_total u ON u.tenant = w.id " USAGE_WHERE
     "AND (?8 = '' OR EXISTS (SELECT 1 FROM assignment s "
-    "WHERE s.auditor = ?8 AND s.tenant = u.tenant)) " USAGE_ORDER,
+    "WHERE s.auditor = ?8 AND s.tenant = w.id)) " USAGE_ORDER,
     [SQL_USAGE_FORGET] = "DELETE FROM usage_total WHERE day < ?1",
     [SQL_USAGE_NUMBER_GET] = "SELECT next, seen, until_us FROM usage_number "
                              "WHERE tenant = ?1 AND subject = ?2 AND gateway = ?3",

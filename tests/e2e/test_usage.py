@@ -6,6 +6,8 @@ import json
 import os
 import pwd
 import re
+import socket
+import ssl
 import subprocess
 import textwrap
 
@@ -263,6 +265,22 @@ def test_large_bodies_are_taken_of_gateways_and_their_prompts_are_nowhere(new_va
     for file in vault.base.rglob("*"):
         if file.is_file() and not file.is_relative_to(vault.files):
             assert b"Ottilie" not in file.read_bytes(), file
+
+
+def test_so_many_large_bodies_are_taken_at_once_and_the_next_waits(vault, customer):
+    context = ssl.create_default_context(cafile=str(vault.ca))
+    context.load_cert_chain(customer.gateway.certificate, customer.gateway.key)
+    path, body = f"/v1/usage/litellm?key={customer.path}", json.dumps([payload(200)]).encode() + b" " * 200000
+    open_ones = []
+    for _ in range(8):
+        connection = context.wrap_socket(socket.create_connection(("127.0.0.1", vault.port)), server_hostname="localhost")
+        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode())
+        connection.sendall(body[:150000])
+        open_ones.append(connection)
+    await_that("a ninth is too many", lambda: sent(vault, customer.gateway, body, path).status == 429)
+    for connection in open_ones:
+        connection.close()
+    await_that("there is room again", lambda: sent(vault, customer.gateway, body, path).status == 200)
 
 
 # --- OpenTelemetry -----------------------------------------------------------------------------------

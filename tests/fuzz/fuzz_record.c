@@ -16,6 +16,19 @@ static void must(bool condition)
         abort();
 }
 
+/* One pass finds what a look-up each finds. */
+static void try_fields(struct span line)
+{
+    static const char *const names[] = { "seq", "outcome", "log", "lease_id", "expires", "why" };
+    struct span several[6], one;
+
+    must(record_fields(line, names, 6, 3, several));
+    for (size_t i = 0; i < 6; i++) {
+        must(record_field(line, names[i], &one) == (several[i].p != NULL));
+        must(several[i].p == NULL || (several[i].p == one.p && several[i].n == one.n));
+    }
+}
+
 static void try_line(struct span line)
 {
     uint8_t bytes[LIMIT_RECORD];
@@ -32,6 +45,7 @@ static void try_line(struct span line)
     must(record_field(line, "v", &value) && value.n == 1);
     must(record_field(line, "seq", &value) && value.n > 0);
     must(record_field(line, "outcome", &value) && value.n > 0);
+    try_fields(line);
 }
 
 static void try_fragment(struct span fragment)

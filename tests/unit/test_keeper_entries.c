@@ -317,6 +317,34 @@ static void an_ended_engagement_gives_nothing_out(void **state)
     assert_int_equal(rig_entry(r, renew), OK);
 }
 
+static void a_lease_that_is_named_is_opened_again_under_its_own_token(void **state)
+{
+    struct rig *r = *state;
+    uint8_t sealed[LIMIT_SEALED_KEY], mac[16];
+    struct span value = put_key(r, sealed);
+    struct wire_entry open = rig_open_entry(TENANT, KEY, 1, value);
+    struct wire_entry end = { .kind = ENTRY_ENGAGEMENT_END,
+                              .tenant = TENANT,
+                              .engagement = ENGAGEMENT };
+
+    assert_int_equal(rig_entry(r, open), OK);
+    assert_int_equal(r->records[0].r.type, RECORD_LEASE_ISSUED);
+    open.lease = r->result.lease;
+    memcpy(mac, r->result.lease_mac, sizeof(mac));
+    assert_int_equal(rig_entry(r, open), OK);
+    assert_int_equal(r->record_count, 1);
+    assert_int_equal(r->records[0].r.type, RECORD_LEASE_REPEATED);
+    assert_true(id_same(&r->result.lease, &open.lease));
+    assert_memory_equal(r->result.lease_mac, mac, sizeof(mac));
+    assert_true(r->result.data.n > 0);
+    open.gateway = rig_id(201); /* of another gateway the token is another one */
+    assert_int_equal(rig_entry(r, open), OK);
+    assert_memory_not_equal(r->result.lease_mac, mac, sizeof(mac));
+    assert_int_equal(rig_entry(r, end), OK);
+    assert_int_equal(rig_entry(r, open), DENIED); /* like a new one */
+    assert_failed(r, DENIED, "the engagement has ended");
+}
+
 static void a_lease_token_works_only_as_issued(void **state)
 {
     struct rig *r = *state;
@@ -509,6 +537,7 @@ int main(void)
         CASE(a_provider_key_is_one_line_of_plain_ascii),
         CASE(tenants_and_engagements_begin_once),
         CASE(an_ended_engagement_gives_nothing_out),
+        CASE(a_lease_that_is_named_is_opened_again_under_its_own_token),
         CASE(a_lease_token_works_only_as_issued),
         CASE(the_engine_cannot_speak_for_the_keeper),
         CASE(a_failed_entry_does_not_spoil_the_others),

@@ -424,6 +424,21 @@ static void a_field_is_found_by_its_whole_name(void **state)
     assert_false(record_field(span_text("nonsense"), "actor", &value));
 }
 
+static void several_fields_are_found_in_one_pass(void **state)
+{
+    static const char *const names[] = { "type", "actor", "number", "act" };
+    struct span value[4];
+
+    (void)state;
+    assert_true(record_fields(span_text(example), names, 4, 3, value));
+    assert_true(span_same(value[0], span_text("lease.issued")));
+    assert_true(span_same(value[1], span_text("gateway:edge-1")));
+    assert_true(span_same(value[2], span_text("3")));
+    assert_null(value[3].p);
+    assert_false(record_fields(span_text(example), names, 4, 4, value));
+    assert_false(record_fields(span_text("nonsense"), names, 4, 0, value));
+}
+
 static void every_type_has_one_name_and_unknown_codes_have_none(void **state)
 {
     size_t known = 0;
@@ -467,6 +482,7 @@ int main(void)
         cmocka_unit_test(a_line_may_have_the_limit_and_not_a_byte_more),
         cmocka_unit_test(a_line_that_would_not_parse_is_never_composed),
         cmocka_unit_test(a_field_is_found_by_its_whole_name),
+        cmocka_unit_test(several_fields_are_found_in_one_pass),
         cmocka_unit_test(every_type_has_one_name_and_unknown_codes_have_none),
     };
 
