@@ -293,6 +293,23 @@ static void a_reached_rate_says_when_to_come_back_and_a_restart_forgives_nothing
     rig_free(r);
 }
 
+/* What a restart reads of leases is what matters to live ones; a rate counts the others too. */
+static void leases_that_are_over_count_in_a_rate_after_a_restart_too(void **state)
+{
+    struct rig *r = rig_new();
+    struct customer c = customer_new(r, "acme");
+    json_t *body = lease_body(&c, "openai");
+
+    (void)state;
+    set(r, "acme", "[allow a]\nrate = 1/hour\n");
+    json_object_set_new(body, "ttl_s", json_integer(1));
+    rig_do(r, VERB_LEASE_ISSUE, &c.gateway, NULL, NULL, body);
+    rig_pass(1800);
+    rig_restart_engine(r);
+    denied(r, &c, "openai", LIMIT, "per hour");
+    rig_free(r);
+}
+
 static void the_limits_of_a_tenant_count_all_its_gateways(void **state)
 {
     struct rig *r = rig_new();
@@ -639,6 +656,7 @@ int main(void)
         cmocka_unit_test(a_renewal_is_judged_by_what_it_states_itself),
         cmocka_unit_test(a_tenant_without_a_document_leases_nothing_where_one_is_required),
         cmocka_unit_test(a_reached_rate_says_when_to_come_back_and_a_restart_forgives_nothing),
+        cmocka_unit_test(leases_that_are_over_count_in_a_rate_after_a_restart_too),
         cmocka_unit_test(the_limits_of_a_tenant_count_all_its_gateways),
         cmocka_unit_test(no_more_leases_are_live_than_a_rule_permits),
         cmocka_unit_test(what_is_reported_to_be_spent_stops_further_leases_of_the_key),
