@@ -335,6 +335,7 @@ void judge_batch_begun(struct engine *en)
 struct replay {
     struct engine *en;
     struct err *e;
+    uint64_t since_us;
     status st;
 };
 
@@ -345,7 +346,8 @@ static bool replay_count(void *context, const struct store_record *r)
     struct span rule;
     struct id gateway;
 
-    if (r->type != RECORD_LEASE_ISSUED || !record_field_id(r->line, "gateway_id", &gateway))
+    if (r->type != RECORD_LEASE_ISSUED || r->time_us < replay->since_us ||
+        !record_field_id(r->line, "gateway_id", &gateway))
         return true;
     if (record_field(r->line, "rule", &rule))
         replay->st = count_of(rates, &r->log, rule, &gateway, &r->log, r->time_us, replay->e);
@@ -354,14 +356,15 @@ static bool replay_count(void *context, const struct store_record *r)
     return replay->st == OK;
 }
 
+/* A lease of the last hour ended after that began, so it is among those that mattered since. */
 status judge_rebuild(struct engine *en, struct err *e)
 {
     struct replay replay = { .en = en, .e = e };
     uint64_t now = engine_now_us(en), memory = POLICY_RATE_MEMORY_S * SECOND_US;
     status st = documents_new(&en->documents, e);
 
+    replay.since_us = now > memory ? now - memory : 0;
     if (st == OK)
-        st = store_lease_records(en->store, now > memory ? now - memory : 0, replay_count, &replay,
-                                 e);
+        st = store_lease_records(en->store, replay.since_us, replay_count, &replay, e);
     return st == OK ? replay.st : st;
 }

@@ -175,6 +175,31 @@ static void claims_are_what_the_request_states_and_are_recorded(void **state)
     rig_free(r);
 }
 
+/* Each character of them is two in a record. */
+static void the_longest_claims_fit_into_a_record(void **state)
+{
+    struct rig *r = rig_new();
+    struct customer c = customer_new(r, "acme");
+    char long_one[129];
+    const char *const claims[] = { "model",  long_one,  "environment", long_one, "classification",
+                                   long_one, "purpose", long_one,      NULL };
+
+    (void)state;
+    memset(long_one, '"', 128);
+    long_one[128] = '\0';
+    set(r, "vault", "[allow a-rule-with-a-name-that-is-as-long-as-the-name-of-one-may-be]\n");
+    set(r, "acme",
+        "[allow a-rule-with-a-name-that-is-as-long-as-the-name-of-one-may-be]\n"
+        "[deny another-rule-with-a-name-that-is-as-long-as-a-name-may-ever-be]\n"
+        "keys = other\n");
+    put_key(r, &c, "other");
+    assert_int_equal(asked(r, &c, "openai", claims), OK);
+    assert_int_equal(asked(r, &c, "other", claims), DENIED);
+    assert_int_equal(record_says(r, "acme", TYPE("lease.issued"), "\"vault_rule\":\"a-rule"), 1);
+    assert_int_equal(record_says(r, "acme", TYPE("lease.refused"), "\"rule\":\"another"), 1);
+    rig_free(r);
+}
+
 static void a_purpose_is_asked_for_and_its_record_holds_a_tag(void **state)
 {
     static const char *const said[] = { "purpose", "chat", NULL };
@@ -276,6 +301,23 @@ static void a_reached_rate_says_when_to_come_back_and_a_restart_forgives_nothing
     rig_pass(62);
     rig_restart_engine(r);
     leased(r, &c, "openai", VALUE, token);
+    rig_free(r);
+}
+
+/* What a restart reads of leases is what matters to live ones; a rate counts the others too. */
+static void leases_that_are_over_count_in_a_rate_after_a_restart_too(void **state)
+{
+    struct rig *r = rig_new();
+    struct customer c = customer_new(r, "acme");
+    json_t *body = lease_body(&c, "openai");
+
+    (void)state;
+    set(r, "acme", "[allow a]\nrate = 1/hour\n");
+    json_object_set_new(body, "ttl_s", json_integer(1));
+    rig_do(r, VERB_LEASE_ISSUE, &c.gateway, NULL, NULL, body);
+    rig_pass(1800);
+    rig_restart_engine(r);
+    denied(r, &c, "openai", LIMIT, "per hour");
     rig_free(r);
 }
 
@@ -619,11 +661,13 @@ int main(void)
         cmocka_unit_test(records_name_the_document_by_its_hash),
         cmocka_unit_test(the_vaults_document_holds_for_all_tenants),
         cmocka_unit_test(claims_are_what_the_request_states_and_are_recorded),
+        cmocka_unit_test(the_longest_claims_fit_into_a_record),
         cmocka_unit_test(a_purpose_is_asked_for_and_its_record_holds_a_tag),
         cmocka_unit_test(a_rule_makes_leases_shorter),
         cmocka_unit_test(a_renewal_is_judged_by_what_it_states_itself),
         cmocka_unit_test(a_tenant_without_a_document_leases_nothing_where_one_is_required),
         cmocka_unit_test(a_reached_rate_says_when_to_come_back_and_a_restart_forgives_nothing),
+        cmocka_unit_test(leases_that_are_over_count_in_a_rate_after_a_restart_too),
         cmocka_unit_test(the_limits_of_a_tenant_count_all_its_gateways),
         cmocka_unit_test(no_more_leases_are_live_than_a_rule_permits),
         cmocka_unit_test(what_is_reported_to_be_spent_stops_further_leases_of_the_key),
