@@ -55,6 +55,14 @@ int gateway_list(struct cli *c);
 int gateway_grant(struct cli *c);
 int gateway_ungrant(struct cli *c);
 
+int gateway_approle(struct cli *c);
+int gateway_token(struct cli *c);
+int gateway_logins(struct cli *c);
+int gateway_forget(struct cli *c);
+int compat_enable(struct cli *c);
+int compat_disable(struct cli *c);
+int compat_show(struct cli *c);
+
 int certificate_request(struct cli *c);
 int certificate_issue(struct cli *c);
 int certificate_list(struct cli *c);
@@ -69,6 +77,7 @@ int lease_renew(struct cli *c);
 int lease_release(struct cli *c);
 int lease_list(struct cli *c);
 int lease_watch(struct cli *c);
+int lease_revoke(struct cli *c);
 
 int policy_check(struct cli *c);
 int policy_test(struct cli *c);
@@ -85,6 +94,8 @@ int audit_prove(struct cli *c);
 int audit_stream(struct cli *c);
 int audit_witness(struct cli *c);
 int audit_erase(struct cli *c);
+
+int usage_show(struct cli *c);
 
 int profile_create(struct cli *c);
 int profile_show(struct cli *c);

@@ -16,10 +16,10 @@
 #define TTL_MAX_S 86400
 
 static const struct column columns[] = {
-    { "ID", "id", COLUMN_TEXT },           { "TENANT", "tenant", COLUMN_TEXT },
-    { "KEY", "key", COLUMN_TEXT },         { "VERSION", "version", COLUMN_TEXT },
-    { "GATEWAY", "gateway", COLUMN_TEXT }, { "ISSUED", "issued", COLUMN_TIME },
-    { "EXPIRES", "expires", COLUMN_TIME },
+    { "ID", "id", COLUMN_TEXT },         { "TENANT", "tenant", COLUMN_TEXT },
+    { "KEY", "key", COLUMN_TEXT },       { "VERSION", "version", COLUMN_TEXT },
+    { "CLASS", "class", COLUMN_TEXT },   { "GATEWAY", "gateway", COLUMN_TEXT },
+    { "ISSUED", "issued", COLUMN_TIME }, { "EXPIRES", "expires", COLUMN_TIME },
 };
 
 /* Adds ttl_s if it was asked for. */
@@ -158,5 +158,75 @@ int lease_list(struct cli *c)
     else
         table_print(json_object_get(reply, "leases"), COLUMNS(columns),
                     "There are no live leases.");
+    return EXIT_DONE;
+}
+
+/* --- revoke ---------------------------------------------------------------------------------- */
+
+/* A lease by its id, or by the token that begins with it: only the id leaves this program. */
+static int add_lease(const struct cli *c, json_t *body, char what[static 256])
+{
+    const char *text = cli_argument(c, 0);
+    size_t n = strlen(text);
+    uint8_t parsed[32];
+    char id[ID_HEX_LENGTH + 1];
+
+    if ((n != ID_HEX_LENGTH && n != 2 * ID_HEX_LENGTH) || !hex_parse(text, n, parsed, n / 2))
+        return report(EXIT_USAGE, "a lease is the 32 hexadecimal digits of its id, or the 64 that "
+                                  "'strongroom lease get' printed as \"lease\"");
+    snprintf(id, sizeof(id), "%.32s", text);
+    snprintf(what, 256, "The lease %s is over at once.", id);
+    json_object_set_new(body, "lease", json_string(id));
+    return EXIT_DONE;
+}
+
+/* Exactly one of the argument and the options: into body, and as a sentence. */
+static int what_to_revoke(const struct cli *c, json_t *body, char what[static 256])
+{
+    const char *key = cli_option(c, OPT_KEY), *gateway = cli_option(c, OPT_GATEWAY);
+    const struct repeated *tenants = &c->options.tenants;
+    bool one = c->options.argument_count > 0, all = option_given(&c->options, OPT_ALL);
+
+    if (one + (key != NULL) + (gateway != NULL) + (tenants->count > 0) + all != 1 ||
+        tenants->count > 1)
+        return report(EXIT_USAGE, "say which: exactly one of LEASE, --key TENANT/NAME, --gateway "
+                                  "NAME, --tenant NAME and --all");
+    if (one)
+        return add_lease(c, body, what);
+    if (key != NULL) {
+        snprintf(what, 256, "All live leases of the key %s are over at once.", key);
+        json_object_set_new(body, "key", json_string(key));
+    } else if (gateway != NULL) {
+        snprintf(what, 256, "All live leases of the gateway %s are over at once.", gateway);
+        json_object_set_new(body, "gateway", json_string(gateway));
+    } else if (tenants->count > 0) {
+        snprintf(what, 256, "All live leases of keys of %s are over at once.", tenants->value[0]);
+        json_object_set_new(body, "tenant", json_string(tenants->value[0]));
+    } else {
+        snprintf(what, 256, "All live leases of this vault are over at once.");
+        json_object_set_new(body, "all", json_true());
+    }
+    return EXIT_DONE;
+}
+
+int lease_revoke(struct cli *c)
+{
+    AUTO(json_t) *body = json_object();
+    AUTO(json_t) *reply = NULL;
+    char what[256];
+    long long count;
+    int code = what_to_revoke(c, body, what);
+
+    if (code == EXIT_DONE)
+        code = cli_confirm(c, what);
+    if (code == EXIT_DONE)
+        code = https_call(c, METHOD_POST, "/v1/leases/revoke", json_incref(body), &reply);
+    if (code != EXIT_DONE)
+        return code;
+    count = json_integer_value(json_object_get(reply, "revoked"));
+    if (cli_json(c))
+        table_print_json(reply);
+    else
+        say(count == 1 ? "1 lease is revoked." : "%lld leases are revoked.", count);
     return EXIT_DONE;
 }

@@ -105,6 +105,20 @@ static const struct command commands[] = {
       "let it lease a key or a pattern" },
     { "gateway", "ungrant", gateway_ungrant, "NAME TENANT/PATTERN", 0, 0, "take a grant back" },
 
+    { "gateway", "approle", gateway_approle, "NAME", 0,
+      BIT(OPT_BINDING) | BIT(OPT_CIDR) | BIT(OPT_OUT),
+      "make a role to log in with where Vault's API is spoken" },
+    { "gateway", "token", gateway_token, "NAME", BIT(OPT_CIDR), BIT(OPT_DAYS) | BIT(OPT_OUT),
+      "issue a token for a client that cannot log in" },
+    { "gateway", "logins", gateway_logins, "NAME", 0, 0, "list its roles and issued tokens" },
+    { "gateway", "forget", gateway_forget, "NAME ID", 0, BIT(OPT_YES),
+      "remove a role, or revoke an issued token" },
+
+    { "compat", "enable", compat_enable, "TENANT", 0, BIT(OPT_BINDING),
+      "let gateways read a tenant's keys by Vault's API" },
+    { "compat", "disable", compat_disable, "TENANT", 0, 0, "do not, any more" },
+    { "compat", "show", compat_show, "TENANT", 0, 0, "whether they may, and how" },
+
     { "certificate", "request", certificate_request, "",
       BIT(OPT_NAME) | BIT(OPT_OUT_KEY) | BIT(OPT_OUT_CSR), 0, "make a private key and a request" },
     { "certificate", "issue", certificate_issue, "", BIT(OPT_ROLE) | BIT(OPT_NAME) | BIT(OPT_CSR),
@@ -128,6 +142,9 @@ static const struct command commands[] = {
     { "lease", "list", lease_list, "", 0, 0, "list live leases" },
     { "lease", "watch", lease_watch, "", 0, BIT(OPT_ACKNOWLEDGE) | BIT(OPT_CURSOR) | BIT(OPT_ONCE),
       "print what ends, as it ends, until you stop it" },
+    { "lease", "revoke", lease_revoke, "[LEASE]", 0,
+      BIT(OPT_KEY) | BIT(OPT_GATEWAY) | BIT(OPT_TENANT) | BIT(OPT_ALL) | BIT(OPT_YES),
+      "end live leases: one, or those of a key, gateway or tenant, or all" },
 
     { "policy", "check", policy_check, "FILE", 0, BIT(OPT_VAULT) | BIT(OPT_TENANT),
       "is a document of policy well formed, and is anything odd about it?" },
@@ -142,6 +159,11 @@ static const struct command commands[] = {
       "why a lease was issued or refused, rule by rule" },
     { "policy", "replay", policy_replay, "OWNER FILE", 0, BIT(OPT_SINCE),
       "what a document would have decided of the leases of the last days" },
+
+    { "usage", "show", usage_show, "[TENANT]", 0,
+      BIT(OPT_KEY) | BIT(OPT_GATEWAY) | BIT(OPT_MODEL) | BIT(OPT_SINCE) | BIT(OPT_UNTIL) |
+          BIT(OPT_BY) | BIT(OPT_CSV),
+      "what gateways reported: requests, tokens and cost (default: by day, 31 days)" },
 
     { "audit", "show", audit_show, "LOG", 0,
       SHOWN | BIT(OPT_FROM) | BIT(OPT_LIMIT) | BIT(OPT_FOLLOW),

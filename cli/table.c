@@ -8,7 +8,7 @@
 #include "report.h"
 
 #define CELL_MAX   512
-#define COLUMN_MAX 12
+#define COLUMN_MAX 16
 
 static void format_grants(const json_t *grants, char out[static CELL_MAX])
 {

@@ -10,7 +10,8 @@
 #define LIMIT_FRAME         163840           /* one keeper message */
 #define LIMIT_BATCH_ENTRIES 64
 #define LIMIT_HTTP_BODY     65536
-#define LIMIT_HTTP_HEADERS  16384
+#define LIMIT_USAGE_BODY    4194304 /* of reports, which may have prompts in them */
+#define LIMIT_HTTP_HEADERS  16384   /* a connection's memory: a head of 12 KiB fits */
 #define LIMIT_CREDENTIAL_ID 512
 #define LIMIT_SLOTS         64
 #define LIMIT_CSR           8192

@@ -23,6 +23,8 @@ struct conf {
     char region[CONF_TEXT];        /* [a-z0-9-]{1,15} */
     char user[CONF_TEXT];          /* run children as this user when started as root */
     char allow_missing[CONF_TEXT]; /* names of protections: sandbox/hygiene.h judges them */
+    char compat_listen[CONF_TEXT]; /* address:port of the Vault-compatible face; empty: off */
+    uint64_t compat_token_ttl_s;   /* of its logins */
     uint64_t lease_ttl_s;          /* default TTL */
     uint64_t lease_max_ttl_s;
     uint64_t lease_max_lifetime_s; /* with renewals */
@@ -43,8 +45,13 @@ struct conf {
     char alert_hours[CONF_TEXT];      /* when unlocking is expected: base/hours.h reads it */
     uint64_t http_threads;
     uint64_t http_connections;
-    uint64_t allow_copy_on_write; /* 0 or 1 */
-    uint64_t log_level;           /* enum log_level: debug, info, warn, error in the file */
+    uint64_t http_idle_s;
+    uint64_t http_connections_per_address; /* 0: any number */
+    uint64_t queue_per_client;             /* requests of one certificate that may wait at once */
+    uint64_t gateway_rate;                 /* lease requests a second; 0: any */
+    uint64_t tenant_rate;                  /* the same, for one tenant's keys */
+    uint64_t allow_copy_on_write;          /* 0 or 1 */
+    uint64_t log_level; /* enum log_level: debug, info, warn, error in the file */
 };
 
 /* Where a conf_parse error is; line 0 means the whole file. */

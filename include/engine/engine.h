@@ -37,16 +37,21 @@ struct engine_settings {
     uint64_t lease_ttl_s;
     uint64_t lease_max_ttl_s;
     uint64_t lease_max_lifetime_s;
+    uint64_t token_ttl_s; /* of the Vault-compatible face */
     uint64_t rotate_grace_s;
     uint64_t checkpoint_s;      /* logs that changed are signed for, and committed to, that often */
     uint64_t checkpoint_idle_s; /* all logs, whatever happened */
     uint64_t certificate_days;
     uint64_t disk_reserve_mib;
-    size_t waiting_max;    /* requests that may wait for records at once */
-    size_t waiting_events; /* and for revocations */
-    size_t waiting_each;   /* of one certificate, for either */
-    bool grant_step_up;    /* a grant, or a wider policy, takes an operator's touch */
-    bool policy_required;  /* a tenant without a document leases nothing */
+    size_t waiting_max;      /* requests that may wait for records at once */
+    size_t waiting_events;   /* and for revocations */
+    size_t waiting_each;     /* of one certificate, for either */
+    size_t queue_per_client; /* requests of one certificate that may wait for a batch; 0: any */
+    uint64_t gateway_rate;   /* lease requests a second of one gateway, and for one tenant's */
+    uint64_t tenant_rate;    /* keys; 0: any */
+    size_t connections_max;  /* of the face, for the metrics */
+    bool grant_step_up;      /* a grant, or a wider policy, takes an operator's touch */
+    bool policy_required;    /* a tenant without a document leases nothing */
     struct alert_settings alert;
     uint32_t hygiene; /* enum hygiene_fact bits that hold in this process */
     /* For doctor only: what the configuration weakens. */
@@ -70,6 +75,9 @@ void engine_free(struct engine *en); /* after engine_stop and after the last eng
 
 /* Takes rq; rq->done is called once: from the engine's thread, or at once when it has stopped. */
 void engine_submit(struct engine *en, struct request *rq);
+
+/* The face opened (1) or closed (-1) a connection. From any thread. */
+void engine_connected(struct engine *en, int difference);
 
 /* Id of the vault; zero while it is empty. From any thread. */
 struct id engine_vault(struct engine *en);

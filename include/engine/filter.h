@@ -20,4 +20,17 @@ struct record_filter {
     char lease[ID_HEX_LENGTH + 1];
 };
 
+/* Which sums of reported usage are asked for. Empty texts and 0 ask for all. */
+enum usage_by { BY_DAY = 1, BY_TENANT = 2, BY_KEY = 4, BY_GATEWAY = 8, BY_MODEL = 16 };
+struct usage_filter {
+    bool has_since, has_until;
+    uint64_t from_day; /* since 1970, UTC */
+    uint64_t to_day;   /* exclusive */
+    unsigned by;       /* what is told apart, bits of enum usage_by; 0: days */
+    char tenant[NAME_MAX_LENGTH + 1];
+    char key[NAME_MAX_LENGTH + 1];
+    char gateway[NAME_MAX_LENGTH + 1];
+    char model[97];
+};
+
 #endif

@@ -16,11 +16,14 @@ struct http;
 
 struct http_settings {
     char tls_dir[256];
-    char listen[256]; /* address:port */
-    char socket[256]; /* path of the local Unix socket */
+    char listen[256];        /* address:port */
+    char compat_listen[256]; /* of the Vault-compatible face; empty: there is none */
+    char socket[256];        /* path of the local Unix socket */
     char region[16];
     unsigned threads;
-    unsigned connections;
+    unsigned connections;             /* at once */
+    unsigned connections_per_address; /* 0: any number of them */
+    unsigned idle_s;                  /* how long one may do nothing */
 };
 
 /* Also gives jansson an allocator that wipes, for the whole process: before any other use of it. */

@@ -42,6 +42,7 @@ void fields_span(struct fields *f, const char *name, struct span value);
 void fields_id(struct fields *f, const char *name, const struct id *id); /* 32 hex */
 void fields_hex(struct fields *f, const char *name, struct span value);
 void fields_number(struct fields *f, const char *name, uint64_t value);
+void fields_true(struct fields *f, const char *name);
 void fields_time(struct fields *f, const char *name, uint64_t time_us);
 struct span fields_view(const struct fields *f);
 

@@ -13,6 +13,8 @@
 MUST_CHECK status sandbox_no_dump(struct err *e);
 /* Dies with its parent: PR_SET_PDEATHSIG SIGKILL; DENIED if the parent is already gone. */
 MUST_CHECK status sandbox_die_with_parent(int parent_pid, struct err *e);
+/* Lets the process have `wanted` open files, or as many as it may: *ret_allowed. */
+MUST_CHECK status sandbox_files(uint64_t wanted, uint64_t *ret_allowed, struct err *e);
 /* setgroups, setresgid, setresuid to a named user and checks that there is no way back. Keeps
  * what the two functions above have set, which the kernel would forget. OK without effect when
  * the process is not root and user is NULL, empty or its own; DENIED for root without a user. */

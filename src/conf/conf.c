@@ -78,6 +78,11 @@ static const char *check_listen(const char *value)
     return inet_pton(AF_INET, address, binary) == 1 ? NULL : "must have a numeric address";
 }
 
+static const char *check_compat_listen(const char *value)
+{
+    return value[0] == '\0' ? NULL : check_listen(value);
+}
+
 static const char *check_hours(const char *value)
 {
     struct hours hours;
@@ -91,6 +96,9 @@ static const struct setting settings[] = {
     TEXT(socket, "/run/strongroom/strongroom.sock", check_socket,
          "local Unix socket: init, status, and the way back"),
     TEXT(listen, "127.0.0.1:8443", check_listen, "address:port of the TLS listener"),
+    TEXT(compat_listen, "", check_compat_listen,
+         "address:port of the Vault-compatible read API; empty for none"),
+    NUMBER(compat_token_ttl_s, 1800, 60, 86400, "how long a login there lasts"),
     TEXT(server_names, "localhost,127.0.0.1", NULL,
          "DNS names and addresses in the server certificate"),
     { ROW(region), .kind = KIND_NAME, .text = "local", .min = 1, .max = LIMIT_REGION,
@@ -122,6 +130,14 @@ static const struct setting settings[] = {
          "alert when unlocked outside of these hours, UTC, as in mon-fri 08-20; empty for never"),
     NUMBER(http_threads, 2, 1, 64, "threads that speak TLS and HTTP"),
     NUMBER(http_connections, 1024, 16, 65536, "connections at once"),
+    NUMBER(http_idle_s, 60, 3, 3600,
+           "a connection idle for that long is closed; a third of it for TLS and a first request"),
+    NUMBER(http_connections_per_address, 0, 0, 65536,
+           "connections at once from one address; 0 for any number"),
+    NUMBER(queue_per_client, 512, 1, 65536,
+           "requests of one certificate that may wait at once; more are answered 429"),
+    NUMBER(gateway_rate, 0, 0, 1000000, "lease requests a second of one gateway; 0 for any"),
+    NUMBER(tenant_rate, 0, 0, 1000000, "lease requests a second for one tenant's keys; 0 for any"),
     FLAG(allow_copy_on_write, "keep the keyring where old copies may survive deletion: yes or no"),
     TEXT(allow_missing, "", NULL,
          "protections without which to start all the same, as --check names them"),

@@ -23,6 +23,7 @@
 #include "secret/secret.h"
 #include "wire/client.h"
 
+#define OTHER_FILES 64
 #define SERVER_SLAB ((size_t)6 * 1024 * 1024)
 
 _Static_assert(SERVER_SLAB <= HYGIENE_MEMLOCK, "the documented RLIMIT_MEMLOCK is enough");
@@ -114,6 +115,25 @@ static status protect(struct server *s, struct err *e)
     return st == OK ? hygiene_finish(&hygiene, s->allowed, &s->hygiene, e) : st;
 }
 
+/* One file a connection, and some for everything else. With less than that allowed it serves fewer
+ * connections, rather than find at the next commit that nothing can be opened. */
+static status open_files(struct server *s, struct err *e)
+{
+    uint64_t allowed, wanted = s->conf.http_connections + OTHER_FILES;
+    status st = sandbox_files(wanted, &allowed, e);
+
+    if (st != OK || allowed >= wanted)
+        return st;
+    if (allowed < 2 * OTHER_FILES)
+        return fail(e, LIMIT, "too few open files are allowed: raise LimitNOFILE (ulimit -n)",
+                    (int64_t)allowed);
+    log_number(LOG_WARN_,
+               "fewer connections than http_connections: raise LimitNOFILE (ulimit -n) above it",
+               "connections", (int64_t)(allowed - OTHER_FILES));
+    s->conf.http_connections = allowed - OTHER_FILES;
+    return OK;
+}
+
 static status prepare(const struct arguments *a, struct server *s, struct err *e)
 {
     struct conf_trouble trouble;
@@ -123,6 +143,8 @@ static status prepare(const struct arguments *a, struct server *s, struct err *e
         st = conf_load(a->config, &s->conf, &trouble, e);
     if (st == OK && strlen(s->conf.data_dir) > DIRECTORY - 16)
         st = fail(e, BAD_INPUT, "the path of data_dir is too long", 0);
+    if (st == OK)
+        st = open_files(s, e);
     if (st == OK)
         st = secret_start(SERVER_SLAB, e);
     if (st == OK)
@@ -167,6 +189,7 @@ static status start_engine(struct server *s, struct err *e)
     struct engine_settings es = { .lease_ttl_s = s->conf.lease_ttl_s,
                                   .lease_max_ttl_s = s->conf.lease_max_ttl_s,
                                   .lease_max_lifetime_s = s->conf.lease_max_lifetime_s,
+                                  .token_ttl_s = s->conf.compat_token_ttl_s,
                                   .rotate_grace_s = s->conf.rotate_grace_s,
                                   .checkpoint_s = s->conf.checkpoint_s,
                                   .checkpoint_idle_s = s->conf.checkpoint_idle_s,
@@ -175,6 +198,10 @@ static status start_engine(struct server *s, struct err *e)
                                   .waiting_max = s->conf.http_connections / 4,
                                   .waiting_events = s->conf.http_connections / 2,
                                   .waiting_each = s->conf.http_connections / 16,
+                                  .connections_max = s->conf.http_connections,
+                                  .queue_per_client = s->conf.queue_per_client,
+                                  .gateway_rate = s->conf.gateway_rate,
+                                  .tenant_rate = s->conf.tenant_rate,
                                   .disk_reserve_mib = s->conf.disk_reserve_mib,
                                   .grant_step_up = s->conf.grant_step_up != 0,
                                   .policy_required = s->conf.policy_required != 0,
@@ -204,10 +231,14 @@ static status start_engine(struct server *s, struct err *e)
 static status make_http(struct server *s, struct err *e)
 {
     struct http_settings hs = { .threads = (unsigned)s->conf.http_threads,
-                                .connections = (unsigned)s->conf.http_connections };
+                                .connections = (unsigned)s->conf.http_connections,
+                                .connections_per_address =
+                                    (unsigned)s->conf.http_connections_per_address,
+                                .idle_s = (unsigned)s->conf.http_idle_s };
 
     directory(&s->conf, "tls", hs.tls_dir);
     memcpy(hs.listen, s->conf.listen, sizeof hs.listen);
+    memcpy(hs.compat_listen, s->conf.compat_listen, sizeof hs.compat_listen);
     memcpy(hs.socket, s->conf.socket, sizeof hs.socket);
     memcpy(hs.region, s->conf.region, sizeof hs.region);
     return http_new(&hs, &s->http, e);

@@ -20,6 +20,7 @@
 #include "rollback.h"
 #include "shared.h"
 #include "store/rekey.h"
+#include "usage.h"
 
 /* The keys that the server needs while the vault is open. */
 static status get_system_keys(struct engine *en, struct secret **ret_database,
@@ -456,6 +457,8 @@ status engine_attach(struct engine *en, bool created, struct err *e)
 
     if (st == OK)
         st = alerts_new(&en->alerts, e);
+    if (st == OK)
+        st = tally_new(&en->tally, e);
     /* Before the heads: those of the recovered batch belong to them. */
     if (st == OK)
         st = recover(en, &unanswered, e);
@@ -486,8 +489,10 @@ void engine_detach(struct engine *en)
     leases_free(en->leases);
     revocation_forget(en);
     documents_free(en->documents);
+    tokens_free(en->tokens);
     alerts_free(en->alerts);
     events_free(en->events);
+    tally_free(en->tally);
     shared_free(en->shared);
     identity_ca_cleanup(&en->ca);
     en->store = NULL;
@@ -495,9 +500,11 @@ void engine_detach(struct engine *en)
     en->policy = NULL;
     en->leases = NULL;
     en->documents = NULL;
+    en->tokens = NULL;
     en->alerts = NULL;
     en->events = NULL;
     en->shared = NULL;
+    en->tally = NULL;
     en->ca = NULL;
     if (en->state == VAULT_UNLOCKED || en->state == VAULT_ROLLED_BACK)
         en->state = VAULT_LOCKED;

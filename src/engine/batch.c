@@ -7,9 +7,12 @@
 #include "events.h"
 #include "judge.h"
 #include "nodes.h"
+#include "usage.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/clock.h"
 
 /* What an entry adds to the larger of request and reply, besides its data and fields. */
 #define ENTRY_COST   1024
@@ -115,9 +118,12 @@ static status store_records_of(struct engine *en, struct in *body, uint16_t coun
             st = nodes_keep(en, &r.log, r.seq, e);
         if (st == OK)
             st = alerts_heard(en, &row, e);
+        if (st == OK)
+            st = usage_heard(en, &row, e);
         engine_time_heard(en, r.time_us);
         waiting_stored(en, &r.log);
         events_heard(en, r.type);
+        metrics_recorded(&en->metrics, r.type);
         if (listener != NULL && listener->record != NULL)
             listener->record(&r, listener->context);
     }
@@ -154,6 +160,15 @@ status batch_store(struct engine *en, struct in *body, const struct batch_listen
     return st;
 }
 
+static status commit(struct engine *en, struct err *e)
+{
+    uint64_t begun = clock_monotonic_us();
+    status st = store_commit(en->store, e);
+
+    metrics_since(&en->metrics.commit, begun);
+    return st;
+}
+
 status batch_finish(struct engine *en, const struct batch_listener *listener, struct err *e)
 {
     uint64_t number;
@@ -181,7 +196,7 @@ status batch_finish(struct engine *en, const struct batch_listener *listener, st
         return st;
     st = batch_store(en, &body, listener, &number, e);
     if (st == OK)
-        st = store_commit(en->store, e);
+        st = commit(en, e);
     wire_client_wipe(en->client);
     if (st == OK)
         en->acked = number;
@@ -325,7 +340,9 @@ void batch_run(struct engine *en, struct request **queue)
 {
     struct request *list, *at;
     struct batch_listener listener = { .result = hand_result, .context = &at };
+    uint64_t begun = clock_monotonic_us();
     struct err e = { 0 };
+    size_t count = 0;
 
     if (batch_begin(en, &e) != OK)
         engine_die(__func__, &e);
@@ -336,13 +353,16 @@ void batch_run(struct engine *en, struct request **queue)
         (en->revoke_more && destroy_revoked(en, &e) != OK) ||
         (en->revoked && revocation_finish(en, &e) != OK) || (en->erased && erase(en, &e) != OK))
         engine_die(__func__, &e);
+    metrics_since(&en->metrics.batch_duration, begun);
     while (list != NULL) {
         struct request *rq = list;
 
+        count++;
         list = rq->next; /* done may free it */
         if (rq->waits)
             waiting_add(en, rq);
         else
-            rq->done(rq);
+            engine_answer(en, rq);
     }
+    metrics_size(&en->metrics.batch_requests, count);
 }

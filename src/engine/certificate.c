@@ -1,5 +1,6 @@
 /* Certificates from the built-in CA: issued for a request's public key, listed, revoked. */
 #include "auditor.h"
+#include "face.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -223,10 +224,14 @@ COMPLETE(certificate_revoked)
 {
     const uint8_t *spki = rq->plan;
     struct lease pattern = { .version = 0 };
+    struct token_pattern tokens = { .expires_us = 0 };
     status st = store_certificate_revoke(en->store, spki, engine_now_us(en), e);
 
     (void)result;
     memcpy(pattern.certificate, spki, sizeof pattern.certificate);
+    memcpy(tokens.certificate, spki, sizeof tokens.certificate);
+    if (st == OK)
+        st = tokens_cut(en, &tokens, e);
     if (st == OK)
         leases_end(en->leases, &pattern, engine_now_us(en));
     if (st != OK)

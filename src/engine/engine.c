@@ -12,12 +12,15 @@
 #include "base/log.h"
 #include "events.h"
 #include "operation.h"
+#include "queue.h"
+#include "rate.h"
 #include "session.h"
 #include "shared.h"
 #include "tls_files.h"
 
 #define EXPIRED_AT_ONCE 2048 /* leases, between two batches: under a millisecond */
-#define EXIT_RESTART    70   /* EX_SOFTWARE: the supervisor starts a new server */
+#define TAKEN_AT_ONCE   (2 * LIMIT_BATCH_ENTRIES)
+#define EXIT_RESTART    70 /* EX_SOFTWARE: the supervisor starts a new server */
 
 uint64_t engine_now_us(struct engine *en)
 {
@@ -46,11 +49,13 @@ void engine_die(const char *where, const struct err *e)
 
 status engine_call(struct engine *en, struct in *ret_body, struct err *e)
 {
+    uint64_t begun = clock_monotonic_us();
     struct err why = { 0 };
     status st;
 
     *ret_body = (struct in){ 0 };
     st = wire_client_call(en->client, ret_body, &why);
+    metrics_since(&en->metrics.keeper, begun);
     if (st == OK)
         return OK;
     /* The keeper may refuse for a disk of its own; anything else of this code is its end. */
@@ -164,22 +169,36 @@ status engine_lock_keeper(struct engine *en, struct err *e)
 
 /* Waits for work or the next tick, not at all if there is a slice of something to do. false:
  * stopping, and nothing is left. */
-static bool take(struct engine *en, bool busy, struct request **ret_queue)
+static bool take(struct engine *en, bool busy, struct request **ret_list)
 {
     struct timespec until;
 
     pthread_mutex_lock(&en->lock);
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += busy ? 0 : 1;
-    while (en->first == NULL && !en->stopping) {
+    while ((*ret_list = queue_take(en->queue, TAKEN_AT_ONCE)) == NULL && !en->stopping) {
         if (pthread_cond_timedwait(&en->wake, &en->lock, &until) == ETIMEDOUT)
             break;
     }
-    *ret_queue = en->first;
-    en->first = NULL;
-    en->last = &en->first;
     pthread_mutex_unlock(&en->lock);
-    return *ret_queue != NULL || !en->stopping;
+    return *ret_list != NULL || !en->stopping;
+}
+
+/* What did not come into the batch waits with what has come meanwhile, so that nobody stands behind
+ * all that one client had sent before. */
+static void give_back(struct engine *en, struct request *list)
+{
+    if (list == NULL)
+        return;
+    pthread_mutex_lock(&en->lock);
+    queue_return(en->queue, list);
+    pthread_mutex_unlock(&en->lock);
+}
+
+void engine_answer(struct engine *en, struct request *rq)
+{
+    metrics_answered(&en->metrics, rq);
+    rq->done(rq);
 }
 
 /* A verb that speaks to the keeper by itself. An entry that it made has left its record. */
@@ -195,7 +214,23 @@ static void run_direct(struct engine *en, struct request *rq)
             batch_finish(en, &batch_tolerant, &trouble) != OK)
             engine_die(__func__, &trouble);
     }
-    rq->done(rq);
+    engine_answer(en, rq);
+}
+
+/* One batch, or one request that is none's. */
+static void step(struct engine *en, struct request **list)
+{
+    struct request *rq = *list;
+
+    if (rq == NULL)
+        return;
+    if ((verb_row(rq->verb)->flags & FLAG_DIRECT) == 0 &&
+        (en->state == VAULT_UNLOCKED || en->state == VAULT_ROLLED_BACK)) {
+        batch_run(en, list);
+        return;
+    }
+    *list = rq->next;
+    run_direct(en, rq);
 }
 
 /* Whoever waits for what has just been stored. */
@@ -214,21 +249,12 @@ static void events_work(struct engine *en)
 static void *run(void *context)
 {
     struct engine *en = context;
-    struct request *queue;
+    struct request *list;
     bool busy = false;
 
-    while (take(en, busy, &queue)) {
-        while (queue != NULL) {
-            if ((verb_row(queue->verb)->flags & FLAG_DIRECT) != 0 ||
-                (en->state != VAULT_UNLOCKED && en->state != VAULT_ROLLED_BACK)) {
-                struct request *rq = queue;
-
-                queue = rq->next;
-                run_direct(en, rq);
-            } else {
-                batch_run(en, &queue);
-            }
-        }
+    while (take(en, busy, &list)) {
+        step(en, &list);
+        give_back(en, list);
         schedule_run(en);
         events_work(en);
         busy = database_rekey(en);
@@ -249,7 +275,6 @@ static status start(struct engine *en, struct err *e)
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&en->wake, &attributes);
     pthread_condattr_destroy(&attributes);
-    en->last = &en->first;
     error = pthread_create(&en->thread, NULL, run, en);
     return error == 0 ? OK : fail(e, IO, "cannot start the engine's thread", error);
 }
@@ -266,7 +291,12 @@ status engine_new(const struct engine_settings *settings, struct wire_client *cl
     en->settings = *settings;
     en->client = client;
     table_init(&en->waiting.people, sizeof(((struct holder *)0)->spki));
-    st = refusals_new(&en->refusals, e);
+    en->metrics.started_us = clock_wall_us();
+    st = queue_new(settings->queue_per_client, &en->queue, e);
+    if (st == OK)
+        st = rates_new(&en->rates, e);
+    if (st == OK)
+        st = refusals_new(&en->refusals, e);
     if (st == OK)
         st = operations_new(&en->operations, e);
     if (st == OK)
@@ -282,6 +312,8 @@ status engine_new(const struct engine_settings *settings, struct wire_client *cl
         rounds_free(en->rounds);
         operations_free(en->operations);
         refusals_free(en->refusals);
+        rates_free(en->rates);
+        queue_free(en->queue);
         free(en);
     }
     return st;
@@ -316,6 +348,8 @@ void engine_free(struct engine *en)
     rounds_free(en->rounds);
     operations_free(en->operations);
     refusals_free(en->refusals);
+    rates_free(en->rates);
+    queue_free(en->queue);
     pthread_cond_destroy(&en->wake);
     pthread_mutex_destroy(&en->lock);
     free(en);
@@ -325,12 +359,12 @@ void engine_submit(struct engine *en, struct request *rq)
 {
     bool stopping;
 
-    rq->next = NULL;
+    if (rq->arrived_us == 0)
+        rq->arrived_us = clock_monotonic_us();
     pthread_mutex_lock(&en->lock);
     stopping = en->stopping;
     if (!stopping) {
-        *en->last = rq;
-        en->last = &rq->next;
+        queue_add(en->queue, rq);
         pthread_cond_signal(&en->wake);
     }
     pthread_mutex_unlock(&en->lock);
@@ -338,6 +372,19 @@ void engine_submit(struct engine *en, struct request *rq)
         rq->outcome = fail(&rq->err, LOCKED, "the server is stopping: try again", 0);
         rq->done(rq);
     }
+}
+
+void engine_queue_size(struct engine *en, size_t *ret_requests, size_t *ret_clients)
+{
+    pthread_mutex_lock(&en->lock);
+    *ret_requests = queue_size(en->queue);
+    *ret_clients = queue_clients(en->queue);
+    pthread_mutex_unlock(&en->lock);
+}
+
+void engine_connected(struct engine *en, int difference)
+{
+    atomic_fetch_add(&en->metrics.connections, difference);
 }
 
 struct id engine_vault(struct engine *en)
@@ -368,6 +415,8 @@ void request_free(struct request *rq)
     if (rq == NULL)
         return;
     json_decref(rq->body);
+    usage_free(rq->usage);
+    free(rq->usage_filter);
     json_decref(rq->reply);
     secret_free(rq->value);
     free(rq->lines);

@@ -2,6 +2,7 @@
 #include "internal.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 
@@ -37,6 +38,14 @@ status actor_text(struct engine *en, const struct request *rq, const struct id *
     return st;
 }
 
+/* Whoever logs in with a role may have shown none. */
+static bool has_key(const struct request *rq)
+{
+    static const uint8_t none[sizeof rq->peer.spki];
+
+    return memcmp(rq->peer.spki, none, sizeof none) != 0;
+}
+
 void fields_of(struct engine *en, struct fields *f, const struct request *rq, const struct id *log)
 {
     char actor[2 * STORE_NAME];
@@ -46,8 +55,15 @@ void fields_of(struct engine *en, struct fields *f, const struct request *rq, co
         fields_text(f, "actor", actor);
     else
         f->out.overflow = true;
-    if (rq->peer.role != ROLE_NONE && rq->peer.role != ROLE_LOCAL)
-        fields_hex(f, "certificate", SPAN(rq->peer.spki));
+    if (rq->peer.role != ROLE_NONE && rq->peer.role != ROLE_LOCAL && has_key(rq))
+        fields_hex(f, "certificate", SPAN(rq->peer.spki)); /* or a token's hash: */
+    if (rq->face.has_token && rq->peer.role == ROLE_GATEWAY &&
+        memcmp(rq->peer.spki, rq->face.token, sizeof rq->face.token) == 0) {
+        char accessor[TOKEN_ACCESSOR + 1];
+
+        token_accessor(rq->face.token, accessor);
+        fields_text(f, "accessor", accessor);
+    }
     fields_text(f, "request_id", rq->id);
 }
 

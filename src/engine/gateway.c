@@ -267,11 +267,16 @@ COMPLETE(gateway_removed)
 {
     const struct store_gateway *g = rq->plan;
     struct lease pattern = { .gateway = g->id };
+    struct token_pattern tokens = { .gateway = g->id };
     status st = store_gateway_remove(en->store, &g->id, engine_now_us(en), e);
 
     (void)result;
     if (st == OK)
         st = revoke_certificates(en, &g->id, e);
+    if (st == OK)
+        st = store_compat_forget(en->store, &g->id, e);
+    if (st == OK)
+        st = tokens_end(en->tokens, &tokens, NULL, NULL, e);
     if (st == OK)
         leases_end(en->leases, &pattern, engine_now_us(en));
     if (st != OK)

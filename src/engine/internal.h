@@ -4,10 +4,12 @@
 
 #include <pthread.h>
 
+#include "compat/token.h"
 #include "crypto/crypto.h"
 #include "engine/engine.h"
 #include "lease/lease.h"
 #include "ledger/record.h"
+#include "metrics.h"
 #include "policy/policy.h"
 #include "provider/provider.h"
 #include "store/store.h"
@@ -33,6 +35,7 @@ struct events;
 struct revocation;
 struct rounds;
 struct shared;
+struct tally;
 
 /* One that the keeper opened, and what it was opened for. */
 struct session {
@@ -51,8 +54,7 @@ struct engine {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    struct request *first;
-    struct request **last;
+    struct queue *queue;
     bool stopping;
     bool stopped; /* joined; the owner's own */
 
@@ -69,11 +71,13 @@ struct engine {
     struct leases *leases;
     struct revocation *revocation; /* of leases of several tenants, until all of them are told */
     struct documents *documents;
+    struct tokens *tokens;
     struct refusals *refusals;
     struct persons *persons; /* while the database is open */
     struct alerts *alerts;
     struct events *events;
     struct shared *shared;
+    struct tally *tally; /* of reported usage, while the database is open */
     struct identity_ca *ca;
     char ca_pem[LIMIT_CERTIFICATE];
     uint8_t intake_public[32];
@@ -94,6 +98,8 @@ struct engine {
     struct operations *operations;
     struct rounds *rounds;
     struct waiting waiting;
+    struct metrics metrics;
+    struct rates *rates;
     struct {
         enum { DATABASE_REST, DATABASE_COPY, DATABASE_ERASE } phase;
         uint32_t left, total; /* pages */
@@ -114,6 +120,8 @@ struct engine {
 };
 
 /* engine.c */
+/* Counts rq and calls its done, which may free it. */
+void engine_answer(struct engine *en, struct request *rq);
 /* The keeper's time, carried on by the monotonic clock: never behind the last record, and not to be
  * moved by whoever moves this machine's clock. */
 uint64_t engine_now_us(struct engine *en);
@@ -127,13 +135,6 @@ status engine_hello(struct engine *en, struct err *e); /* refreshes en->hello an
 /* Makes the keeper forget all keys, and forgets what it needed them for. */
 status engine_lock_keeper(struct engine *en, struct err *e);
 
-/* schedule.c */
-void schedule_start(struct engine *en);
-void schedule_run(struct engine *en);
-status schedule_fold(struct engine *en, struct err *e);
-status engagement_purge(struct engine *en, struct store_engagement *g, struct err *e);
-bool schedule_disk_low(const struct engine *en);
-
 #include "attach.h"
 #include "batch.h"
 #include "body.h"
@@ -142,6 +143,7 @@ bool schedule_disk_low(const struct engine *en);
 #include "rekey.h"
 #include "revoke.h"
 #include "rounds.h"
+#include "schedule.h"
 #include "verb.h"
 
 #endif

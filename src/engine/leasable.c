@@ -2,6 +2,7 @@
 #include "leasable.h"
 
 #include "judge.h"
+#include "rate.h"
 
 static struct policy_bounds bounds_of(const struct engine *en)
 {
@@ -64,5 +65,5 @@ status leasable_find(struct engine *en, struct request *rq, const char *tenant_n
     if (found->key.state != KEY_ACTIVE || found->version_state != VERSION_CURRENT ||
         found->sealed.n == 0)
         return fail(e, DENIED, "the key was revoked", 0);
-    return OK;
+    return rate_tenant(en, rq, &found->tenant.id, e);
 }

@@ -1,6 +1,7 @@
 /* Leases: the path that must be short. Look up, decide, one entry; the keeper opens the key and
  * writes the record in the same step. */
 #include "events.h"
+#include "face.h"
 #include "judge.h"
 #include "leasable.h"
 #include "shared.h"
@@ -227,9 +228,13 @@ APPLY(lease_issue)
     if (st == OK)
         st = body_delivery(rq, plan, e);
     if (st == OK)
+        st = face_ask(en, rq, tenant, e);
+    if (st == OK)
         st = find_repeated(en, rq, plan, e);
     if (st == OK)
         st = leasable_find(en, rq, tenant, key, asked_s, &found, &plan->ttl_s, e);
+    if (st == OK)
+        st = face_decide(en, rq, &found.key, e);
     if (st == OK)
         st = plan_lease(en, rq, plan, &found, e);
     if (st != OK)
@@ -307,7 +312,7 @@ COMPLETE(lease_issued)
         add_delivery(rq->reply, plan, result->data);
     if (rq->shares)
         shared_keep(en, rq, &plan->lease);
-    return OK;
+    return face_describe(en, rq, &plan->lease, e);
 }
 
 /* --- a lease that there is -------------------------------------------------------------------- */
@@ -392,8 +397,12 @@ APPLY(lease_renew)
     if (st == OK)
         st = name_key(en, plan, &named, e);
     if (st == OK)
+        st = face_ask(en, rq, named.tenant.name, e);
+    if (st == OK)
         st = leasable_find(en, rq, named.tenant.name, named.key.name, asked_s, &found, &plan->ttl_s,
                            e);
+    if (st == OK)
+        st = face_decide(en, rq, &found.key, e);
     if (st == OK && found.key.version != plan->lease.version)
         st = fail(e, CONFLICT, "the key was rotated: lease the new version", 0);
     if (st == OK && plan->lease.max_expires_us <= now) /* the setting was made shorter */
@@ -458,7 +467,9 @@ static json_t *live_json(struct engine *en, const struct lease *l)
     struct plan plan = { .lease = *l };
     struct store_leasable found;
     struct err gone = { 0 };
-    const char *gateway = policy_name(en->policy, l->certificate);
+    const struct token *token = tokens_find(en->tokens, l->certificate, engine_now_us(en));
+    const char *gateway =
+        token != NULL ? token->gateway_name : policy_name(en->policy, l->certificate);
 
     if (gateway == NULL || name_key(en, &plan, &found, &gone) != OK)
         return NULL;

@@ -9,6 +9,10 @@
 #include "policy/document.h"
 #include "session.h"
 
+status operations_new(struct operations **ret_operations, struct err *e);
+void operations_free(struct operations *o);
+void operations_forget(struct operations *o);
+
 enum operation_state { OPERATION_FREE, OPERATION_PENDING, OPERATION_DONE, OPERATION_FAILED };
 
 struct operation {

@@ -4,6 +4,7 @@
  */
 #include "cells.h"
 #include "events.h"
+#include "face.h"
 #include "judge.h"
 
 #include <stdlib.h>
@@ -166,12 +167,19 @@ static bool replay_lease(void *context, const struct store_record *r)
     return replay->st == OK;
 }
 
+/* Its certificate, or the token it was made with: of logins none has survived. */
+static bool has_holder(const struct engine *en, const struct lease *l)
+{
+    return policy_valid(en->policy, l->certificate) ||
+           tokens_find(en->tokens, l->certificate, l->issued_us) != NULL;
+}
+
 /* Is the lease over although its time is not: its key, its engagement or its holder ended? */
 static bool is_dead(const struct engine *en, const struct cells *cells, const struct lease *l)
 {
     const struct wire_cell *g = cells_find(cells, WIRE_CELL_ENGAGEMENT, &l->engagement, 0);
 
-    return g == NULL || g->due_us != 0 || !policy_valid(en->policy, l->certificate) ||
+    return g == NULL || g->due_us != 0 || !has_holder(en, l) ||
            cells_find(cells, WIRE_CELL_DATA_KEY, &l->key, l->version) == NULL;
 }
 
@@ -223,5 +231,7 @@ status rebuild(struct engine *en, const struct cells *cells, struct err *e)
         st = load_assignments(en, e);
     if (st == OK)
         st = judge_rebuild(en, e);
+    if (st == OK)
+        st = tokens_load(en, e);
     return st == OK ? load_leases(en, cells, e) : st;
 }

@@ -10,6 +10,7 @@
 #include "retention.h"
 #include "shared.h"
 #include "tls_files.h"
+#include "usage.h"
 
 #define FOLD_ROUNDS 4096 /* more than a full journal needs; a purge may add to it meanwhile */
 
@@ -76,6 +77,11 @@ static status watch_keeper(struct engine *en, struct err *e)
     return st == OK ? reconcile_purged(en, e) : st;
 }
 
+static status expire_tokens(struct engine *en, struct err *e)
+{
+    return tokens_expire(en->tokens, engine_now_us(en), e);
+}
+
 static status flush_refusals(struct engine *en, struct err *e)
 {
     return refusals_flush(en, false, e);
@@ -127,7 +133,8 @@ static const struct job {
     { 1, watch_keeper },     { 1, destroy_grace_over },   { 1, watch_disk },
     { 2, database_watch },   { 5, flush_refusals },       { 1, alerts_write },
     { 60, alerts_sweep },    { 3600, renew_certificate }, { 86400, retention_state },
-    { 1, retention_delete }, { 1, sweep_shared },
+    { 1, retention_delete }, { 86400, usage_sweep },      { 1, expire_tokens },
+    { 1, sweep_shared },
 };
 
 #define JOB_COUNT (sizeof jobs / sizeof jobs[0])

@@ -78,7 +78,8 @@ static bool fits(const struct search *s, const struct store_record *r)
         return false;
     if (f->type[0] != '\0' && (type == NULL || strncmp(type, f->type, strlen(f->type)) != 0))
         return false;
-    return (f->lease[0] == '\0' || has_field(r, "lease_id", f->lease)) &&
+    return (f->lease[0] == '\0' || has_field(r, "lease_id", f->lease) ||
+            has_field(r, "lease", f->lease)) && /* what a gateway says of it */
            (f->actor[0] == '\0' || by_actor(r, f->actor) ||
             (s->actor[0] != '\0' && by_actor(r, s->actor))) &&
            (f->gateway[0] == '\0' || by_gateway(r, f->gateway)) &&

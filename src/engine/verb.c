@@ -5,10 +5,13 @@
  * way back when every operator's certificate has expired or is lost. It opens nothing by itself:
  * unlocking takes the hardware key or the recovery card there too.
  */
+#include "face.h"
+#include "rate.h"
 #include "rollback.h"
 
 #include <string.h>
 
+#define N (1 << ROLE_NONE) /* only where the face asks for no identity */
 #define L (1 << ROLE_LOCAL)
 #define O (1 << ROLE_OPERATOR)
 #define A (1 << ROLE_ADMIN)
@@ -49,6 +52,8 @@ static const struct verb_row rows[VERB_COUNT] = {
     [VERB_PUBLIC_KEYS] = { "vault.public-keys", O | A | T | G, AWAKE, READ, "", vault_public_keys,
                            NULL },
     [VERB_DOCTOR] = { "vault.doctor", O | L, ANY, DIRECT, "", vault_doctor, NULL },
+    [VERB_METRICS] = { "vault.metrics", L | O | A | U, ANY, DIRECT | WHOLE, "", vault_metrics,
+                       NULL },
 
     [VERB_OPERATOR_SESSION] = { "operator.session", O | A | L, OPEN, DIRECT, "", operator_session,
                                 NULL },
@@ -153,6 +158,36 @@ static const struct verb_row rows[VERB_COUNT] = {
                                NULL },
     [VERB_POLICY_SET] = { "policy.set", O | A | T, OPEN, CHANGE, "document", policy_set,
                           policy_was_set },
+
+    [VERB_USAGE_REPORT] = { "usage.report", G, OPEN, CHANGE | STORES, "", usage_report,
+                            usage_reported },
+    [VERB_USAGE_LITELLM] = { "usage.report-litellm", G, OPEN, CHANGE | STORES, "", usage_report,
+                             usage_reported },
+    [VERB_USAGE_TRACES] = { "usage.report-traces", G, OPEN, CHANGE | STORES, "", usage_report,
+                            usage_reported },
+    [VERB_USAGE_LOGS] = { "usage.report-logs", G, OPEN, CHANGE | STORES, "", usage_report,
+                          usage_reported },
+    [VERB_USAGE_SHOW] = { "usage.show", O | A | T | U, OPEN, READ, "", usage_show, NULL },
+
+    [VERB_COMPAT_SHOW] = { "compat.show", O | A | T | U, OPEN, READ_T, "", compat_show, NULL },
+    [VERB_COMPAT_SET] = { "compat.set", O | A | T, OPEN, CHANGE_T, "enabled binding", compat_set,
+                          compat_kept },
+    [VERB_COMPAT_LIST] = { "compat.list", O | A, OPEN, READ, "", compat_list, NULL },
+    [VERB_APPROLE_ADD] = { "approle.add", O | A, OPEN, CHANGE | STORES, "binding cidr", approle_add,
+                           approle_added },
+    [VERB_APPROLE_REMOVE] = { "approle.remove", O | A, OPEN, CHANGE, "", approle_remove,
+                              approle_removed },
+    [VERB_TOKEN_ISSUE] = { "token.issue", O | A, OPEN, CHANGE | STORES, "cidr days", token_issue,
+                           token_issued },
+    [VERB_TOKEN_WITHDRAW] = { "token.withdraw", O | A, OPEN, CHANGE, "", token_withdraw,
+                              token_withdrawn },
+    [VERB_FACE_STATE] = { "face.state", N | G, ANY, DIRECT, "", face_state, NULL },
+    [VERB_FACE_KEYS] = { "face.keys", G, OPEN, READ, "", face_keys, NULL },
+    [VERB_TOKEN_LOGIN] = { "token.login", N | G, OPEN, STORES, "method role role_id secret_hash",
+                           token_login, token_logged_in },
+    [VERB_TOKEN_SHOW] = { "token.show", G, OPEN, READ, "", token_show, NULL },
+    [VERB_TOKEN_RENEW] = { "token.renew", G, OPEN, 0, "increment_s", token_renew, token_renewed },
+    [VERB_TOKEN_REVOKE] = { "token.revoke", G, OPEN, CHANGE, "", token_revoke, token_revoked },
 };
 
 const struct verb_row *verb_row(enum verb verb)
@@ -172,6 +207,8 @@ static status resolve(struct engine *en, struct request *rq, struct err *e)
     const struct policy_certificate *c;
     status st;
 
+    if (rq->face.on)
+        return face_resolve(en, rq, e);
     if (rq->peer.role == ROLE_NONE) {
         if (rq->err.code == NO_IDENTITY) /* the face found out more */
             return err_note(e, NO_IDENTITY, rq->err.where, rq->err.why, rq->err.detail);
@@ -195,8 +232,8 @@ static status resolve(struct engine *en, struct request *rq, struct err *e)
 static status permit_state(const struct engine *en, const struct request *rq,
                            const struct verb_row *row, struct err *e)
 {
-    if (en->state == VAULT_ROLLED_BACK && rq->verb != VERB_STATUS && rq->peer.role != ROLE_LOCAL &&
-        rq->peer.role != ROLE_OPERATOR)
+    if (en->state == VAULT_ROLLED_BACK && rq->verb != VERB_STATUS && rq->verb != VERB_METRICS &&
+        rq->peer.role != ROLE_LOCAL && rq->peer.role != ROLE_OPERATOR)
         return rollback_refused(en, e);
     if ((row->states & en->state) != 0)
         return OK;
@@ -267,6 +304,20 @@ static status permit_body(const struct request *rq, const struct verb_row *row, 
     return OK;
 }
 
+/* Does it come too fast? */
+static status permit_pace(struct engine *en, struct request *rq, struct err *e)
+{
+    if (rq->crowded) {
+        en->metrics.limited[LIMITED_BY_QUEUE]++;
+        rq->retry_after_s = 1;
+        return fail(e, LIMIT, "too many requests of this client wait already: try again later", 0);
+    }
+    if (en->state == VAULT_UNLOCKED && rq->peer.role == ROLE_GATEWAY &&
+        (rq->verb == VERB_LEASE_ISSUE || rq->verb == VERB_LEASE_RENEW))
+        return rate_gateway(en, rq, e);
+    return OK;
+}
+
 status verb_permit(struct engine *en, struct request *rq, struct err *e)
 {
     const struct verb_row *row = verb_row(rq->verb);
@@ -276,6 +327,9 @@ status verb_permit(struct engine *en, struct request *rq, struct err *e)
         return st;
     if (row->apply == NULL) /* what the face refused, recorded like any refusal */
         return err_note(e, rq->err.code, rq->err.where, rq->err.why, rq->err.detail);
+    st = permit_pace(en, rq, e);
+    if (st != OK)
+        return st;
     if ((row->roles & (1 << rq->peer.role)) == 0)
         return fail(e, DENIED, "this role may not do that", 0);
     if (rq->limited && (row->flags & FLAG_WHOLE) != 0)

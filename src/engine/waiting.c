@@ -186,6 +186,6 @@ void waiting_end(struct engine *en)
         due = rq->next;
         forget_decision(rq);
         rq->outcome = fail(&rq->err, LOCKED, "the server is stopping: try again", 0);
-        rq->done(rq);
+        engine_answer(en, rq);
     }
 }

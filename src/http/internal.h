@@ -7,7 +7,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "authz.h"
+#include "compat/path.h"
 #include "http/http.h"
+#include "stream.h"
 
 /* Certificates of the TLS listener. Replaced as a whole at renewal; never freed while serving. */
 struct credentials {
@@ -18,33 +21,50 @@ struct credentials {
     struct identity_verifier *verifier;
 };
 
+struct link;
+
+/* Looks after connections once a second, see deadline.c. */
+struct watch {
+    pthread_t thread;
+    bool running;
+    pthread_mutex_t sleep; /* around stopping */
+    pthread_cond_t wake;
+    bool stopping;
+    pthread_mutex_t lock; /* around the list */
+    struct link *links;
+};
+
 struct http {
     struct http_settings settings;
     struct engine *engine;
     struct MHD_Daemon *local;
     struct MHD_Daemon *tls;
+    struct MHD_Daemon *compat; /* the Vault-compatible face, if it is configured */
     struct credentials credentials;
     pthread_mutex_t lock;
+    struct watch watch;
     atomic_uint exchanges; /* that have not ended */
+    atomic_uint large;     /* bodies above LIMIT_HTTP_BODY */
 };
 
-/* A reply of many parts: the one that is being sent. */
-struct stream {
-    char *text;
-    size_t length, at;
-    bool over; /* it is the last */
-};
+/* Which listener. */
+enum door { DOOR_TLS, DOOR_LOCAL, DOOR_COMPAT };
 
 /* One exchange: from the first callback to the end of the reply. */
 struct exchange {
     struct http *http;
     struct MHD_Connection *connection;
     struct request *rq;
-    bool local;
-    bool answered; /* by the engine */
+    enum door door;
+    struct compat_path path; /* DOOR_COMPAT */
+    bool answered;           /* by the engine */
+    bool last;               /* the connection ends with the reply */
     uint8_t *body;
     size_t body_length;
+    size_t body_room;
+    bool large; /* counted in http->large */
     bool too_large;
+    bool too_many;   /* it would have been one large body too many */
     size_t surplus;  /* bytes of a body that is too large */
     unsigned status; /* overrides the mapping of rq->outcome, e.g. 405 */
     const char *title;
@@ -57,40 +77,74 @@ struct exchange {
 /* route.c: the table of paths. Fills verb and params; false with 404 or 405 noted in x. */
 void route_find(struct exchange *x, const char *method, const char *url);
 
+/* What a connection is doing. OURS: what takes as long as the vault likes. */
+enum stretch { STRETCH_FIRST, STRETCH_HEAD, STRETCH_BODY, STRETCH_OURS, STRETCH_REPLY };
+
 /* Kept for the life of a TLS connection, so that its certificate is verified once. */
 struct link {
     bool verified;
     struct holder holder;
+    int fd; /* -1: it was shut down */
+    atomic_int stretch;
+    atomic_uint_fast64_t since_us; /* monotonic */
+    struct link *next, *before;
 };
+
+/* deadline.c: NULL for the local socket, where nobody waits for a place. */
+struct link *link_of(struct MHD_Connection *connection);
+struct link *link_open(struct http *h, struct MHD_Connection *connection);
+void link_close(struct http *h, struct link *l);
+void link_enter(struct link *l, enum stretch stretch);
+status watch_start(struct http *h, struct err *e);
+void watch_stop(struct http *h);
+
+/* head.c: refuses what can be read in two ways. Of a path, %2F and %00 stay what they are. */
+void head_check(struct exchange *x);
+size_t head_unescape(void *context, struct MHD_Connection *connection, char *text);
 
 /* peer.c: who is at the other end. NO_IDENTITY goes into rq->err. */
 void peer_identify(struct exchange *x);
+/* The connection's certificate, verified; NO_IDENTITY. */
+status peer_certificate(struct exchange *x, struct holder *ret_holder, struct err *e);
 bool peer_local_allowed(struct MHD_Connection *connection);
 status credentials_load(struct http *h, struct err *e);
 void credentials_forget_key(struct credentials *c);
 void credentials_clear(struct credentials *c);
 
-/* body.c: the uploaded bytes as a JSON object into rq->body; refusals into rq->err. */
+/* body.c: the uploaded bytes as a JSON object into rq->body, or as reports into rq->usage; refusals
+ * into rq->err. */
 void body_parse(struct exchange *x);
+/* Another piece of it. false: there is no point in going on. */
+bool body_collect(struct exchange *x, const char *data, size_t n);
+void body_free(struct exchange *x);
 
 /* query.c: the filter for records, if there is one, into rq->filter. false: malformed. */
 bool query_filter(struct exchange *x);
+/* The same for sums of usage, into rq->usage_filter. */
+bool query_usage(struct exchange *x);
 
-/* stream.c: is it to be a stream? false: malformed. */
-bool stream_begin(struct exchange *x);
-struct MHD_Response *stream_response(struct exchange *x);
 /* header.c: an Idempotency-Key into rq; malformed: refused in rq->err. */
 void header_read(struct exchange *x);
-
-/* authz.c: the query and headers of a proxy that asks, as the body of a lease. */
-status authz_read(struct exchange *x, struct err *e);
-void authz_map(unsigned *http);
-/* NULL with *ret_again: x->rq is another request, to be submitted before there is an answer. */
-struct MHD_Response *authz_response(struct exchange *x, bool *ret_again);
 
 /* reply.c */
 enum MHD_Result reply_send(struct exchange *x);
 void reply_map(const struct exchange *x, unsigned *ret_http, const char **ret_title);
 void reply_free_text(void *text); /* that jansson made */
+
+/* pieces.c: a body in locked memory, wiped when it has been sent. */
+struct piece {
+    struct span text;
+    bool escaped; /* it stands inside a JSON string, so that RFC 8259 section 7 counts */
+};
+struct MHD_Response *pieces_response(const struct piece *pieces, size_t count);
+
+/* compat_request.c: what a request to the Vault-compatible face asks for, and its body. */
+void compat_route(struct exchange *x, const char *method, const char *url);
+void compat_body(struct exchange *x);
+/* What it shows: address, certificate, token. */
+void compat_identify(struct exchange *x);
+const char *compat_token(const struct exchange *x); /* NULL; it lives as long as the exchange */
+/* compat_reply.c */
+enum MHD_Result compat_send(struct exchange *x);
 
 #endif

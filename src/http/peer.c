@@ -44,11 +44,9 @@ static status verify_certificate(struct exchange *x, struct holder *ret_holder, 
 }
 
 /* Once for a connection; only the end of validity is looked at again for each request. */
-static status verify(struct exchange *x, struct err *e)
+status peer_certificate(struct exchange *x, struct holder *ret_holder, struct err *e)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    struct link *link = info == NULL ? NULL : info->socket_context;
+    struct link *link = link_of(x->connection);
     status st;
 
     if (link == NULL)
@@ -61,7 +59,7 @@ static status verify(struct exchange *x, struct err *e)
             return st;
         link->verified = true;
     }
-    x->rq->peer = link->holder;
+    *ret_holder = link->holder;
     return OK;
 }
 
@@ -69,13 +67,13 @@ void peer_identify(struct exchange *x)
 {
     struct err why = { 0 };
 
-    if (x->local) {
+    if (x->door == DOOR_LOCAL) {
         if (peer_local_allowed(x->connection))
             x->rq->peer.role = ROLE_LOCAL;
         return;
     }
     memcpy(x->rq->server_certificate, x->http->credentials.fingerprint, 32);
-    if (verify(x, &why) == OK)
+    if (peer_certificate(x, &x->rq->peer, &why) == OK)
         return;
     x->rq->peer = (struct holder){ .role = ROLE_NONE };
     x->rq->err = why;

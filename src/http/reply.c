@@ -95,71 +95,31 @@ static struct MHD_Response *problem_response(const struct exchange *x, unsigned 
     return response;
 }
 
-static void free_secret(void *context)
+/* What the secret of a reply is called. */
+static const char *value_name(enum verb verb)
 {
-    secret_free(context);
-}
-
-static size_t escaped_length(struct span from)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < from.n; i++)
-        n += from.p[i] < 0x20 ? 6 : from.p[i] == '"' || from.p[i] == '\\' ? 2 : 1;
-    return n;
-}
-
-/* RFC 8259 section 7: what must be escaped in a string. Other bytes are passed on as they are. */
-static size_t escape(struct span from, uint8_t *to)
-{
-    static const char hex[] = "0123456789abcdef";
-    size_t n = 0;
-
-    for (size_t i = 0; i < from.n; i++) {
-        uint8_t c = from.p[i];
-
-        if (c == '"' || c == '\\') {
-            to[n++] = '\\';
-            to[n++] = c;
-        } else if (c < 0x20) {
-            memcpy(to + n, "\\u00", 4);
-            to[n + 4] = (uint8_t)hex[c >> 4];
-            to[n + 5] = (uint8_t)hex[c & 15];
-            n += 6;
-        } else {
-            to[n++] = c;
-        }
-    }
-    return n;
+    return verb == VERB_APPROLE_ADD ? "secret_id" : verb == VERB_TOKEN_ISSUE ? "token" : "value";
 }
 
 /* The reply with the provider key as its last member, in locked memory only. */
 static struct MHD_Response *value_response(struct request *rq)
 {
-    static const char member[] = ",\"value\":\"";
-    struct span value = secret_view(rq->value);
-    struct MHD_Response *response;
-    struct secret *text = NULL;
+    const char *name = value_name(rq->verb);
     char *open = json_dumps(rq->reply, JSON_COMPACT);
-    size_t n;
+    struct MHD_Response *response;
 
     if (open == NULL)
         return NULL;
-    n = strlen(open) - 1; /* without the closing brace */
-    if (secret_new(n + sizeof member + escaped_length(value) + 2, &text, NULL) != OK) {
-        reply_free_text(open);
-        return NULL;
-    }
-    memcpy(secret_fill(text).p, open, n);
+    const struct piece pieces[] = {
+        { span_of(open, strlen(open) - 1), false }, /* without the closing brace */
+        { span_text(",\""), false },
+        { span_text(name), false },
+        { span_text("\":\""), false },
+        { secret_view(rq->value), true },
+        { span_text("\"}"), false },
+    };
+    response = pieces_response(pieces, sizeof pieces / sizeof pieces[0]);
     reply_free_text(open);
-    memcpy(secret_fill(text).p + n, member, sizeof member - 1);
-    n += sizeof member - 1;
-    n += escape(value, secret_fill(text).p + n);
-    memcpy(secret_fill(text).p + n, "\"}", 2);
-    response = MHD_create_response_from_buffer_with_free_callback_cls(n + 2, secret_fill(text).p,
-                                                                      free_secret, text);
-    if (response == NULL)
-        secret_free(text);
     return response;
 }
 
@@ -175,7 +135,8 @@ static struct MHD_Response *content(struct exchange *x, unsigned http, const cha
         return problem_response(x, http, title);
     }
     if (rq->lines != NULL) {
-        *ret_type = "application/x-ndjson";
+        *ret_type = rq->verb == VERB_METRICS ? "text/plain; version=0.0.4; charset=utf-8"
+                                             : "application/x-ndjson";
         response = text_response(rq->lines, rq->lines_length);
         rq->lines = NULL;
         return response;
@@ -217,6 +178,7 @@ static enum MHD_Result send_authz(struct exchange *x)
         return queue(x, MHD_HTTP_OK, response);
     if (!again)
         return MHD_NO;
+    link_enter(link_of(x->connection), STRETCH_OURS);
     MHD_suspend_connection(x->connection);
     engine_submit(x->http->engine, x->rq);
     return MHD_YES;
@@ -245,6 +207,8 @@ enum MHD_Result reply_send(struct exchange *x)
                    x->rq->verb == VERB_RECORD_FEED ? x->rq->page_end : x->rq->log_size);
     if (type[12] == 'x' && x->rq->filter != NULL)
         add_number(response, "Strongroom-Next", x->rq->page_end);
+    if (x->last)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     if (x->rq->retry_after_s > 0)
         add_number(response, MHD_HTTP_HEADER_RETRY_AFTER, x->rq->retry_after_s);
     return queue(x, http, response);

@@ -18,6 +18,7 @@ static const struct route {
     { "POST", "/v1/clock/confirm", VERB_CLOCK_CONFIRM },
     { "GET", "/v1/keys", VERB_PUBLIC_KEYS },
     { "GET", "/v1/doctor", VERB_DOCTOR },
+    { "GET", "/metrics", VERB_METRICS },
     { "POST", "/v1/operators/session", VERB_OPERATOR_SESSION },
     { "POST", "/v1/operators", VERB_OPERATOR_ENROL },
     { "GET", "/v1/operations", VERB_OPERATION_LIST },
@@ -71,6 +72,18 @@ static const struct route {
     { "GET", "/v1/policies/{}", VERB_POLICY_SHOW },
     { "GET", "/v1/policies/{}/versions", VERB_POLICY_VERSIONS },
     { "POST", "/v1/policies/{}", VERB_POLICY_SET },
+    { "POST", "/v1/usage", VERB_USAGE_REPORT },
+    { "GET", "/v1/usage", VERB_USAGE_SHOW },
+    { "POST", "/v1/usage/litellm", VERB_USAGE_LITELLM },
+    { "POST", "/v1/otlp/v1/traces", VERB_USAGE_TRACES },
+    { "POST", "/v1/otlp/v1/logs", VERB_USAGE_LOGS },
+    { "GET", "/v1/tenants/{}/compat", VERB_COMPAT_SHOW },
+    { "POST", "/v1/tenants/{}/compat", VERB_COMPAT_SET },
+    { "GET", "/v1/gateways/{}/compat", VERB_COMPAT_LIST },
+    { "POST", "/v1/gateways/{}/approles", VERB_APPROLE_ADD },
+    { "DELETE", "/v1/gateways/{}/approles/{}", VERB_APPROLE_REMOVE },
+    { "POST", "/v1/gateways/{}/tokens", VERB_TOKEN_ISSUE },
+    { "DELETE", "/v1/gateways/{}/tokens/{}", VERB_TOKEN_WITHDRAW },
 };
 
 /* Segments that {} takes go into params. */

@@ -1,5 +1,5 @@
 /*
- * The two listeners and the life of an exchange: first callback, upload, submit and suspend; the
+ * The listeners and the life of an exchange: first callback, upload, submit and suspend; the
  * engine answers on its own thread and resumes; then the reply is queued.
  */
 #include "internal.h"
@@ -24,8 +24,13 @@
 #define PRIORITIES                                                               \
     "NORMAL:-VERS-ALL:+VERS-TLS1.3:%NO_TICKETS:-SIGN-RSA-SHA1:-SIGN-ECDSA-SHA1:" \
     "-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1"
-#define IDLE_SECONDS 60
-#define SURPLUS_MAX  (16 * LIMIT_HTTP_BODY) /* read so that the refusal can be heard */
+/* The Vault-compatible face: TLS 1.2 as well, with forward secrecy and AEAD only. */
+#define PRIORITIES_COMPAT                                                                  \
+    "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:"          \
+    "-CIPHER-ALL:+AES-256-GCM:+CHACHA20-POLY1305:+AES-128-GCM:%NO_TICKETS:-SIGN-RSA-SHA1:" \
+    "-SIGN-ECDSA-SHA1:-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1"
+#define IDLE_SECONDS 60   /* of the local socket */
+#define BACKLOG      4096 /* the kernel takes less if it allows less */
 #define DRAIN_MS     2000
 
 /* On the engine's thread: the records are durable, the connection may go on. */
@@ -43,8 +48,7 @@ static void exchange_free(struct exchange *x)
         return;
     atomic_fetch_sub(&x->http->exchanges, 1);
     request_free(x->rq);
-    secret_wipe((struct mspan){ .p = x->body, .n = x->body_length });
-    free(x->body);
+    body_free(x);
     free(x->stream.text);
     free(x);
 }
@@ -58,7 +62,8 @@ static void copy_query(struct exchange *x)
     const char *wait = MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, "wait");
     static const char *const names[] = { "to", "size", "seq", "version" };
     uint64_t *const values[] = { &rq->to, &rq->size, &rq->seq, &rq->version };
-    bool bad = rq->verb == VERB_LOG_RECORDS && !query_filter(x);
+    bool bad = (rq->verb == VERB_LOG_RECORDS && !query_filter(x)) ||
+               (rq->verb == VERB_USAGE_SHOW && !query_usage(x));
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const char *value =
@@ -85,7 +90,7 @@ static void copy_query(struct exchange *x)
 }
 
 static enum MHD_Result begin(struct http *h, struct MHD_Connection *connection, const char *url,
-                             const char *method, bool local, void **state)
+                             const char *method, enum door door, void **state)
 {
     struct exchange *x = calloc(1, sizeof *x);
 
@@ -93,7 +98,7 @@ static enum MHD_Result begin(struct http *h, struct MHD_Connection *connection, 
         return MHD_NO;
     x->http = h;
     x->connection = connection;
-    x->local = local;
+    x->door = door;
     x->rq = request_new();
     if (x->rq == NULL) {
         free(x);
@@ -102,55 +107,61 @@ static enum MHD_Result begin(struct http *h, struct MHD_Connection *connection, 
     atomic_fetch_add(&h->exchanges, 1);
     x->rq->context = x;
     x->rq->done = answered;
-    route_find(x, method, url);
-    copy_query(x);
+    if (door == DOOR_COMPAT) {
+        compat_route(x, method, url);
+    } else {
+        route_find(x, method, url);
+        copy_query(x);
+    }
     header_read(x);
+    head_check(x);
+    link_enter(link_of(connection), STRETCH_BODY);
     *state = x;
     return MHD_YES;
 }
 
-static enum MHD_Result collect(struct exchange *x, const char *data, size_t n)
+static enum MHD_Result submit(struct exchange *x)
 {
-    if (x->authz) /* the client's, which is none of our business */
-        return MHD_YES;
-    if (x->body == NULL)
-        x->body = malloc(LIMIT_HTTP_BODY);
-    if (x->body == NULL)
-        return MHD_NO;
-    if (x->too_large || n > LIMIT_HTTP_BODY - x->body_length) {
-        x->too_large = true;
-        x->surplus += n;
-        return x->surplus > SURPLUS_MAX ? MHD_NO : MHD_YES;
+    if (x->door == DOOR_COMPAT) {
+        compat_identify(x);
+        compat_body(x);
+    } else {
+        if (x->rq->peer.role == ROLE_NONE) /* a large body's was asked for before */
+            peer_identify(x);
+        if (x->rq->peer.role != ROLE_NONE) /* nobody's body is not looked at */
+            body_parse(x);
     }
-    memcpy(x->body + x->body_length, data, n);
-    x->body_length += n;
+    link_enter(link_of(x->connection), STRETCH_OURS);
+    MHD_suspend_connection(x->connection);
+    engine_submit(x->http->engine, x->rq);
     return MHD_YES;
 }
 
 /* libmicrohttpd calls this first with the headers, then with each piece of the body, then with
  * none, and once more after the connection was resumed. */
 static enum MHD_Result handle(struct http *h, struct MHD_Connection *connection, const char *url,
-                              const char *method, const char *data, size_t *data_size, bool local,
-                              void **state)
+                              const char *method, const char *data, size_t *data_size,
+                              enum door door, void **state)
 {
     struct exchange *x = *state;
 
-    if (x == NULL)
-        return begin(h, connection, url, method, local, state);
+    if (x == NULL) {
+        if (begin(h, connection, url, method, door, state) == MHD_NO)
+            return MHD_NO;
+        x = *state;
+        return x->last ? submit(x) : MHD_YES; /* where such a one's body ends is not known */
+    }
     if (*data_size > 0) {
-        enum MHD_Result going_on = collect(x, data, *data_size);
+        bool going_on = body_collect(x, data, *data_size);
 
         *data_size = 0;
-        return going_on;
+        return going_on ? MHD_YES : MHD_NO;
     }
-    if (x->answered)
-        return reply_send(x);
-    peer_identify(x);
-    if (x->rq->peer.role != ROLE_NONE) /* nobody's body is not looked at */
-        body_parse(x);
-    MHD_suspend_connection(connection);
-    engine_submit(h->engine, x->rq);
-    return MHD_YES;
+    if (x->answered) {
+        link_enter(link_of(connection), STRETCH_REPLY);
+        return door == DOOR_COMPAT ? compat_send(x) : reply_send(x);
+    }
+    return submit(x);
 }
 
 static enum MHD_Result handle_tls(void *context, struct MHD_Connection *connection, const char *url,
@@ -158,7 +169,7 @@ static enum MHD_Result handle_tls(void *context, struct MHD_Connection *connecti
                                   size_t *data_size, void **state)
 {
     (void)version;
-    return handle(context, connection, url, method, data, data_size, false, state);
+    return handle(context, connection, url, method, data, data_size, DOOR_TLS, state);
 }
 
 static enum MHD_Result handle_local(void *context, struct MHD_Connection *connection,
@@ -166,15 +177,31 @@ static enum MHD_Result handle_local(void *context, struct MHD_Connection *connec
                                     const char *data, size_t *data_size, void **state)
 {
     (void)version;
-    return handle(context, connection, url, method, data, data_size, true, state);
+    return handle(context, connection, url, method, data, data_size, DOOR_LOCAL, state);
+}
+
+static enum MHD_Result handle_compat(void *context, struct MHD_Connection *connection,
+                                     const char *url, const char *method, const char *version,
+                                     const char *data, size_t *data_size, void **state)
+{
+    (void)version;
+    return handle(context, connection, url, method, data, data_size, DOOR_COMPAT, state);
+}
+
+/* Names need no escapes: what is spelled with them is no name, and no slash is made of one. */
+static size_t as_it_is(void *context, struct MHD_Connection *connection, char *text)
+{
+    (void)context;
+    (void)connection;
+    return strlen(text);
 }
 
 static void completed(void *context, struct MHD_Connection *connection, void **state,
                       enum MHD_RequestTerminationCode why)
 {
     (void)context;
-    (void)connection;
     (void)why;
+    link_enter(link_of(connection), STRETCH_HEAD);
     exchange_free(*state);
     *state = NULL;
 }
@@ -183,12 +210,13 @@ static void completed(void *context, struct MHD_Connection *connection, void **s
 static void connected(void *context, struct MHD_Connection *connection, void **link,
                       enum MHD_ConnectionNotificationCode code)
 {
-    (void)context;
-    (void)connection;
+    struct http *h = context;
+
+    engine_connected(h->engine, code == MHD_CONNECTION_NOTIFY_STARTED ? 1 : -1);
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        *link = calloc(1, sizeof(struct link));
+        *link = link_open(h, connection);
     } else {
-        free(*link);
+        link_close(h, *link);
         *link = NULL;
     }
 }
@@ -202,6 +230,9 @@ status http_new(const struct http_settings *settings, struct http **ret_http, st
     json_set_alloc_funcs(wiping_malloc, wiping_free);
     h->settings = *settings;
     pthread_mutex_init(&h->lock, NULL);
+    pthread_mutex_init(&h->watch.sleep, NULL);
+    pthread_mutex_init(&h->watch.lock, NULL);
+    pthread_cond_init(&h->watch.wake, NULL);
     *ret_http = h;
     return OK;
 }
@@ -237,12 +268,12 @@ status http_start_local(struct http *h, struct engine *engine, struct err *e)
     if (st != OK)
         return st;
     h->engine = engine;
-    h->local =
-        MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-                         handle_local, h, MHD_OPTION_LISTEN_SOCKET, fd,
-                         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(LIMIT_HTTP_HEADERS * 2),
-                         MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS, MHD_OPTION_CONNECTION_LIMIT,
-                         16, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_END);
+    h->local = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle_local, h,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)(LIMIT_HTTP_HEADERS * 2), MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
+        MHD_OPTION_CONNECTION_LIMIT, 16, MHD_OPTION_UNESCAPE_CALLBACK, head_unescape, NULL,
+        MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_END);
     if (h->local == NULL) {
         int error = errno;
 
@@ -272,7 +303,7 @@ static status listen_tcp(const char *where, int *ret_fd, struct err *e)
         return fail(e, BAD_INPUT, "listen is address:port with a numeric address", 0);
     fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
-        bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, 1024) != 0) {
+        bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
         error = errno;
         freeaddrinfo(found);
         if (fd >= 0)
@@ -284,31 +315,56 @@ static status listen_tcp(const char *where, int *ret_fd, struct err *e)
     return OK;
 }
 
-static status start_tls(struct http *h, struct err *e)
+/* One of the two TLS listeners. */
+static status start_tls(struct http *h, enum door door, struct MHD_Daemon **ret_daemon,
+                        struct err *e)
 {
     struct credentials *c = &h->credentials;
+    bool compat = door == DOOR_COMPAT;
+    struct MHD_OptionItem own[] = {
+        { MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)as_it_is, NULL },
+        { MHD_OPTION_END, 0, NULL },
+    };
     int fd;
-    status st = listen_tcp(h->settings.listen, &fd, e);
+    status st = listen_tcp(compat ? h->settings.compat_listen : h->settings.listen, &fd, e);
 
     if (st != OK)
         return st;
-    h->tls = MHD_start_daemon(
+    *ret_daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TLS, 0, NULL, NULL,
-        handle_tls, h, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_HTTPS_MEM_CERT, c->certificate,
-        MHD_OPTION_HTTPS_MEM_KEY, c->key, MHD_OPTION_HTTPS_MEM_TRUST, c->ca,
-        MHD_OPTION_HTTPS_PRIORITIES, PRIORITIES, MHD_OPTION_THREAD_POOL_SIZE,
+        compat ? handle_compat : handle_tls, h, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_HTTPS_MEM_CERT, c->certificate, MHD_OPTION_HTTPS_MEM_KEY, c->key,
+        MHD_OPTION_HTTPS_MEM_TRUST, c->ca, MHD_OPTION_HTTPS_PRIORITIES,
+        compat ? PRIORITIES_COMPAT : PRIORITIES, MHD_OPTION_THREAD_POOL_SIZE,
         h->settings.threads < 2 ? 0 : h->settings.threads, MHD_OPTION_CONNECTION_LIMIT,
-        h->settings.connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)(LIMIT_HTTP_HEADERS * 2), MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
-        MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, connected, NULL,
+        h->settings.connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LIMIT_HTTP_HEADERS,
+        MHD_OPTION_CONNECTION_TIMEOUT, h->settings.idle_s, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_UNESCAPE_CALLBACK, head_unescape, NULL, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        h->settings.connections_per_address, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
+        MHD_OPTION_NOTIFY_CONNECTION, connected, h, MHD_OPTION_ARRAY, own + !compat,
         MHD_OPTION_END);
-    if (h->tls == NULL) {
+    if (*ret_daemon == NULL) {
         int error = errno;
 
         close(fd);
         return fail(e, IO, "cannot start the TLS listener", error);
     }
     return OK;
+}
+
+/* Both or none: whoever configured the second is not left to find out that it is not there. */
+static status start_all(struct http *h, struct err *e)
+{
+    status st = start_tls(h, DOOR_TLS, &h->tls, e);
+
+    if (st != OK || h->settings.compat_listen[0] == '\0')
+        return st;
+    st = start_tls(h, DOOR_COMPAT, &h->compat, e);
+    if (st != OK) {
+        MHD_stop_daemon(h->tls);
+        h->tls = NULL;
+    }
+    return st;
 }
 
 status http_start_tls(struct http *h, struct engine *engine, struct err *e)
@@ -323,7 +379,9 @@ status http_start_tls(struct http *h, struct engine *engine, struct err *e)
     h->engine = engine;
     st = credentials_load(h, e);
     if (st == OK)
-        st = start_tls(h, e);
+        st = watch_start(h, e);
+    if (st == OK)
+        st = start_all(h, e);
     credentials_forget_key(&h->credentials);
     if (st != OK)
         credentials_clear(&h->credentials);
@@ -335,15 +393,14 @@ status http_start_tls(struct http *h, struct engine *engine, struct err *e)
 static void drain(struct http *h)
 {
     const struct timespec pause = { .tv_nsec = 5 * 1000 * 1000 };
-    MHD_socket closed[2] = { MHD_INVALID_SOCKET, MHD_INVALID_SOCKET };
+    struct MHD_Daemon *const daemons[] = { h->tls, h->compat, h->local };
+    MHD_socket closed[3];
 
-    if (h->tls != NULL)
-        closed[0] = MHD_quiesce_daemon(h->tls);
-    if (h->local != NULL)
-        closed[1] = MHD_quiesce_daemon(h->local);
+    for (size_t i = 0; i < 3; i++)
+        closed[i] = daemons[i] == NULL ? MHD_INVALID_SOCKET : MHD_quiesce_daemon(daemons[i]);
     for (unsigned waited = 0; waited < DRAIN_MS && atomic_load(&h->exchanges) > 0; waited += 5)
         nanosleep(&pause, NULL);
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
         if (closed[i] != MHD_INVALID_SOCKET)
             close(closed[i]);
     }
@@ -351,13 +408,15 @@ static void drain(struct http *h)
 
 void http_stop(struct http *h)
 {
+    struct MHD_Daemon **const daemons[] = { &h->tls, &h->compat, &h->local };
+
     drain(h);
-    if (h->tls != NULL)
-        MHD_stop_daemon(h->tls);
-    if (h->local != NULL)
-        MHD_stop_daemon(h->local);
-    h->tls = NULL;
-    h->local = NULL;
+    for (size_t i = 0; i < 3; i++) {
+        if (*daemons[i] != NULL)
+            MHD_stop_daemon(*daemons[i]);
+        *daemons[i] = NULL;
+    }
+    watch_stop(h);
 }
 
 void http_free(struct http *h)
@@ -366,6 +425,9 @@ void http_free(struct http *h)
         return;
     http_stop(h);
     credentials_clear(&h->credentials);
+    pthread_cond_destroy(&h->watch.wake);
+    pthread_mutex_destroy(&h->watch.lock);
+    pthread_mutex_destroy(&h->watch.sleep);
     pthread_mutex_destroy(&h->lock);
     free(h);
 }

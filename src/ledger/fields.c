@@ -91,6 +91,12 @@ void fields_number(struct fields *f, const char *name, uint64_t value)
     text_number_put(&f->out, value);
 }
 
+void fields_true(struct fields *f, const char *name)
+{
+    put_name(f, name);
+    out_text(&f->out, "true");
+}
+
 void fields_time(struct fields *f, const char *name, uint64_t time_us)
 {
     put_name(f, name);

@@ -37,6 +37,26 @@ status sandbox_die_with_parent(int parent_pid, struct err *e)
     return OK;
 }
 
+status sandbox_files(uint64_t wanted, uint64_t *ret_allowed, struct err *e)
+{
+    struct rlimit limit, more;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return fail(e, IO, "cannot read how many files may be open", errno);
+    if (limit.rlim_cur < wanted) {
+        more.rlim_cur = wanted;
+        more.rlim_max = limit.rlim_max < wanted ? wanted : limit.rlim_max; /* root may */
+        if (setrlimit(RLIMIT_NOFILE, &more) != 0) {
+            more = (struct rlimit){ limit.rlim_max, limit.rlim_max };
+            if (setrlimit(RLIMIT_NOFILE, &more) != 0)
+                return fail(e, IO, "cannot raise how many files may be open", errno);
+        }
+        limit = more;
+    }
+    *ret_allowed = limit.rlim_cur;
+    return OK;
+}
+
 static status no_way_back(uid_t uid, gid_t gid, struct err *e)
 {
     uid_t r = 0;

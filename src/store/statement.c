@@ -16,9 +16,38 @@
 #define VERSION_COLUMNS_UNSEALED \
     "SELECT tenant, key, version, state, hint, created_us, destroy_at_us FROM version "
 #define POLICY_COLUMNS "SELECT owner, version, hash, set_us, actor, "
+#define APPROLE_COLUMNS                                                               \
+    "SELECT a.role, a.gateway, g.name, a.secret_hash, a.binding, a.address, a.bits, " \
+    "a.created_us FROM approle a JOIN gateway g ON g.id = a.gateway "
 #define PERSON_COLUMNS "SELECT log, tag, salt, name FROM person "
 #define RECORD_EVENTS  "type IN (102, 201, 202, 304, 308, 401, 403, 405, 419)"
 #define RECORD_COLUMNS "SELECT log, seq, time_us, type, outcome, mac, line FROM record "
+
+/* Sums stop growing where the table's CHECKs say. */
+#define GROWN(column) \
+    ", " column " = min(usage_total." column " + excluded." column ", 99999999999999)"
+#define USAGE_TOLD_APART                                                       \
+    "SELECT CASE ?3 & 1 WHEN 0 THEN 0 ELSE u.day END AS by_day, "              \
+    "CASE ?3 & 2 WHEN 0 THEN '' ELSE t.name END AS by_tenant, "                \
+    "CASE ?3 & 4 WHEN 0 THEN '' ELSE k.name END AS by_key, "                   \
+    "CASE ?3 & 8 WHEN 0 THEN '' ELSE coalesce(g.name, '') END AS by_gateway, " \
+    "CASE ?3 & 16 WHEN 0 THEN '' ELSE u.model END AS by_model, "
+#define USAGE_SUMS                                                                 \
+    "CASE min(u.class) WHEN max(u.class) THEN min(u.class) ELSE 0 END, "           \
+    "min(sum(u.requests), 99999999999999), min(sum(u.failures), 99999999999999), " \
+    "min(sum(u.input_tokens), 99999999999999), "                                   \
+    "min(sum(u.output_tokens), 99999999999999), "                                  \
+    "min(sum(u.cost_micro), 99999999999999), "                                     \
+    "min(sum(u.reports), 99999999999999), min(sum(u.inferred), 99999999999999) "
+#define USAGE_ROWS                                                              \
+    "FROM usage_total u JOIN tenant t ON t.id = u.tenant "                      \
+    "JOIN key k ON k.tenant = u.tenant AND k.id = u.key "                       \
+    "LEFT JOIN gateway g ON g.id = u.gateway WHERE u.day >= ?1 AND u.day < ?2 " \
+    "AND (?4 = '' OR k.name = ?4) AND (?5 = '' OR g.name = ?5) "                \
+    "AND (?6 = '' OR u.model = ?6) "
+#define USAGE_ORDER                                             \
+    "GROUP BY by_day, by_tenant, by_key, by_gateway, by_model " \
+    "ORDER BY by_day, by_tenant, by_key, by_gateway, by_model LIMIT ?7"
 
 const char *const statement_sql[STATEMENT_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -228,4 +257,46 @@ const char *const statement_sql[STATEMENT_COUNT] = {
                          "VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (key) DO UPDATE SET "
                          "hour = excluded.hour, hours = excluded.hours, mean = excluded.mean",
     [SQL_KEY_RATE_GET] = "SELECT hour, hours, mean FROM key_rate WHERE tenant = ?1 AND key = ?2",
+
+    [SQL_USAGE_ADD] =
+        "INSERT INTO usage_total (tenant, day, key, gateway, model, class, requests, failures, "
+        "input_tokens, output_tokens, cost_micro, reports, inferred) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) "
+        "ON CONFLICT (tenant, day, key, gateway, model) DO UPDATE SET class = excluded.class" GROWN(
+            "requests") GROWN("failures") GROWN("input_tokens") GROWN("output_tokens")
+            GROWN("cost_micro") GROWN("reports") GROWN("inferred"),
+    [SQL_USAGE_MODELS] = "SELECT count(DISTINCT model), coalesce(max(model = ?4), 0) "
+                         "FROM usage_total WHERE tenant = ?1 AND day = ?2 AND key = ?3",
+    [SQL_USAGE_COSTS] = "SELECT key, day, min(sum(cost_micro), 99999999999999) FROM usage_total "
+                        "WHERE tenant = ?1 AND day >= ?2 GROUP BY key, day",
+    [SQL_USAGE_OF_TENANT] = USAGE_TOLD_APART USAGE_SUMS USAGE_ROWS "AND u.tenant = ?8 " USAGE_ORDER,
+    [SQL_USAGE_OF_ALL] = USAGE_TOLD_APART USAGE_SUMS USAGE_ROWS
+    "AND (?8 = '' OR EXISTS (SELECT 1 FROM assignment s "
+    "WHERE s.auditor = ?8 AND s.tenant = u.tenant)) " USAGE_ORDER,
+    [SQL_USAGE_FORGET] = "DELETE FROM usage_total WHERE day < ?1",
+    [SQL_USAGE_NUMBER_GET] = "SELECT next, seen, until_us FROM usage_number "
+                             "WHERE tenant = ?1 AND subject = ?2 AND gateway = ?3",
+    [SQL_USAGE_NUMBER_SET] =
+        "INSERT INTO usage_number (tenant, subject, gateway, next, seen, until_us) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (tenant, subject, gateway) DO UPDATE SET "
+        "next = excluded.next, seen = excluded.seen, until_us = excluded.until_us",
+    [SQL_USAGE_NUMBER_FORGET] = "DELETE FROM usage_number WHERE until_us < ?1",
+    [SQL_COMPAT_SET] = "INSERT INTO compat (tenant, binding, since_us) VALUES (?1, ?2, ?3) "
+                       "ON CONFLICT (tenant) DO UPDATE SET binding = excluded.binding",
+    [SQL_COMPAT_REMOVE] = "DELETE FROM compat WHERE tenant = ?1",
+    [SQL_COMPAT_GET] = "SELECT binding, since_us FROM compat WHERE tenant = ?1",
+    [SQL_APPROLE_ADD] = "INSERT INTO approle (role, gateway, secret_hash, binding, address, bits, "
+                        "created_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [SQL_APPROLE_REMOVE] = "DELETE FROM approle WHERE role = ?1 AND gateway = ?2",
+    [SQL_APPROLE_REMOVE_GATEWAY] = "DELETE FROM approle WHERE gateway = ?1",
+    [SQL_APPROLE_GET] = APPROLE_COLUMNS "WHERE a.role = ?1 AND g.removed_us = 0",
+    [SQL_APPROLE_LIST] = APPROLE_COLUMNS "WHERE a.gateway = ?1 ORDER BY a.role",
+    [SQL_ISSUED_TOKEN_ADD] = "INSERT INTO issued_token (hash, gateway, binding, address, bits, "
+                             "created_us, expires_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [SQL_ISSUED_TOKEN_REMOVE] = "DELETE FROM issued_token WHERE hash = ?1",
+    [SQL_ISSUED_TOKEN_REMOVE_GATEWAY] = "DELETE FROM issued_token WHERE gateway = ?1",
+    [SQL_ISSUED_TOKEN_LIST] =
+        "SELECT i.hash, i.gateway, g.name, i.binding, i.address, i.bits, i.created_us, "
+        "i.expires_us FROM issued_token i JOIN gateway g ON g.id = i.gateway "
+        "WHERE i.hash > ?1 AND g.removed_us = 0 ORDER BY i.hash",
 };

@@ -40,8 +40,8 @@ def test_a_gateway_leases_a_key_with_plain_curl(vault, customer):
     reply = customer.lease(ttl_s=60, region="eu", purpose="a test")
     assert reply.status == 201
     lease = reply.json
-    assert set(lease) == {"lease", "key", "provider", "version", "class", "region", "issued", "expires", "ttl_s",
-                          "value"}
+    assert set(lease) == {"lease", "key", "provider", "version", "class", "engagement_id", "region", "issued",
+                          "expires", "max_expires", "ttl_s", "value"}
     assert lease["value"] == customer.value
     assert HEX64.fullmatch(lease["lease"])
     assert (lease["key"], lease["provider"], lease["version"]) == (customer.path, "openai", 1)

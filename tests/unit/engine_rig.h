@@ -516,6 +516,7 @@ static inline struct rig *rig_empty(void)
                                             .lease_ttl_s = 300,
                                             .lease_max_ttl_s = 900,
                                             .lease_max_lifetime_s = 3600,
+                                            .token_ttl_s = 1800,
                                             .rotate_grace_s = 60,
                                             .checkpoint_s = 10,
                                             .checkpoint_idle_s = 3600,

@@ -49,7 +49,7 @@ static const enum answer answers[VERB_COUNT] = {
     [VERB_LOG_CHECK] = OWN,         [VERB_LOG_CONSISTENCY] = OWN, [VERB_LOG_INCLUSION] = LIKE_OWN,
     [VERB_LOG_RANGE] = OWN,         [VERB_LOG_OPERATORS] = OWN,   [VERB_LOG_COMMITMENT] = LIKE_OWN,
     [VERB_LOG_COSIGN] = LIKE_OWN,   [VERB_PERSON_LIST] = OWN,     [VERB_POLICY_SHOW] = LIKE_OWN,
-    [VERB_POLICY_VERSIONS] = OWN,
+    [VERB_POLICY_VERSIONS] = OWN,   [VERB_COMPAT_SHOW] = OWN,
 };
 
 static void a_limited_auditor_sees_its_tenants_and_nothing_else_through_every_verb(void **state)

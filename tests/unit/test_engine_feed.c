@@ -68,10 +68,10 @@ static void noted(struct request *rq)
     pthread_mutex_unlock(&r->lock);
 }
 
-/* All that was submitted before is decided when this returns. */
-static void decided(struct rig *r)
+/* All that this peer had submitted before is decided when this returns. */
+static void decided(struct rig *r, const struct holder *peer)
 {
-    struct request *rq = rig_request(r, VERB_STATUS, &r->local, NULL, NULL, NULL);
+    struct request *rq = rig_request(r, VERB_STATUS, peer, NULL, NULL, NULL);
 
     rq->done = noted;
     r->held = false;
@@ -190,7 +190,7 @@ static void who_waits_is_answered_by_the_next_record_that_it_may_see(void **stat
     own->wait_s = 30;
     rig_submit(r, own);
     all = feed(r, &r->alice, end, 0, 30);
-    decided(r);
+    decided(r, &r->alice);
     assert_true(unanswered(r) >= 1);
     leased_one = lease(r, &acme, "openai"); /* waits for both others, too */
     assert_int_equal(all->outcome, OK);
@@ -229,13 +229,13 @@ static void a_thousand_who_wait_cost_a_batch_nothing_and_are_all_answered(void *
         rq[i]->wait_s = 60;
         rig_submit(r, rq[i]);
     }
-    decided(r);
+    decided(r, &r->alice);
     assert_int_equal(unanswered(r), MANY);
     assert_int_equal(r->en->waiting.count, MANY);
     commits = store_counters(r->en->store)->commits;
     one = rig_submit(r, rig_request(r, VERB_LEASE_ISSUE, &bolt.gateway, NULL, NULL,
                                     lease_body(&bolt, "openai")));
-    decided(r);
+    decided(r, &bolt.gateway);
     assert_int_equal(one->outcome, OK);
     assert_int_equal(unanswered(r), MANY);
     assert_true(store_counters(r->en->store)->commits < commits + 10);
@@ -258,9 +258,9 @@ static void of_too_many_who_wait_the_last_is_answered_at_once(void **state)
     rig_restart_engine(r);
     rig_init(r);
     first = wait_for_ever(r, &r->alice);
-    decided(r);
+    decided(r, &r->alice);
     second = wait_for_ever(r, &r->alice);
-    decided(r);
+    decided(r, &r->alice);
     assert_int_equal(unanswered(r), 1);
     assert_int_equal(second->outcome, OK);
     assert_int_equal(second->lines_length, 0);
@@ -279,7 +279,7 @@ static void who_waits_when_the_certificate_is_revoked_hears_no_more(void **state
     char spki[65];
 
     (void)state;
-    decided(r);
+    decided(r, &auditor);
     hex_format(SPAN(auditor.spki), spki);
     rig_do(r, VERB_CERTIFICATE_REVOKE, &r->alice, NULL, NULL, json_pack("{s:s}", "spki", spki));
     assert_int_not_equal(rq->outcome, OK);
@@ -294,7 +294,7 @@ static void who_waits_when_the_server_stops_is_answered(void **state)
     struct request *rq = wait_for_ever(r, &r->alice);
 
     (void)state;
-    decided(r);
+    decided(r, &r->alice);
     rig_stop_engine(r);
     assert_int_equal(unanswered(r), 0);
     assert_int_equal(rq->outcome, LOCKED);

@@ -16,7 +16,9 @@ struct face {
 static struct face face_new(void)
 {
     struct face f = { .r = rig_empty() };
-    struct http_settings settings = { .region = RIG_REGION, .threads = 1, .connections = 16 };
+    struct http_settings settings = {
+        .region = RIG_REGION, .threads = 1, .connections = 16, .idle_s = 60
+    };
 
     snprintf(f.socket, sizeof f.socket, "%s/api", f.r->dir);
     snprintf(settings.socket, sizeof settings.socket, "%s", f.socket);

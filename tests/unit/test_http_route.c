@@ -11,6 +11,8 @@
 
 #include "http/internal.h"
 
+#define FACE_VERBS 6 /* of the Vault-compatible face alone: docs/COMPAT.md */
+
 static enum verb find(const char *method, const char *url, struct request *ret_rq, unsigned *code)
 {
     struct request *rq = request_new();
@@ -65,7 +67,7 @@ static void every_documented_route_exists_and_every_verb_is_documented(void **st
         rows++;
     }
     fclose(f);
-    assert_int_equal(rows, VERB_COUNT - 1);
+    assert_int_equal(rows, VERB_COUNT - 1 - FACE_VERBS);
 }
 
 static void segments_become_parameters(void **state)
