@@ -3,6 +3,7 @@
 #define HTTP_AUTHZ_H
 
 #include <microhttpd.h>
+#include <stdbool.h>
 
 #include "base/status.h"
 
