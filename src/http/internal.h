@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "authz.h"
 #include "compat/path.h"
 #include "http/http.h"
 #include "link.h"
@@ -31,13 +32,6 @@ struct http {
     struct watch watch;
     atomic_uint exchanges; /* that have not ended */
     atomic_uint large;     /* bodies above LIMIT_HTTP_BODY */
-};
-
-/* A reply of many parts: the one that is being sent. */
-struct stream {
-    char *text;
-    size_t length, at;
-    bool over; /* it is the last */
 };
 
 /* Which listener. */
@@ -95,17 +89,8 @@ bool query_filter(struct exchange *x);
 /* The same for sums of usage, into rq->usage_filter. */
 bool query_usage(struct exchange *x);
 
-/* stream.c: is it to be a stream? false: malformed. */
-bool stream_begin(struct exchange *x);
-struct MHD_Response *stream_response(struct exchange *x);
 /* header.c: an Idempotency-Key into rq; malformed: refused in rq->err. */
 void header_read(struct exchange *x);
-
-/* authz.c: the query and headers of a proxy that asks, as the body of a lease. */
-status authz_read(struct exchange *x, struct err *e);
-void authz_map(unsigned *http);
-/* NULL with *ret_again: x->rq is another request, to be submitted before there is an answer. */
-struct MHD_Response *authz_response(struct exchange *x, bool *ret_again);
 
 /* reply.c */
 enum MHD_Result reply_send(struct exchange *x);

@@ -153,6 +153,7 @@ static ssize_t ask(struct exchange *x)
         rq->peer.role = ROLE_NONE;
         err_note(&rq->err, NO_IDENTITY, __func__, "certificate has expired", 0);
     }
+    link_enter(link_of(x->connection), STRETCH_OURS);
     MHD_suspend_connection(x->connection);
     engine_submit(engine, rq);
     return 0;
@@ -171,6 +172,7 @@ static ssize_t read_on(void *context, uint64_t position, char *to, size_t max)
         if (!x->answered)
             return ask(x);
         x->answered = false;
+        link_enter(link_of(x->connection), STRETCH_REPLY);
         if (!take_part(x))
             return MHD_CONTENT_READER_END_WITH_ERROR;
     }

@@ -252,6 +252,8 @@ static void a_thousand_who_wait_are_woken_by_what_ends_and_by_no_lease(void **st
     stranger = ask(r, &bolt.gateway, bolt_at, 60);
     one = rig_submit(r, rig_request(r, VERB_LEASE_ISSUE, &acme.gateway, NULL, NULL,
                                     lease_body(&acme, "openai")));
+    while (unanswered(r) > MANY + 1) /* it has a turn, as every client has */
+        settle(r);
     settle(r);
     assert_int_equal(one->outcome, OK);
     assert_int_equal(unanswered(r), MANY + 1);
