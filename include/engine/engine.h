@@ -58,7 +58,12 @@ struct engine_settings {
      * (renewed) others than before. */
     void (*tls_ready)(void *context, bool renewed);
     void *tls_context;
-    int keeper_statm; /* the keeper's /proc/PID/statm, open, for the metrics; 0: none */
+    /* Limits, and what the metrics tell of others. */
+    size_t queue_per_client; /* requests of one certificate that may wait for a batch; 0: any */
+    uint64_t gateway_rate;   /* lease requests a second of one gateway, and for one tenant's */
+    uint64_t tenant_rate;    /* keys; 0: any */
+    size_t connections_max;  /* of the face */
+    int keeper_statm;        /* the keeper's /proc/PID/statm, open; 0: none */
 };
 
 /* Asks the keeper for its state and, if it is unlocked already (the server died and came back),

@@ -232,6 +232,10 @@ static status start_engine(struct server *s, struct err *e)
                                       s->conf.unlocked_max_s != 0 || s->conf.idle_lock_s != 0,
                                   .tls_ready = tls_ready,
                                   .tls_context = s,
+                                  .queue_per_client = s->conf.queue_per_client,
+                                  .gateway_rate = s->conf.gateway_rate,
+                                  .tenant_rate = s->conf.tenant_rate,
+                                  .connections_max = s->conf.http_connections,
                                   .keeper_statm = s->keeper_statm };
 
     if (!hours_parse(span_text(s->conf.alert_hours), &es.alert.hours))

@@ -111,6 +111,7 @@ static status store_records_of(struct engine *en, struct in *body, uint16_t coun
         wire_get_record(body, &r);
         if (body->bad)
             break;
+        metrics_recorded(&en->metrics, r.type);
         row = (struct store_record){ .log = r.log,
                                      .seq = r.seq,
                                      .time_us = r.time_us,

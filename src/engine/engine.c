@@ -1,5 +1,7 @@
 /* The engine's thread: take what is queued, run it, answer, and do what time demands. */
 #include "alert.h"
+#include "queue.h"
+#include "rate.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -278,12 +280,19 @@ static void *run(void *context)
 static status start(struct engine *en, struct err *e)
 {
     pthread_condattr_t attributes;
+    status st;
     int error;
 
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&en->wake, &attributes);
     pthread_condattr_destroy(&attributes);
+    en->metrics.started_us = clock_wall_us();
+    st = queue_new(en->settings.queue_per_client, &en->queue, e);
+    if (st == OK)
+        st = rates_new(&en->rates, e);
+    if (st != OK)
+        return st;
     error = pthread_create(&en->thread, NULL, run, en);
     return error == 0 ? OK : fail(e, IO, "cannot start the engine's thread", error);
 }

@@ -2,6 +2,7 @@
 #include "leasable.h"
 
 #include "judge.h"
+#include "rate.h"
 
 static struct policy_bounds bounds_of(const struct engine *en)
 {

@@ -144,6 +144,8 @@ static enum MHD_Result handle(struct http *h, struct MHD_Connection *connection,
         if (begin(h, connection, url, method, door, state) == MHD_NO)
             return MHD_NO;
         x = *state;
+        head_check(x);
+        link_enter(link_of(connection), STRETCH_BODY);
         return x->last ? submit(x) : MHD_YES; /* where such a one's body ends is not known */
     }
     if (*data_size > 0) {
