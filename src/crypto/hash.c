@@ -7,7 +7,6 @@
 
 #include "crypto/crypto.h"
 #include "internal.h"
-#include "sha256.h"
 
 #define EXPAND_MAX ((size_t)255 * MAC_SIZE)
 
@@ -16,48 +15,29 @@ void sha256(struct span in, uint8_t out[static SHA256_SIZE])
     sha256_two(in, span_of(NULL, 0), out);
 }
 
-/* Two parts, for prefixed hashes such as those of Merkle trees, without a joined copy. The state is
- * wiped: what is hashed is sometimes a secret. */
+/* Two parts, for prefixed hashes such as those of Merkle trees, without a joined copy. */
 void sha256_two(struct span a, struct span b, uint8_t out[static SHA256_SIZE])
 {
-    struct sha256_state state;
+    crypto_hash_sha256_state state;
 
-    sha256_init(&state);
-    sha256_update(&state, a);
-    sha256_update(&state, b);
-    sha256_final(&state, out);
+    crypto_hash_sha256_init(&state);
+    crypto_hash_sha256_update(&state, a.p, a.n);
+    crypto_hash_sha256_update(&state, b.p, b.n);
+    crypto_hash_sha256_final(&state, out);
+    sodium_memzero(&state, sizeof(state)); /* what is hashed is sometimes a secret */
 }
 
-static void xor_pad(const uint8_t key[static 64], uint8_t with, uint8_t pad[static 64])
-{
-    for (size_t i = 0; i < 64; i++)
-        pad[i] = key[i] ^ with;
-}
-
-/* HMAC over up to three parts, so that nobody needs to join them in a buffer (RFC 2104). */
+/* HMAC over up to three parts, so that nobody needs to join them in a buffer. */
 static void hmac_parts(struct span key, const struct span parts[3], uint8_t out[static MAC_SIZE])
 {
-    struct sha256_state state;
-    uint8_t block[64] = { 0 }, pad[64], inner[SHA256_SIZE];
+    crypto_auth_hmacsha256_state state;
 
-    if (key.n > sizeof(block))
-        sha256(key, block);
-    else if (key.n > 0)
-        memcpy(block, key.p, key.n);
-    xor_pad(block, 0x36, pad);
-    sha256_init(&state);
-    sha256_update(&state, SPAN(pad));
+    /* An empty key is a valid one (HKDF without salt), but its pointer may be NULL. */
+    crypto_auth_hmacsha256_init(&state, key.n > 0 ? key.p : (const uint8_t *)"", key.n);
     for (size_t i = 0; i < 3; i++)
-        sha256_update(&state, parts[i]);
-    sha256_final(&state, inner);
-    xor_pad(block, 0x5c, pad);
-    sha256_init(&state);
-    sha256_update(&state, SPAN(pad));
-    sha256_update(&state, SPAN(inner));
-    sha256_final(&state, out);
-    sodium_memzero(block, sizeof(block));
-    sodium_memzero(pad, sizeof(pad));
-    sodium_memzero(inner, sizeof(inner));
+        crypto_auth_hmacsha256_update(&state, parts[i].p, parts[i].n);
+    crypto_auth_hmacsha256_final(&state, out);
+    sodium_memzero(&state, sizeof(state));
 }
 
 void hmac_sha256(struct span key, struct span in, uint8_t out[static MAC_SIZE])

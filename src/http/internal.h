@@ -11,6 +11,7 @@
 #include "compat/path.h"
 #include "http/http.h"
 #include "link.h"
+#include "stream.h"
 
 /* Certificates of the TLS listener. Replaced as a whole at renewal; never freed while serving. */
 struct credentials {

@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include "crypto/crypto.h"
-#include "crypto/sha256.h"
 
 #define CHECK_OK(call)           assert_string_equal(status_name(call), status_name(OK))
 #define CHECK_STATUS(call, want) assert_string_equal(status_name(call), status_name(want))
@@ -198,34 +197,11 @@ static void a_mac_binds_label_and_content(void **state)
     }
 }
 
-/* Where the processor has no instructions for it, this compares one with itself. */
-static void both_ways_of_hashing_agree_at_every_length_and_in_any_pieces(void **state)
-{
-    uint8_t bytes[300], a[SHA256_SIZE], b[SHA256_SIZE];
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(bytes); i++)
-        bytes[i] = (uint8_t)(i * 7 + 1);
-    for (size_t n = 0; n <= sizeof(bytes); n++) {
-        struct sha256_state fast, slow;
-
-        sha256_init(&fast);
-        for (size_t at = 0, piece = n % 67 + 1; at < n; at += piece)
-            sha256_update(&fast, span_of(bytes + at, n - at < piece ? n - at : piece));
-        sha256_final(&fast, a);
-        sha256_init_slow(&slow);
-        sha256_update(&slow, span_of(bytes, n));
-        sha256_final(&slow, b);
-        assert_memory_equal(a, b, sizeof(a));
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_self_test_passes_here),
         cmocka_unit_test(hashing_two_parts_is_hashing_them_joined),
-        cmocka_unit_test(both_ways_of_hashing_agree_at_every_length_and_in_any_pieces),
         cmocka_unit_test(empty_inputs_may_be_null),
         cmocka_unit_test(an_absent_salt_is_a_salt_of_zeros),
         cmocka_unit_test(random_bytes_fill_everything_and_differ),
