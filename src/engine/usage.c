@@ -10,7 +10,8 @@
 
 #define GROUPS_MAX USAGE_REPORTS_MAX
 /* One record says what was refused of a body. */
-#define ENTRIES_MAX (LIMIT_BATCH_ENTRIES - 1)
+#define RECORDS_MAX 64 /* of one body */
+#define ENTRIES_MAX (RECORDS_MAX - 1)
 
 /* What a report is about. */
 struct subject {
@@ -364,7 +365,7 @@ static bool has_room(const struct request *rq, const struct plan *plan, size_t n
 {
     size_t after = rq->entry_count + needed;
 
-    return after <= ENTRIES_MAX || (last && after == LIMIT_BATCH_ENTRIES && plan->refused == 0);
+    return after <= ENTRIES_MAX || (last && after == RECORDS_MAX && plan->refused == 0);
 }
 
 /* A report by its number: new, seen, or new with others missing before it. */

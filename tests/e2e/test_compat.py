@@ -507,8 +507,8 @@ def test_a_locked_vault_is_sealed_and_tokens_of_logins_are_gone_afterwards():
             await_that("the listener could not be opened", lambda: "cannot be opened yet" in compat.vault.log())
             with pytest.raises(OSError):  # the main one is not opened either
                 socket.create_connection(("127.0.0.1", compat.vault.port)).close()
-        await_that("both are open", lambda: compat.ask("/v1/sys/health?sealedcode=200").status == 200
-                   if _listens(compat.vault.port) else False)
+        await_that("both are open", lambda: _listens(compat.vault.port) and _listens(compat.port))
+        assert compat.ask("/v1/sys/health?sealedcode=200").status == 200
     finally:
         compat.close()
 

@@ -224,7 +224,7 @@ def test_a_signal_is_passed_on_once_and_the_command_ends_in_its_own_way(runner, 
 
 def test_the_command_has_the_signals_that_exec_was_started_with(runner, customer):
     """nohup stays nohup, and that exec itself ignores SIGPIPE is its own affair."""
-    out, _ = runner.run("--lease", customer.path, "--", "sh", "-c", "grep ^Sig /proc/$$/status",
+    out, _ = runner.run("--lease", customer.path, "--", "sh", "-c", "exec grep ^Sig /proc/self/status",
                         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     said = dict(line.split(":\t") for line in out.splitlines())
     assert (int(said["SigIgn"], 16), int(said["SigBlk"], 16)) == (1 << (signal.SIGHUP - 1), 0)
