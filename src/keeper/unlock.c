@@ -168,6 +168,7 @@ static void unlocked(struct keeper *k, const struct slot *slot, struct err *e)
                                    .number = slot->kind == SLOT_RECOVERY };
 
     k->state = KEEPER_UNLOCKED;
+    k->rekey_not_before_us = 0; /* whoever unlocks may have made room for it */
     k->heads_loaded = false;
     k->found_changes = keyring_seq(k->ring);
     k->unlocked_us = k->active_us = keeper_monotonic(k);
