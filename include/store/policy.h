@@ -32,4 +32,9 @@ MUST_CHECK status store_policies(struct store *s, const struct id *owner, uint32
                                  struct store_policy *ret_policies, size_t cap, size_t *ret_count,
                                  struct err *e);
 
+/* Who comes after `after` in the order of owners that ever had a document; NULL: the first, which
+ * is the vault if it had one. NOT_FOUND: nobody. */
+MUST_CHECK status store_policy_owner(struct store *s, const struct id *after, struct id *ret_owner,
+                                     struct err *e);
+
 #endif

@@ -336,6 +336,7 @@ struct replay {
     struct engine *en;
     struct err *e;
     uint64_t since_us;
+    uint64_t from; /* of a log: the first record since then */
     status st;
 };
 
@@ -356,15 +357,52 @@ static bool replay_count(void *context, const struct store_record *r)
     return replay->st == OK;
 }
 
-/* A lease of the last hour ended after that began, so it is among those that mattered since. */
+/* From where on a log's records are of the last hour: downwards, for that may be few of many. */
+static bool find_since(void *context, const struct store_record *r)
+{
+    struct replay *replay = context;
+
+    if (r->time_us < replay->since_us)
+        return false;
+    replay->from = r->seq;
+    return true;
+}
+
+static status count_log(struct replay *replay, const struct id *log)
+{
+    struct store *store = replay->en->store;
+    status st;
+
+    replay->from = INT64_MAX;
+    st = store_records_before(store, log, INT64_MAX, SIZE_MAX, find_since, replay, replay->e);
+    if (st == OK && replay->from != INT64_MAX)
+        st = store_records(store, log, replay->from, SIZE_MAX, replay_count, replay, replay->e);
+    return st == OK ? replay->st : st;
+}
+
+/* Only who has a document has counts: of the others nothing is read. With one of the vault all
+ * have; a lease of the last hour ended after that began, so it is among those that mattered since. */
 status judge_rebuild(struct engine *en, struct err *e)
 {
     struct replay replay = { .en = en, .e = e };
     uint64_t now = engine_now_us(en), memory = POLICY_RATE_MEMORY_S * SECOND_US;
+    struct err end = { 0 };
+    struct id owner;
     status st = documents_new(&en->documents, e);
 
     replay.since_us = now > memory ? now - memory : 0;
     if (st == OK)
+        st = store_policy_owner(en->store, NULL, &owner, &end);
+    if (st == OK && id_is_zero(&owner)) {
         st = store_lease_records(en->store, replay.since_us, replay_count, &replay, e);
-    return st == OK ? replay.st : st;
+        return st == OK ? replay.st : st;
+    }
+    while (st == OK) {
+        struct id after = owner;
+
+        st = count_log(&replay, &owner);
+        if (st == OK)
+            st = store_policy_owner(en->store, &after, &owner, &end);
+    }
+    return st == NOT_FOUND ? OK : err_note(e, st, end.where, end.why, end.detail);
 }

@@ -102,3 +102,26 @@ status store_policies(struct store *s, const struct id *owner, uint32_t before,
         *ret_count = n;
     return st;
 }
+
+status store_policy_owner(struct store *s, const struct id *after, struct id *ret_owner,
+                          struct err *e)
+{
+    AUTO(query) q = { 0 };
+    struct id owner = { { 0 } };
+    bool row = false;
+    status st = query_begin(s, SQL_POLICY_OWNER, &q, e);
+
+    if (st != OK)
+        return st;
+    query_put_span(&q, after == NULL ? span_of("", 0) : SPAN(after->b));
+    st = query_step(&q, &row, e);
+    if (st == OK && !row)
+        return fail(e, NOT_FOUND, "no such owner", 0);
+    if (st != OK)
+        return st;
+    query_get_id(&q, &owner);
+    st = query_end(&q, e);
+    if (st == OK)
+        *ret_owner = owner;
+    return st;
+}

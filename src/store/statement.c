@@ -228,6 +228,7 @@ const char *const statement_sql[STATEMENT_COUNT] = {
                                       "AND (?2 = 0 OR version = ?2) ORDER BY version DESC LIMIT 1",
     [SQL_POLICY_BY_HASH] = POLICY_COLUMNS "document FROM policy WHERE owner = ?1 AND hash = ?2 "
                                           "ORDER BY version DESC LIMIT 1",
+    [SQL_POLICY_OWNER] = "SELECT owner FROM policy WHERE owner > ?1 ORDER BY owner LIMIT 1",
     [SQL_POLICY_LIST] =
         POLICY_COLUMNS "1 FROM policy WHERE owner = ?1 AND version < ?2 ORDER BY version DESC",
     [SQL_BEGINNING_SET] = "INSERT INTO beginning (log, first) VALUES (?1, ?2) "
