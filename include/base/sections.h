@@ -1,6 +1,6 @@
 /*
  * Text of the form that people write for Strongroom: lines "name = value" below headings
- * "[kind name]", comments from # to the end of their line. Policies, cases and the catalogue of
+ * "[kind name]", and lines that begin with # for comments. Policies, cases and the catalogue of
  * providers are written so. A reader over borrowed text; every line has its number, so that
  * whoever complains can say where.
  */

@@ -381,7 +381,8 @@ static status count_log(struct replay *replay, const struct id *log)
 }
 
 /* Only who has a document has counts: of the others nothing is read. With one of the vault all
- * have; a lease of the last hour ended after that began, so it is among those that mattered since. */
+ * have; a lease of the last hour ended after that began, so it is among those that mattered since.
+ */
 status judge_rebuild(struct engine *en, struct err *e)
 {
     struct replay replay = { .en = en, .e = e };

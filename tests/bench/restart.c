@@ -101,7 +101,8 @@ int main(int argc, char **argv)
     lease_many(records - live, 1);
     lease_many(live, 3600);
     fprintf(stderr, "made in %.1f s\n", (double)(rig_mono() - began) / 1e6);
-    sleep(2); /* the short ones are over */
+    /* The short ones are over, and nobody may report late on them: else they are read too. */
+    sleep((unsigned)(LEASE_RECENT_US / SECOND_US) + 3);
     rig_stop_engine(load.r);
     cpu = cpu_us();
     began = rig_mono();
