@@ -249,6 +249,30 @@ static void issued_tokens_and_roles_outlive_a_restart_and_logins_do_not(void **s
     rig_free(r);
 }
 
+static status look_for(struct rig *r, const char *path, const char *token)
+{
+    return try(r, VERB_LEASE_ISSUE, token, NULL, json_pack("{s:s}", "key", path));
+}
+
+static void a_token_that_opens_nothing_does_not_tell_which_keys_there_are(void **state)
+{
+    struct rig *r = rig_new();
+    struct customer c = customer_new(r, "acme");
+    char token[TOKEN_LENGTH + 1];
+
+    (void)state;
+    log_in(r, &c.gateway, token);
+    assert_int_equal(look_for(r, "acme/openai", token), DENIED);
+    assert_int_equal(look_for(r, "acme/nothing", token), DENIED);
+    opt_in(r, &c, "cert"); /* which is not shown */
+    assert_int_equal(look_for(r, "acme/openai", token), DENIED);
+    assert_int_equal(look_for(r, "acme/nothing", token), DENIED);
+    opt_in(r, &c, "none");
+    assert_int_equal(look_for(r, "acme/openai", token), OK);
+    assert_int_equal(look_for(r, "acme/nothing", token), NOT_FOUND);
+    rig_free(r);
+}
+
 static size_t issued_to(struct rig *r, const char *gateway)
 {
     json_t *reply = rig_get(r, VERB_COMPAT_LIST, &r->alice, gateway, NULL, NULL);
@@ -318,6 +342,7 @@ int main(void)
         cmocka_unit_test(a_token_and_its_leases_die_with_its_certificate),
         cmocka_unit_test(a_token_revokes_itself_and_its_leases_and_no_others),
         cmocka_unit_test(issued_tokens_and_roles_outlive_a_restart_and_logins_do_not),
+        cmocka_unit_test(a_token_that_opens_nothing_does_not_tell_which_keys_there_are),
         cmocka_unit_test(issued_tokens_that_expired_are_forgotten),
         cmocka_unit_test(requests_of_one_batch_do_not_disturb_each_other),
     };
