@@ -7,6 +7,7 @@ config.yaml, beside this file and examples/python/strongroom.py:
         litellm_params:
           model: openai/gpt-5
           api_key: leased            # never sent: the callback replaces it
+        model_info:
           strongroom_key: acme/openai-prod
     litellm_settings:
       callbacks: strongroom_lease.handler
@@ -47,7 +48,8 @@ class StrongroomLease(CustomLogger):
         return self.vault._call("POST", "/v1/leases", {"key": key, "ttl_s": TTL_S, "model": model})
 
     async def async_pre_call_deployment_hook(self, kwargs, call_type):
-        key = kwargs.pop("strongroom_key", None)
+        # The router sets model_info; anything beside it may come from the caller, who does not choose the key.
+        key = (kwargs.get("model_info") or {}).get("strongroom_key")
         if key is None:
             return kwargs
         model = str(kwargs.get("model", "")).rpartition("/")[2]

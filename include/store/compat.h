@@ -53,6 +53,8 @@ MUST_CHECK status store_issued_token_add(struct store *s, const struct store_iss
                                          struct err *e);
 MUST_CHECK status store_issued_token_remove(struct store *s, const uint8_t hash[static 32],
                                             struct err *e); /* NOT_FOUND */
+/* Forgets those that expired by then. None is fine. */
+MUST_CHECK status store_issued_tokens_expire(struct store *s, uint64_t now_us, struct err *e);
 /* Of all gateways, cap tokens after the given hash (NULL: from the start). */
 MUST_CHECK status store_issued_tokens(struct store *s, const uint8_t *after,
                                       struct store_issued_token *ret_tokens, size_t cap,

@@ -355,6 +355,8 @@ APPLY(token_issue)
     memcpy(t->address, from.address, sizeof t->address);
     if (tokens_of_gateway(en->tokens, &gateway.id) >= TOKENS_OF_GATEWAY)
         return fail(e, LIMIT, "this gateway holds too many tokens: let it keep one", 0);
+    if (tokens_count(en->tokens) >= TOKENS_HELD) /* behind its record it would be too late */
+        return fail(e, LIMIT, "there are too many tokens: try again later", 0);
     return issued_entry(en, rq, RECORD_TOKEN_ISSUED, t, e);
 }
 
@@ -366,6 +368,8 @@ COMPLETE(token_issued)
 
     (void)result;
     token_of_issued(t, &held);
+    if (st == OK) /* or they would pile up until there are more than an unlock takes */
+        st = store_issued_tokens_expire(en->store, engine_now_us(en), e);
     if (st == OK)
         st = tokens_add(en->tokens, &held, e);
     rq->created = true;

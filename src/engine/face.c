@@ -70,9 +70,35 @@ status face_resolve(struct engine *en, struct request *rq, struct err *e)
                : fail(e, DENIED, "this token does not count on this connection", 0);
 }
 
+static bool has_grant(const struct engine *en, const struct request *rq,
+                      const struct store_tenant *tenant)
+{
+    const struct policy_grant *g;
+    size_t cursor = 0;
+
+    while ((g = policy_grant_next(en->policy, &rq->gateway, &cursor)) != NULL) {
+        if (id_same(&g->tenant, &tenant->id))
+            return true;
+    }
+    return false;
+}
+
+static status decide_binding(struct engine *en, struct request *rq, struct err *e)
+{
+    const struct token *token = token_of(en, rq);
+
+    if (rq->face.least == 0 || token == NULL)
+        return fail(e, DENIED, "no grant covers this key", 0);
+    return permits(en, rq, token, rq->face.least > token->binding ? rq->face.least : token->binding)
+               ? OK
+               : fail(e, DENIED, "the tenant asks for a stronger binding of tokens", 0);
+}
+
+/* Where the gateway has a grant the token is decided on before it is looked whether the key is
+ * there: else a token that opens nothing would tell. */
 status face_ask(struct engine *en, struct request *rq, const char *tenant, struct err *e)
 {
-    struct store_tenant found;
+    struct store_tenant found = { .name = "" };
     struct store_compat compat;
     struct err absent = { 0 };
     status st;
@@ -85,18 +111,12 @@ status face_ask(struct engine *en, struct request *rq, const char *tenant, struc
         st = store_compat(en->store, &found.id, &compat, &absent);
     if (st == OK)
         rq->face.least = compat.binding;
-    return st == OK || st == NOT_FOUND ? OK : err_note(e, st, absent.where, absent.why, 0);
-}
-
-static status decide_binding(struct engine *en, struct request *rq, struct err *e)
-{
-    const struct token *token = token_of(en, rq);
-
-    if (rq->face.least == 0 || token == NULL)
-        return fail(e, DENIED, "no grant covers this key", 0);
-    return permits(en, rq, token, rq->face.least > token->binding ? rq->face.least : token->binding)
-               ? OK
-               : fail(e, DENIED, "the tenant asks for a stronger binding of tokens", 0);
+    if (st != OK && st != NOT_FOUND)
+        return err_note(e, st, absent.where, absent.why, 0);
+    if (id_is_zero(&found.id) || !has_grant(en, rq, &found))
+        return OK;
+    rq->log = found.id; /* its gateway, its log */
+    return decide_binding(en, rq, e);
 }
 
 /* What a version that is not served any more leaves to be told. */
@@ -169,19 +189,6 @@ static bool is_granted(struct engine *en, const struct request *rq, const struct
     return key->state == KEY_ACTIVE && key->scope != SCOPE_ADMIN &&
            policy_lease(en->policy, &rq->gateway, &key->tenant, key->name, 0, &bounds, &ttl_s,
                         &why) == OK;
-}
-
-static bool has_grant(const struct engine *en, const struct request *rq,
-                      const struct store_tenant *tenant)
-{
-    const struct policy_grant *g;
-    size_t cursor = 0;
-
-    while ((g = policy_grant_next(en->policy, &rq->gateway, &cursor)) != NULL) {
-        if (id_same(&g->tenant, &tenant->id))
-            return true;
-    }
-    return false;
 }
 
 /* The tenant of a list or a look: to whoever has no grant there, as one that does not exist. */

@@ -301,6 +301,8 @@ status tokens_load(struct engine *en, struct err *e)
         for (size_t i = 0; st == OK && i < count; i++) {
             struct token t;
 
+            if (page[i].expires_us <= engine_now_us(en))
+                continue;
             token_of_issued(&page[i], &t);
             st = tokens_add(en->tokens, &t, e);
         }

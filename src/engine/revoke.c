@@ -109,17 +109,18 @@ static status find_scope(const struct request *rq, enum scope *ret_scope, struct
                       "say which leases: exactly one of lease, key, gateway, tenant, all", 0);
 }
 
-/* To a tenant another one is as one that does not exist. */
+/* To a tenant another one is as one that does not exist, to the word. */
 static status find_tenant(struct engine *en, struct request *rq, const char *name,
                           struct revocation *r, struct err *e)
 {
     struct store_tenant tenant;
-    status st = store_tenant(en->store, name, &tenant, e);
+    struct err absent = { 0 };
+    status st = store_tenant(en->store, name, &tenant, &absent);
 
-    if (st == OK && rq->peer.role == ROLE_TENANT && !id_same(&tenant.id, &rq->tenant))
-        st = fail(e, NOT_FOUND, "there is no such tenant", 0);
-    if (st != OK)
-        return st;
+    if (st != OK && st != NOT_FOUND)
+        return err_note(e, st, absent.where, absent.why, absent.detail);
+    if (st == NOT_FOUND || (rq->peer.role == ROLE_TENANT && !id_same(&tenant.id, &rq->tenant)))
+        return fail(e, NOT_FOUND, "there is no such tenant", 0);
     r->pattern.tenant = r->log = rq->log = tenant.id;
     return OK;
 }

@@ -517,6 +517,8 @@ enum MHD_Result compat_send(struct exchange *x)
         return MHD_NO; /* out of memory: the connection is closed without an answer */
     if (code != 204)
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+    if (x->last)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     if (x->rq->retry_after_s > 0) {
         snprintf(scratch, sizeof scratch, "%u", x->rq->retry_after_s);
         MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, scratch);

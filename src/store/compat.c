@@ -179,6 +179,17 @@ status store_issued_token_remove(struct store *s, const uint8_t hash[static 32],
     return st;
 }
 
+status store_issued_tokens_expire(struct store *s, uint64_t now_us, struct err *e)
+{
+    AUTO(query) q = { 0 };
+    status st = query_begin(s, SQL_ISSUED_TOKEN_EXPIRE, &q, e);
+
+    if (st != OK)
+        return st;
+    query_put_number(&q, now_us);
+    return query_run(&q, NULL, e);
+}
+
 static status get_issued_token(struct query *q, struct store_issued_token *ret_token, struct err *e)
 {
     struct store_issued_token t = { .bits = 0 };

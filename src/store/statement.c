@@ -314,6 +314,7 @@ const char *const statement_sql[STATEMENT_COUNT] = {
                              "created_us, expires_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     [SQL_ISSUED_TOKEN_REMOVE] = "DELETE FROM issued_token WHERE hash = ?1",
     [SQL_ISSUED_TOKEN_REMOVE_GATEWAY] = "DELETE FROM issued_token WHERE gateway = ?1",
+    [SQL_ISSUED_TOKEN_EXPIRE] = "DELETE FROM issued_token WHERE expires_us <= ?1",
     [SQL_ISSUED_TOKEN_LIST] =
         "SELECT i.hash, i.gateway, g.name, i.binding, i.address, i.bits, i.created_us, "
         "i.expires_us FROM issued_token i JOIN gateway g ON g.id = i.gateway "

@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import socket
+import ssl
 
 import pytest
 import web
@@ -16,6 +17,19 @@ def compat():
     compat = Compat()
     yield compat
     compat.close()
+
+
+@pytest.mark.parametrize("head", [b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                                  b"Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}", b"Host: other\r\n\r\n"])
+def test_a_head_with_two_readings_ends_the_connection_here_too(compat, head):
+    context = ssl.create_default_context(cafile=compat.vault.ca)
+    health, said = b"GET /v1/sys/health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b""
+    with socket.create_connection(("127.0.0.1", compat.port), timeout=web.TIMEOUT) as plain, \
+            context.wrap_socket(plain, server_hostname="127.0.0.1") as sock:
+        sock.sendall(b"POST /v1/auth/cert/login HTTP/1.1\r\nHost: 127.0.0.1\r\n" + head + health)
+        while piece := sock.recv(65536):
+            said += piece
+    assert said.startswith(b"HTTP/1.1 400 ") and said.count(b"HTTP/1.1 ") == 1, said
 
 
 def is_error(reply, status, *words):

@@ -1,6 +1,7 @@
 """What examples/ says about real clients, run as it stands there."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -99,6 +100,25 @@ def test_gateways_without_a_certificate_ask_through_a_port_on_loopback(scene):
         nginx.close()
 
 
+def claims(vault, customer, path):
+    who = customer.gateway
+    out = ran(["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", vault.ca, "--cert", who.certificate, "--key",
+               who.key, f"{vault.url}{path}"], vault.environment())
+    assert out == b"200"
+    return {name for name in ("purpose", "model", "environment", "classification") if name in issued(vault, customer.name)[-1]}
+
+
+def test_what_a_client_asks_of_envoy_is_no_claim_of_the_gateway(scene):
+    vault, customer, _, _, _ = scene
+    text = (EXAMPLES / "envoy-ai-gateway/strongroom.yaml").read_text()
+    path = re.search(r"path: (/v1/authz/\S+)", text).group(1).replace("acme/openai-prod", customer.path)
+    path = path.replace("style=aigw", "style=provider")  # the header's name is not what this is about
+    told = "&purpose=theirs&model=theirs&environment=theirs&classification=theirs"
+    assert claims(vault, customer, path.partition("?")[0] + "?request=/v1/chat" + told) == {
+        "purpose", "model", "environment", "classification"}
+    assert claims(vault, customer, path + "/v1/chat?share=1" + told) == set()
+
+
 def test_litellm_leases_for_each_request_when_it_has_chosen_a_deployment(scene):
     vault, customer, provider, environment, directory = scene
     if not LITELLM.exists():
@@ -112,9 +132,10 @@ import strongroom_lease
 litellm.callbacks = [strongroom_lease.handler]
 router = litellm.Router(num_retries=0, model_list=[{{"model_name": "gpt-5", "litellm_params": {{
     "model": "openai/gpt-5", "api_key": "leased", "api_base": "http://127.0.0.1:{provider.port}/v1",
-    "strongroom_key": {customer.path!r}}}}}])
+    }}, "model_info": {{"strongroom_key": {customer.path!r}}}}}])
 async def ask():
-    return await router.acompletion(model="gpt-5", messages=[{{"role": "user", "content": "hello"}}])
+    return await router.acompletion(model="gpt-5", messages=[{{"role": "user", "content": "hello"}}],
+                                    strongroom_key="another/key")  # a caller's, which counts for nothing
 for _ in range(2):
     print(asyncio.run(ask()).choices[0].message.content)
 """)

@@ -249,6 +249,58 @@ static void issued_tokens_and_roles_outlive_a_restart_and_logins_do_not(void **s
     rig_free(r);
 }
 
+static status look_for(struct rig *r, const char *path, const char *token)
+{
+    return try(r, VERB_LEASE_ISSUE, token, NULL, json_pack("{s:s}", "key", path));
+}
+
+static void a_token_that_opens_nothing_does_not_tell_which_keys_there_are(void **state)
+{
+    struct rig *r = rig_new();
+    struct customer c = customer_new(r, "acme");
+    char token[TOKEN_LENGTH + 1];
+
+    (void)state;
+    log_in(r, &c.gateway, token);
+    assert_int_equal(look_for(r, "acme/openai", token), DENIED);
+    assert_int_equal(look_for(r, "acme/nothing", token), DENIED);
+    opt_in(r, &c, "cert"); /* which is not shown */
+    assert_int_equal(look_for(r, "acme/openai", token), DENIED);
+    assert_int_equal(look_for(r, "acme/nothing", token), DENIED);
+    opt_in(r, &c, "none");
+    assert_int_equal(look_for(r, "acme/openai", token), OK);
+    assert_int_equal(look_for(r, "acme/nothing", token), NOT_FOUND);
+    rig_free(r);
+}
+
+static size_t issued_to(struct rig *r, const char *gateway)
+{
+    json_t *reply = rig_get(r, VERB_COMPAT_LIST, &r->alice, gateway, NULL, NULL);
+    size_t count = json_array_size(json_object_get(reply, "tokens"));
+
+    json_decref(reply);
+    return count;
+}
+
+/* Else they would pile up until there are more than an unlock takes. */
+static void issued_tokens_that_expired_are_forgotten(void **state)
+{
+    struct rig *r = rig_new();
+    struct customer c = customer_new(r, "acme");
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++)
+        rig_do(r, VERB_TOKEN_ISSUE, &r->alice, "gw-acme", NULL,
+               json_pack("{s:s, s:i}", "cidr", "::1", "days", 1));
+    assert_int_equal(issued_to(r, "gw-acme"), 2);
+    pass(r, &c, 2 * 86400);
+    rig_restart_engine(r);
+    rig_do(r, VERB_TOKEN_ISSUE, &r->alice, "gw-acme", NULL,
+           json_pack("{s:s, s:i}", "cidr", "::1", "days", 1));
+    assert_int_equal(issued_to(r, "gw-acme"), 1);
+    rig_free(r);
+}
+
 static void requests_of_one_batch_do_not_disturb_each_other(void **state)
 {
     struct rig *r = rig_new();
@@ -290,6 +342,8 @@ int main(void)
         cmocka_unit_test(a_token_and_its_leases_die_with_its_certificate),
         cmocka_unit_test(a_token_revokes_itself_and_its_leases_and_no_others),
         cmocka_unit_test(issued_tokens_and_roles_outlive_a_restart_and_logins_do_not),
+        cmocka_unit_test(a_token_that_opens_nothing_does_not_tell_which_keys_there_are),
+        cmocka_unit_test(issued_tokens_that_expired_are_forgotten),
         cmocka_unit_test(requests_of_one_batch_do_not_disturb_each_other),
     };
 

@@ -97,6 +97,31 @@ static void each_log_says_what_concerns_it(void **state)
     rig_free(r);
 }
 
+static void check_no_such_tenant(struct rig *r, const struct holder *peer, const char *member,
+                                 const char *value)
+{
+    struct request *rq =
+        rig_ask(r, VERB_LEASE_REVOKE, peer, NULL, NULL, json_pack("{s:s}", member, value));
+
+    assert_int_equal(rq->outcome, NOT_FOUND);
+    assert_string_equal(rq->err.why, "there is no such tenant");
+    request_free(rq);
+}
+
+static void another_tenant_is_as_one_that_does_not_exist(void **state)
+{
+    struct rig *r = rig_new();
+    struct customer a = customer_new(r, "acme");
+
+    (void)state;
+    (void)customer_new(r, "bolt");
+    check_no_such_tenant(r, &a.cert, "tenant", "bolt");
+    check_no_such_tenant(r, &a.cert, "tenant", "nobody");
+    check_no_such_tenant(r, &a.cert, "key", "bolt/openai");
+    check_no_such_tenant(r, &a.cert, "key", "nobody/openai");
+    rig_free(r);
+}
+
 static void a_tenant_revokes_its_own_leases_only(void **state)
 {
     struct rig *r = rig_new();
@@ -311,6 +336,7 @@ int main(void)
         cmocka_unit_test(revoking_ends_what_matches_and_nothing_else),
         cmocka_unit_test(each_log_says_what_concerns_it),
         cmocka_unit_test(a_tenant_revokes_its_own_leases_only),
+        cmocka_unit_test(another_tenant_is_as_one_that_does_not_exist),
         cmocka_unit_test(a_revocation_says_exactly_what_it_is_of),
         cmocka_unit_test(what_is_leased_in_the_same_breath_is_counted_too),
         cmocka_unit_test(a_revocation_that_was_cut_off_is_finished_by_the_next_server),
