@@ -1,7 +1,7 @@
 /*
  * Leases that one certificate shares among its requests: the value stays in guarded memory until
- * the lease is over, so that only the first use of it is a lease and a record, and counts in limits.
- * Whether it may be had is asked of policy at each use.
+ * the lease is over, so that only the first use of it is a lease and a record, and counts in
+ * limits. Whether it may be had is asked of policy at each use.
  *
  * Must:
  *  1. A value is given out only while its lease is live and its version is the key's current one.
