@@ -391,9 +391,10 @@ status judge_rebuild(struct engine *en, struct err *e)
     struct id owner;
     status st = documents_new(&en->documents, e);
 
+    if (st != OK)
+        return st;
     replay.since_us = now > memory ? now - memory : 0;
-    if (st == OK)
-        st = store_policy_owner(en->store, NULL, &owner, &end);
+    st = store_policy_owner(en->store, NULL, &owner, &end);
     if (st == OK && id_is_zero(&owner)) {
         st = store_lease_records(en->store, replay.since_us, replay_count, &replay, e);
         return st == OK ? replay.st : st;
@@ -402,8 +403,9 @@ status judge_rebuild(struct engine *en, struct err *e)
         struct id after = owner;
 
         st = count_log(&replay, &owner);
-        if (st == OK)
-            st = store_policy_owner(en->store, &after, &owner, &end);
+        if (st != OK)
+            return st;
+        st = store_policy_owner(en->store, &after, &owner, &end);
     }
     return st == NOT_FOUND ? OK : err_note(e, st, end.where, end.why, end.detail);
 }

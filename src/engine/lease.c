@@ -189,7 +189,8 @@ static status plan_lease(struct engine *en, const struct request *rq, struct pla
     plan->provider = found->key.provider;
     plan->class = found->key.class;
     if (plan->repeats) {
-        plan->ttl_s = (l->expires_us - now) / SECOND_US;
+        /* It may have ended since it was found. */
+        plan->ttl_s = l->expires_us > now ? (l->expires_us - now) / SECOND_US : 0;
         return found->key.version == l->version && id_same(&found->key.id, &l->key)
                    ? OK
                    : fail(e, CONFLICT, "the key was rotated: lease the new version", 0);
@@ -232,7 +233,7 @@ APPLY(lease_issue)
         st = face_ask(en, rq, tenant, e);
     if (st == OK)
         st = find_repeated(en, rq, plan, e);
-    rq->repeats = plan->repeats;
+    rq->repeats = plan->repeats || (st == OK && rq->shares && shared_there(en, rq));
     if (st == OK)
         st = leasable_find(en, rq, tenant, key, asked_s, &found, &plan->ttl_s, e);
     if (st == OK)
@@ -243,6 +244,8 @@ APPLY(lease_issue)
         return st;
     if (rq->shares && shared_use(en, rq, &found.key.id, found.key.version))
         return OK;
+    if (rq->repeats && !plan->repeats) /* no limit was asked about a new one */
+        return fail(e, NO_MEMORY, "no memory for a shared lease: ask again", 0);
     memcpy(plan->path, path, strlen(path));
     if (found.sealed.n > LIMIT_SEALED_KEY)
         return fail(e, CORRUPT, "a sealed value is too long", found.sealed.n);

@@ -77,6 +77,22 @@ static bool is_live(struct engine *en, const struct share *s)
     return leases_find(en->leases, &s->lease, engine_now_us(en), &held);
 }
 
+static bool is_current(struct engine *en, const struct share *s)
+{
+    struct store_key key;
+
+    return store_key_by_id(en->store, &s->tenant, &s->key, &key, NULL) == OK &&
+           key.version == s->version;
+}
+
+bool shared_there(struct engine *en, const struct request *rq)
+{
+    uint8_t asked[SHA256_SIZE];
+    const struct share *s = hash_asked(rq, asked) ? find(en, asked) : NULL;
+
+    return s != NULL && is_live(en, s) && is_current(en, s);
+}
+
 bool shared_use(struct engine *en, struct request *rq, const struct id *key, uint32_t version)
 {
     uint8_t asked[SHA256_SIZE];
@@ -140,14 +156,6 @@ void shared_keep(struct engine *en, const struct request *rq, const struct lease
         return;
     }
     *make_room(en) = made;
-}
-
-static bool is_current(struct engine *en, const struct share *s)
-{
-    struct store_key key;
-
-    return store_key_by_id(en->store, &s->tenant, &s->key, &key, NULL) == OK &&
-           key.version == s->version;
 }
 
 void shared_sweep(struct engine *en, bool versions)

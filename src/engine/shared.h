@@ -1,7 +1,7 @@
 /*
  * Leases that one certificate shares among its requests: the value stays in guarded memory until
- * the lease is over, so that only the first use of it is a lease and a record. Each use is decided
- * by policy like a lease of its own.
+ * the lease is over, so that only the first use of it is a lease and a record, and counts in
+ * limits. Whether it may be had is asked of policy at each use.
  *
  * Must:
  *  1. A value is given out only while its lease is live and its version is the key's current one.
@@ -14,6 +14,8 @@
 
 status shared_new(struct shared **ret_shared, struct err *e);
 void shared_free(struct shared *s);
+/* Whether shared_use would find it: what is asked for is no new lease to limits of policy. */
+bool shared_there(struct engine *en, const struct request *rq);
 /* What this certificate asks for, with the same words, as it was leased to it: into rq's answer. */
 bool shared_use(struct engine *en, struct request *rq, const struct id *key, uint32_t version);
 /* rq was answered with a new lease: the next who asks the same may use it too. */

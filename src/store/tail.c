@@ -23,14 +23,15 @@ enum step { STEP_RECORD = 1, STEP_HEAD = 2, STEP_NODE = 3, STEP_FACT = 4 };
 struct tail {
     int fd;
     struct secret *key;
-    uint64_t generation;
-    uint32_t index;   /* of the next frame */
-    size_t at;        /* where it goes */
-    uint64_t records; /* carried */
-    bool open;        /* SQLite's transaction is open behind what was carried */
-    bool others;      /* this transaction changes what cannot be carried */
-    bool again;       /* steps are being done again, not noted */
-    struct out steps; /* of this transaction */
+    uint64_t generation; /* of the database that frames follow */
+    uint64_t next;       /* what it will be after the commit */
+    uint32_t index;      /* of the next frame */
+    size_t at;           /* where it goes */
+    uint64_t records;    /* carried */
+    bool open;           /* SQLite's transaction is open behind what was carried */
+    bool others;         /* this transaction changes what cannot be carried */
+    bool again;          /* steps are being done again, not noted */
+    struct out steps;    /* of this transaction */
     uint8_t *frame;
 };
 
@@ -283,15 +284,20 @@ status tail_carry(struct store *s, bool *ret_carried, struct err *e)
     return OK;
 }
 
+/* At random, so that no two states of the database have the same, however often it was put back. */
 status tail_settle(struct store *s, struct err *e)
 {
+    struct tail *t = s->tail;
     uint8_t bytes[8];
-    struct out o;
+    struct in i = in_of(SPAN(bytes));
 
-    if (!tail_carries(s))
+    if (t == NULL)
         return OK;
-    out_init(&o, bytes, sizeof bytes);
-    out_u64(&o, s->tail->generation + 1);
+    t->next = t->generation;
+    if (!t->open && sqlite3_total_changes(s->db) == s->changes_before)
+        return OK;
+    random_bytes((struct mspan){ bytes, sizeof bytes });
+    t->next = in_u64(&i);
     return store_fact_set(s, FACT_NAME, SPAN(bytes), e);
 }
 
@@ -299,9 +305,9 @@ void tail_settled(struct store *s)
 {
     struct tail *t = s->tail;
 
-    if (!tail_carries(s))
+    if (t == NULL)
         return;
-    t->generation++;
+    t->generation = t->next;
     t->index = 0;
     t->at = 0;
     t->records = 0;

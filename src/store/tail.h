@@ -5,10 +5,11 @@
  *
  *   frame = length u32 | sealed(steps), sealed with the tail's key, for a generation and an index
  *
- * The generation is a fact in the database. It goes up in the very transaction that commits what
- * was carried, so frames are either ahead of the database or void, never half of it. Opening the
- * database does the steps of those that are ahead; the first frame that does not open ends them: it
- * was never answered.
+ * The generation is a fact in the database. It is another one after each commit of SQLite's, in the
+ * very transaction, so frames are either ahead of this state of the database or void, never half of
+ * it: they do not make a database that was put back look like one of today. Opening the database
+ * does the steps of those that are ahead; the first frame that does not open ends them: it was
+ * never answered.
  */
 #ifndef STORE_TAIL_H
 #define STORE_TAIL_H
@@ -37,7 +38,7 @@ void tail_fact(struct store *s, const char *name, struct span value);
 bool tail_carries(const struct store *s);
 /* Makes the steps of this transaction durable. *ret_carried false: it has others, or too many. */
 MUST_CHECK status tail_carry(struct store *s, bool *ret_carried, struct err *e);
-/* Before the commit of what was carried, in its transaction; after it. */
+/* Before a commit of SQLite's, in its transaction; after it. */
 MUST_CHECK status tail_settle(struct store *s, struct err *e);
 void tail_settled(struct store *s);
 /* After SQLite's transaction was rolled back: does again, in a new one, what was carried. */

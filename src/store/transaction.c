@@ -129,6 +129,7 @@ status store_mark(struct store *s, struct err *e)
     if (st != OK)
         return st;
     s->marked = true;
+    tail_changes(s, SQL_MARK); /* what is undone would stay among the steps */
     s->records_kept = s->records_pending;
     return OK;
 }

@@ -371,6 +371,41 @@ static void no_more_leases_are_live_than_a_rule_permits(void **state)
     rig_free(r);
 }
 
+static status share(struct rig *r, const struct customer *c, char token[LEASE_TOKEN_LENGTH + 1])
+{
+    struct request *rq =
+        rig_request(r, VERB_LEASE_ISSUE, &c->gateway, NULL, NULL, lease_body(c, "openai"));
+    status st;
+
+    rq->shares = true;
+    rig_submit(r, rq);
+    rig_wait(r);
+    st = rq->outcome;
+    if (st == OK)
+        snprintf(token, LEASE_TOKEN_LENGTH + 1, "%s", rig_text(rq->reply, "lease"));
+    request_free(rq);
+    return st;
+}
+
+static void a_lease_that_is_shared_is_one_to_its_limits(void **state)
+{
+    struct rig *r = rig_new();
+    struct customer c = customer_new(r, "acme");
+    char first[LEASE_TOKEN_LENGTH + 1] = "", again[LEASE_TOKEN_LENGTH + 1] = "";
+
+    (void)state;
+    set(r, "acme", "[allow a]\nrate = 1/hour\nconcurrent = 1\n");
+    assert_int_equal(share(r, &c, first), OK);
+    assert_int_equal(share(r, &c, again), OK);
+    assert_string_equal(first, again);
+    denied(r, &c, "openai", LIMIT, "rate");
+    request_free(rotate(r, &c, "openai", VALUE, 30));
+    assert_int_equal(share(r, &c, again), LIMIT); /* that would be another one */
+    set(r, "acme", "[deny a]\n");
+    assert_int_equal(share(r, &c, again), DENIED);
+    rig_free(r);
+}
+
 static void spend(struct rig *r, const struct customer *c, const char *key, unsigned number,
                   const char *cost)
 {
@@ -670,6 +705,7 @@ int main(void)
         cmocka_unit_test(leases_that_are_over_count_in_a_rate_after_a_restart_too),
         cmocka_unit_test(the_limits_of_a_tenant_count_all_its_gateways),
         cmocka_unit_test(no_more_leases_are_live_than_a_rule_permits),
+        cmocka_unit_test(a_lease_that_is_shared_is_one_to_its_limits),
         cmocka_unit_test(what_is_reported_to_be_spent_stops_further_leases_of_the_key),
         cmocka_unit_test(the_spending_of_a_tenant_is_that_of_all_its_keys),
         cmocka_unit_test(a_lease_that_is_asked_for_again_counts_once),

@@ -190,6 +190,68 @@ static void what_went_to_its_pages_is_not_taken_in_again(void **state)
     assert_int_equal(records(*state), 11);
 }
 
+static void write_back(struct rig *r, const uint8_t *bytes, size_t size)
+{
+    char path[128];
+    int fd;
+
+    rig_path(r, "-wal", path, sizeof path);
+    (void)unlink(path);
+    rig_path(r, "", path, sizeof path);
+    fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, bytes, size), size);
+    (void)close(fd);
+}
+
+static void change_and_append(struct rig *r)
+{
+    struct store_tenant tenant = tenant_of(1, "acme");
+
+    assert_ok(store_begin(r->s, NULL));
+    append(r, 0);
+    assert_ok(store_tenant_add(r->s, &tenant, NULL));
+    assert_ok(store_commit_append(r->s, NULL));
+    commit_append(r, 1);
+}
+
+/* Else an older database would have the heads of today, and nobody would know that it is one. */
+static void a_database_that_was_put_back_takes_nothing_in(void **state)
+{
+    struct rig *r = *state;
+    uint64_t size = 7;
+    uint8_t *bytes;
+    size_t n;
+
+    assert_ok(store_checkpoint(r->s, NULL));
+    store_cleanup(&r->s);
+    bytes = rig_read_file(r, "", &n);
+    rig_open(r);
+    work_and_die(r, change_and_append);
+    write_back(r, bytes, n);
+    free(bytes);
+    rig_open(r);
+    assert_int_equal(records(r), 0);
+    assert_ok(store_log_size(r->s, &(struct id){ { 0 } }, &size, NULL));
+    assert_int_equal(size, 0);
+}
+
+static void append_undo_and_append(struct rig *r)
+{
+    assert_ok(store_begin(r->s, NULL));
+    append(r, 0);
+    assert_ok(store_mark(r->s, NULL));
+    append(r, 1);
+    assert_ok(store_undo(r->s, NULL));
+    assert_ok(store_commit_append(r->s, NULL));
+}
+
+static void what_was_undone_is_not_taken_in(void **state)
+{
+    killed_after(*state, append_undo_and_append);
+    assert_int_equal(records(*state), 1);
+}
+
 static void the_tail_shows_nothing_and_is_empty_after_opening(void **state)
 {
     struct rig *r = *state;
@@ -218,6 +280,8 @@ int main(void)
         sentence(more_than_the_tail_holds_is_there_too),
         sentence(a_torn_frame_ends_what_is_taken_in),
         sentence(what_went_to_its_pages_is_not_taken_in_again),
+        sentence(a_database_that_was_put_back_takes_nothing_in),
+        sentence(what_was_undone_is_not_taken_in),
         sentence(the_tail_shows_nothing_and_is_empty_after_opening),
     };
 
