@@ -30,3 +30,5 @@ CREATE TABLE issued_token (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX issued_token_gateway ON issued_token (gateway, hash);
+
+CREATE INDEX issued_token_expires ON issued_token (expires_us);
