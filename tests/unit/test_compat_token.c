@@ -195,17 +195,8 @@ static void durations_are_seconds_or_say_their_units(void **state)
         const char *text;
         uint64_t s;
     } fine[] = { { "0", 0 }, { "90", 90 }, { "90s", 90 }, { "1h30m", 5400 }, { "2d", 172800 } };
-    static const char *const bad[] = { "",
-                                       "s",
-                                       "1x",
-                                       "-1",
-                                       "1.5h",
-                                       "1h 2m",
-                                       " 1",
-                                       "99999999999",
-                                       "9999999999d",
-                                       "1h1"
-                                       "h1h1y" };
+    static const char *const bad[] = { "",      "s",  "1x",          "-1",          "1.5h",
+                                       "1h 2m", " 1", "99999999999", "9999999999d", "1h1h1y" };
     uint64_t s;
 
     (void)state;
