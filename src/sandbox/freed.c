@@ -62,7 +62,7 @@ void *realloc(void *p, size_t size) /* public */
 /* Looks into a block right after it was freed: through a pointer that the compiler knows nothing
  * of, past the words that the C library writes there for its own use. */
 #if defined(__clang__) || defined(__GNUC__)
-__attribute__((noinline, no_sanitize_address))
+__attribute__((noinline, no_sanitize_address, no_sanitize_thread))
 #endif
 bool measure_freed_memory_is_overwritten(void)
 {
