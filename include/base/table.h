@@ -23,6 +23,7 @@ struct table {
 /* key_size at least 8, all keys random enough for their first 8 bytes to be the hash. */
 void table_init(struct table *t, size_t key_size);
 void table_clear(struct table *t);                           /* values stay */
+void table_clear_values(struct table *t);                    /* they are freed with free */
 void *table_find(const struct table *t, const uint8_t *key); /* NULL if absent */
 /* CONFLICT if the key is there. */
 MUST_CHECK status table_add(struct table *t, const uint8_t *key, void *value, struct err *e);

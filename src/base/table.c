@@ -120,3 +120,13 @@ void *table_next(const struct table *t, size_t *cursor)
     }
     return NULL;
 }
+
+void table_clear_values(struct table *t)
+{
+    size_t cursor = 0;
+    void *value;
+
+    while ((value = table_next(t, &cursor)) != NULL)
+        free(value);
+    table_clear(t);
+}

@@ -71,22 +71,12 @@ status tokens_new(struct tokens **ret_tokens, struct err *e)
     return OK;
 }
 
-static void clear(struct table *table)
-{
-    size_t cursor = 0;
-    void *value;
-
-    while ((value = table_next(table, &cursor)) != NULL)
-        free(value);
-    table_clear(table);
-}
-
 void tokens_free(struct tokens *t)
 {
     if (t == NULL)
         return;
-    clear(&t->table);
-    clear(&t->counts);
+    table_clear_values(&t->table);
+    table_clear_values(&t->counts);
     free(t);
 }
 

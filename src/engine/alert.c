@@ -77,14 +77,9 @@ status alerts_new(struct alerts **ret_alerts, struct err *e)
 
 void alerts_free(struct alerts *a)
 {
-    void *s;
-    size_t cursor = 0;
-
     if (a == NULL)
         return;
-    while ((s = table_next(&a->subjects, &cursor)) != NULL)
-        free(s);
-    table_clear(&a->subjects);
+    table_clear_values(&a->subjects);
     alert_rules_free(a->rules);
     free(a);
 }

@@ -66,23 +66,13 @@ status alert_rules_new(struct alert_rules **ret_rules, struct err *e)
     return OK;
 }
 
-static void forget(struct table *t)
-{
-    size_t cursor = 0;
-    void *value;
-
-    while ((value = table_next(t, &cursor)) != NULL)
-        free(value);
-    table_clear(t);
-}
-
 void alert_rules_free(struct alert_rules *rules)
 {
     if (rules == NULL)
         return;
-    forget(&rules->pairs);
-    forget(&rules->actors);
-    forget(&rules->rates);
+    table_clear_values(&rules->pairs);
+    table_clear_values(&rules->actors);
+    table_clear_values(&rules->rates);
     free(rules);
 }
 
@@ -140,7 +130,7 @@ static bool seen(struct table *pairs, const struct store_first_use *u)
     if (table_find(pairs, wanted.name) != NULL)
         return true;
     if (pairs->count >= PAIRS_MAX)
-        forget(pairs);
+        table_clear_values(pairs);
     p = malloc(sizeof *p);
     if (p == NULL)
         return false;

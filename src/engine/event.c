@@ -169,16 +169,6 @@ status events_read(struct engine *en, struct err *e)
     return st;
 }
 
-static void free_all(struct table *t)
-{
-    size_t cursor = 0;
-    void *value;
-
-    while ((value = table_next(t, &cursor)) != NULL)
-        free(value);
-    table_clear(t);
-}
-
 status events_new(struct events **ret_events, struct err *e)
 {
     struct events *r = calloc(1, sizeof *r);
@@ -208,8 +198,8 @@ void events_free(struct events *r)
 {
     if (r == NULL)
         return;
-    free_all(&r->held);
-    free_all(&r->acknowledged);
+    table_clear_values(&r->held);
+    table_clear_values(&r->acknowledged);
     free(r->ring);
     free(r);
 }

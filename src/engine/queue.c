@@ -39,14 +39,9 @@ status queue_new(size_t per_client, struct queue **ret_queue, struct err *e)
 
 void queue_free(struct queue *q)
 {
-    size_t cursor = 0;
-    void *client;
-
     if (q == NULL)
         return;
-    while ((client = table_next(&q->clients, &cursor)) != NULL)
-        free(client);
-    table_clear(&q->clients);
+    table_clear_values(&q->clients);
     free(q);
 }
 

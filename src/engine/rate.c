@@ -8,8 +8,6 @@
 
 #define SECOND_NS UINT64_C(1000000000)
 
-enum { CHARGED_GATEWAY = 1, CHARGED_TENANT = 2 };
-
 /* The next request is due at next_ns if all come evenly; up to a second ahead of that is fine. */
 struct meter {
     struct id of;
@@ -33,22 +31,12 @@ status rates_new(struct rates **ret_rates, struct err *e)
     return OK;
 }
 
-static void clear(struct table *t)
-{
-    size_t cursor = 0;
-    void *meter;
-
-    while ((meter = table_next(t, &cursor)) != NULL)
-        free(meter);
-    table_clear(t);
-}
-
 void rates_free(struct rates *r)
 {
     if (r == NULL)
         return;
-    clear(&r->gateways);
-    clear(&r->tenants);
+    table_clear_values(&r->gateways);
+    table_clear_values(&r->tenants);
     free(r);
 }
 
@@ -84,36 +72,31 @@ static unsigned take(struct table *t, const struct id *of, uint64_t rate)
     return 0;
 }
 
-static bool charge(struct request *rq, uint8_t bit)
+/* Once a request, however often it is decided. */
+static bool exceeds(struct engine *en, struct request *rq, unsigned which, struct table *t,
+                    const struct id *of, uint64_t rate)
 {
-    bool first = (rq->charged & bit) == 0;
+    uint8_t bit = (uint8_t)(1u << which);
 
+    if (rate == 0 || (rq->charged & bit) != 0)
+        return false;
     rq->charged |= bit;
-    return first;
+    rq->retry_after_s = take(t, of, rate);
+    en->metrics.limited[which] += rq->retry_after_s != 0;
+    return rq->retry_after_s != 0;
 }
 
 status rate_gateway(struct engine *en, struct request *rq, struct err *e)
 {
-    uint64_t rate = en->settings.gateway_rate;
-
-    if (rate == 0 || !charge(rq, CHARGED_GATEWAY))
+    if (!exceeds(en, rq, LIMITED_BY_GATEWAY, &en->rates->gateways, &rq->gateway,
+                 en->settings.gateway_rate))
         return OK;
-    rq->retry_after_s = take(&en->rates->gateways, &rq->gateway, rate);
-    if (rq->retry_after_s == 0)
-        return OK;
-    en->metrics.limited[LIMITED_BY_GATEWAY]++;
     return fail(e, LIMIT, "this gateway asks for leases faster than its rate: try again later", 0);
 }
 
 status rate_tenant(struct engine *en, struct request *rq, const struct id *tenant, struct err *e)
 {
-    uint64_t rate = en->settings.tenant_rate;
-
-    if (rate == 0 || !charge(rq, CHARGED_TENANT))
+    if (!exceeds(en, rq, LIMITED_BY_TENANT, &en->rates->tenants, tenant, en->settings.tenant_rate))
         return OK;
-    rq->retry_after_s = take(&en->rates->tenants, tenant, rate);
-    if (rq->retry_after_s == 0)
-        return OK;
-    en->metrics.limited[LIMITED_BY_TENANT]++;
     return fail(e, LIMIT, "this tenant's keys are leased faster than its rate: try again later", 0);
 }

@@ -46,14 +46,9 @@ status refusals_new(struct refusals **ret_refusals, struct err *e)
 
 void refusals_free(struct refusals *r)
 {
-    size_t cursor = 0;
-    void *actor;
-
     if (r == NULL)
         return;
-    while ((actor = table_next(&r->actors, &cursor)) != NULL)
-        free(actor);
-    table_clear(&r->actors);
+    table_clear_values(&r->actors);
     free(r);
 }
 

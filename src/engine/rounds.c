@@ -58,14 +58,9 @@ status rounds_new(struct rounds **ret_rounds, struct err *e)
 
 void rounds_forget(struct rounds *r)
 {
-    size_t cursor = 0;
-    void *log;
-
     if (r == NULL)
         return;
-    while ((log = table_next(&r->known, &cursor)) != NULL)
-        free(log);
-    table_clear(&r->known);
+    table_clear_values(&r->known);
     table_init(&r->known, sizeof(struct id));
     r->first = NULL;
     r->last = &r->first;

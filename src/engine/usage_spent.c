@@ -34,14 +34,9 @@ status spending_new(struct spending **ret_spending, struct err *e)
 
 void spending_free(struct spending *s)
 {
-    size_t cursor = 0;
-    void *spent;
-
     if (s == NULL)
         return;
-    while ((spent = table_next(&s->table, &cursor)) != NULL)
-        free(spent);
-    table_clear(&s->table);
+    table_clear_values(&s->table);
     free(s);
 }
 

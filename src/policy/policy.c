@@ -41,20 +41,16 @@ status policy_new(struct policy **ret_policy, struct err *e)
 void policy_free(struct policy *p)
 {
     struct gateway *g;
-    void *certificate;
     size_t cursor = 0;
 
     if (p == NULL)
         return;
-    while ((certificate = table_next(&p->certificates, &cursor)) != NULL)
-        free(certificate);
-    cursor = 0;
     while ((g = table_next(&p->gateways, &cursor)) != NULL) {
         free(g->grants);
         free(g);
     }
-    table_clear(&p->certificates);
     table_clear(&p->gateways);
+    table_clear_values(&p->certificates);
     assignments_free(p->assignments);
     free(p);
 }

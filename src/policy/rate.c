@@ -56,14 +56,9 @@ status policy_rates_new(struct policy_rates **ret_rates, struct err *e)
 
 void policy_rates_free(struct policy_rates *r)
 {
-    size_t cursor = 0;
-    void *rate;
-
     if (r == NULL)
         return;
-    while ((rate = table_next(&r->table, &cursor)) != NULL)
-        free(rate);
-    table_clear(&r->table);
+    table_clear_values(&r->table);
     free(r);
 }
 
