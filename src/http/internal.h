@@ -62,6 +62,10 @@ struct exchange {
     struct err authz_why; /* ... and could not be given what it leased */
 };
 
+/* server.c: hands x->rq to the engine; the connection waits. The engine may have answered before
+ * this returns: nothing of x is touched after it. */
+void exchange_ask(struct exchange *x);
+
 /* route.c: the table of paths. Fills verb and params; false with 404 or 405 noted in x. */
 void route_find(struct exchange *x, const char *method, const char *url);
 

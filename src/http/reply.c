@@ -192,9 +192,7 @@ static enum MHD_Result send_authz(struct exchange *x)
         return queue(x, MHD_HTTP_OK, response);
     if (!again)
         return MHD_NO;
-    link_enter(link_of(x->connection), STRETCH_OURS);
-    MHD_suspend_connection(x->connection);
-    engine_submit(x->http->engine, x->rq);
+    exchange_ask(x);
     return MHD_YES;
 }
 

@@ -115,6 +115,13 @@ static enum MHD_Result begin(struct http *h, struct MHD_Connection *connection, 
     return MHD_YES;
 }
 
+void exchange_ask(struct exchange *x)
+{
+    link_enter(link_of(x->connection), STRETCH_OURS);
+    MHD_suspend_connection(x->connection);
+    engine_submit(x->http->engine, x->rq);
+}
+
 static enum MHD_Result submit(struct exchange *x)
 {
     if (x->door == DOOR_COMPAT) {
@@ -126,9 +133,7 @@ static enum MHD_Result submit(struct exchange *x)
         if (x->rq->peer.role != ROLE_NONE) /* nobody's body is not looked at */
             body_parse(x);
     }
-    link_enter(link_of(x->connection), STRETCH_OURS);
-    MHD_suspend_connection(x->connection);
-    engine_submit(x->http->engine, x->rq);
+    exchange_ask(x);
     return MHD_YES;
 }
 
@@ -318,10 +323,6 @@ static status start_tls(struct http *h, enum door door, struct MHD_Daemon **ret_
 {
     struct credentials *c = &h->credentials;
     bool compat = door == DOOR_COMPAT;
-    struct MHD_OptionItem own[] = {
-        { MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)as_it_is, NULL },
-        { MHD_OPTION_END, 0, NULL },
-    };
     int fd;
     status st = listen_tcp(compat ? h->settings.compat_listen : h->settings.listen, &fd, e);
 
@@ -336,9 +337,9 @@ static status start_tls(struct http *h, enum door door, struct MHD_Daemon **ret_
         h->settings.threads < 2 ? 0 : h->settings.threads, MHD_OPTION_CONNECTION_LIMIT,
         h->settings.connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LIMIT_HTTP_HEADERS,
         MHD_OPTION_CONNECTION_TIMEOUT, h->settings.idle_s, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_UNESCAPE_CALLBACK, head_unescape, NULL, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-        h->settings.connections_per_address, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
-        MHD_OPTION_NOTIFY_CONNECTION, connected, h, MHD_OPTION_ARRAY, own + !compat,
+        MHD_OPTION_UNESCAPE_CALLBACK, compat ? as_it_is : head_unescape, NULL,
+        MHD_OPTION_PER_IP_CONNECTION_LIMIT, h->settings.connections_per_address,
+        MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, connected, h,
         MHD_OPTION_END);
     if (*ret_daemon == NULL) {
         int error = errno;

@@ -138,11 +138,9 @@ static struct request *next_request(const struct request *last)
     return rq;
 }
 
-/* The engine may have answered before this returns: nothing of x is touched after it was asked. */
 static ssize_t ask(struct exchange *x)
 {
     struct request *rq = next_request(x->rq);
-    struct engine *engine = x->http->engine;
 
     if (rq == NULL)
         return MHD_CONTENT_READER_END_WITH_ERROR;
@@ -153,9 +151,7 @@ static ssize_t ask(struct exchange *x)
         rq->peer.role = ROLE_NONE;
         err_note(&rq->err, NO_IDENTITY, __func__, "certificate has expired", 0);
     }
-    link_enter(link_of(x->connection), STRETCH_OURS);
-    MHD_suspend_connection(x->connection);
-    engine_submit(engine, rq);
+    exchange_ask(x);
     return 0;
 }
 
