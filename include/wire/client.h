@@ -18,10 +18,16 @@ void wire_client_free(struct wire_client *c);
 /* Starts a request of op: the returned writer appends its body. Whoever makes it shorter again
  * wipes what is cut off: only what it holds at the end is wiped with the request. */
 struct out *wire_client_begin(struct wire_client *c, enum wire_op op);
-/* Sends it and waits. OK: *ret_body reads the reply body (views die at the next begin). The
- * keeper's refusal comes back as its status with the literal reason "the keeper refused" and, in
- * *ret_body, the reason text. IO if the keeper is gone: the server must exit. */
+/* Sends it, and wipes it. LIMIT if it is too long; IO if the keeper is gone: the server must
+ * exit. */
+MUST_CHECK status wire_client_send(struct wire_client *c, struct err *e);
+/* Waits for the reply to what was sent; meanwhile the next request may be begun, but not sent. OK:
+ * *ret_body reads the reply body (views die with a begin after this, and with a wipe). The keeper's
+ * refusal comes back as its status with the literal reason "the keeper refused" and, in *ret_body,
+ * the reason text. IO as above. */
+MUST_CHECK status wire_client_receive(struct wire_client *c, struct in *ret_body, struct err *e);
+/* Both. */
 MUST_CHECK status wire_client_call(struct wire_client *c, struct in *ret_body, struct err *e);
-void wire_client_wipe(struct wire_client *c);
+void wire_client_wipe(struct wire_client *c); /* the reply */
 
 #endif

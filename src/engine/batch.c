@@ -2,6 +2,11 @@
  * Group commit. A batch is everything that was queued while the one before it was being made
  * durable: there is no artificial wait. Order inside: decide and collect entries, one keeper call,
  * effects and records in one transaction, COMMIT, answers.
+ *
+ * While the keeper is at work on a batch of nothing but leases, the one before it is answered and
+ * the one after it is decided, if that is of nothing but leases too: those change nothing that the
+ * others are decided by, except what counts as in a batch. The next one is sent when the one before
+ * it is durable.
  */
 #include "alert.h"
 #include "events.h"
@@ -23,6 +28,8 @@
 #define ROOM_ENTRIES 16
 /* Many long reads would hold back whoever is decided with them: the rest is taken in turn again. */
 #define DECIDE_US 10000
+#define AHEAD_US    20000 /* the engine's other work waits for so long */
+#define AHEAD_LEAST 16
 
 /* Names that records of this batch have tags for: durable before the keeper writes the records. */
 static status store_names(struct engine *en, struct err *e)
@@ -34,24 +41,33 @@ static status store_names(struct engine *en, struct err *e)
     return st == OK ? store_commit(en->store, e) : st;
 }
 
-status batch_begin(struct engine *en, struct err *e)
+/* Its transaction, with the names in front of it. */
+static status open_transaction(struct engine *en, struct err *e)
 {
     status st = persons_waiting(en) ? store_names(en, e) : OK;
 
-    if (st == OK)
-        st = store_begin(en->store, e);
-    if (st != OK)
-        return st;
+    return st == OK ? store_begin(en->store, e) : st;
+}
+
+static void begin_frame(struct engine *en)
+{
     en->batch = wire_client_begin(en->client, WIRE_BATCH);
-    out_u64(en->batch, en->acked);
-    en->batch_count_at = en->batch->n;
+    en->batch_head_at = en->batch->n;
+    out_u64(en->batch, 0);
     out_u16(en->batch, 0);
     en->batch_count = 0;
     en->batch_cost = 0;
     en->batch_no_room = false;
-    en->batch_repeat_count = 0;
+}
+
+status batch_begin(struct engine *en, struct err *e)
+{
+    status st = open_transaction(en, e);
+
+    if (st != OK)
+        return st;
+    begin_frame(en);
     en->nodes_kept = false;
-    judge_batch_begun(en);
     return OK;
 }
 
@@ -175,10 +191,49 @@ static status commit(struct engine *en, struct err *e)
     return st;
 }
 
-status batch_finish(struct engine *en, const struct batch_listener *listener, struct err *e)
+/* The head of the frame is not known before: the batch before this one may have been under way. */
+static status send_batch(struct engine *en, struct err *e)
+{
+    struct out head;
+
+    out_init(&head, en->batch->p + en->batch_head_at, 10);
+    out_u64(&head, en->acked);
+    out_u16(&head, en->batch_count);
+    judge_batch_sent(en);
+    en->batch_repeats_sent = en->batch_repeat_count;
+    return engine_send(en, e);
+}
+
+/* What was sent is decided for good: only what is still under construction counts beside what is
+ * stored. */
+static void batch_over(struct engine *en)
+{
+    judge_batch_over(en);
+    en->batch_repeat_count -= en->batch_repeats_sent;
+    memmove(en->batch_repeats, en->batch_repeats + en->batch_repeats_sent,
+            en->batch_repeat_count * sizeof *en->batch_repeats);
+    en->batch_repeats_sent = 0;
+}
+
+static status receive_batch(struct engine *en, const struct batch_listener *listener, struct err *e)
 {
     uint64_t number;
     struct in body;
+    status st = engine_receive(en, &body, e);
+
+    if (st == OK)
+        st = batch_store(en, &body, listener, &number, e);
+    if (st == OK)
+        st = commit(en, e);
+    wire_client_wipe(en->client);
+    batch_over(en);
+    if (st == OK)
+        en->acked = number;
+    return st;
+}
+
+status batch_finish(struct engine *en, const struct batch_listener *listener, struct err *e)
+{
     status st;
 
     if (en->batch_count == 0 && en->nodes_kept)
@@ -195,18 +250,8 @@ status batch_finish(struct engine *en, const struct batch_listener *listener, st
         if (st != OK)
             return st;
     }
-    en->batch->p[en->batch_count_at] = (uint8_t)(en->batch_count >> 8);
-    en->batch->p[en->batch_count_at + 1] = (uint8_t)en->batch_count;
-    st = engine_call(en, &body, e);
-    if (st != OK)
-        return st;
-    st = batch_store(en, &body, listener, &number, e);
-    if (st == OK)
-        st = commit(en, e);
-    wire_client_wipe(en->client);
-    if (st == OK)
-        en->acked = number;
-    return st;
+    st = send_batch(en, e);
+    return st == OK ? receive_batch(en, listener, e) : st;
 }
 
 static status tolerate(struct engine *en, const struct wire_result *r, void *context, struct err *e)
@@ -276,7 +321,8 @@ static bool decide(struct engine *en, struct request *rq)
     en->batch_cost = batch_cost;
     en->batch_count = batch_count;
     rq->entry_count = 0;
-    if (en->batch_no_room && batch_count > 0) {
+    /* Beside the batch at the keeper it may be one that is asked for twice. */
+    if (en->batch_no_room && (batch_count > 0 || en->batch_repeats_sent > 0)) {
         undecide(rq);
         return false;
     }
@@ -315,26 +361,56 @@ static status hand_result(struct engine *en, const struct wire_result *r, void *
     return complete == NULL ? OK : complete(en, rq, r, e);
 }
 
-/* Takes requests off the queue into the batch; those that fit and may stand beside each other. */
-static struct request *fill(struct engine *en, struct request **queue)
+/* Requests whose entries are in one batch, in the order of these. */
+struct company {
+    struct request *first, **end;
+    size_t count;
+};
+
+static void join(struct company *c, struct request *rq)
 {
-    struct request *list = NULL, **tail = &list;
+    rq->next = NULL;
+    *(c->count == 0 ? &c->first : c->end) = rq;
+    c->end = &rq->next;
+    c->count++;
+}
+
+/* Takes requests off the queue into the batch: those that fit and may stand beside each other, have
+ * all the flags that are wanted, and no more than most in all. */
+static void fill(struct engine *en, struct request **queue, uint8_t wanted, size_t most,
+                 struct company *c)
+{
     uint64_t until = clock_monotonic_us() + DECIDE_US;
 
-    while (*queue != NULL && !batch_full(en) && (list == NULL || clock_monotonic_us() < until)) {
+    while (*queue != NULL && c->count < most && !batch_full(en) &&
+           (c->count == 0 || clock_monotonic_us() < until)) {
         struct request *rq = *queue;
         uint8_t flags = verb_row(rq->verb)->flags;
 
-        if ((flags & FLAG_DIRECT) != 0 || !decide(en, rq))
+        if ((flags & FLAG_DIRECT) != 0 || (flags & wanted) != wanted || !decide(en, rq))
             break;
         *queue = rq->next;
-        rq->next = NULL;
-        *tail = rq;
-        tail = &rq->next;
+        join(c, rq);
         if ((flags & FLAG_EXCLUSIVE) != 0 && rq->outcome == OK)
             break;
     }
-    return list;
+}
+
+static void answer(struct engine *en, const struct company *c)
+{
+    struct request *list = c->count == 0 ? NULL : c->first;
+
+    if (list != NULL)
+        metrics_size(&en->metrics.batch_requests, c->count);
+    while (list != NULL) {
+        struct request *rq = list;
+
+        list = rq->next; /* done may free it */
+        if (rq->waits)
+            waiting_add(en, rq);
+        else
+            engine_answer(en, rq);
+    }
 }
 
 /* The rows are overwritten; older pages with them leave the WAL. */
@@ -344,17 +420,94 @@ static status erase(struct engine *en, struct err *e)
     return store_checkpoint(en->store, e);
 }
 
+static size_t count_of(const struct request *list)
+{
+    size_t count = 0;
+
+    for (; list != NULL; list = list->next)
+        count++;
+    return count;
+}
+
+static bool is_ahead(const struct request *rq)
+{
+    return rq != NULL && (verb_row(rq->verb)->flags & FLAG_AHEAD) != 0;
+}
+
+/* Half of what is under way, so that there is something to decide while the keeper has the other
+ * half; small batches are not worth their sync. */
+static size_t half_of(size_t sent, size_t waiting)
+{
+    return (sent + waiting) / 2 < AHEAD_LEAST ? AHEAD_LEAST : (sent + waiting + 1) / 2;
+}
+
+/* What waits is decided, beside what is at the keeper or was just answered. */
+static void fill_ahead(struct engine *en, size_t sent, struct company *c)
+{
+    size_t waiting, clients;
+    struct request *queue;
+
+    engine_queue_size(en, &waiting, &clients);
+    queue = waiting == 0 ? NULL : engine_take(en);
+    if (is_ahead(queue))
+        fill(en, &queue, FLAG_AHEAD, half_of(sent, c->count + waiting), c);
+    engine_give_back(en, queue);
+}
+
+/* Batches of leases, one after the other, until there are no more, or until the engine should look
+ * at what else there is to do. The first one is decided and not sent. */
+static void run_ahead(struct engine *en, struct company now)
+{
+    uint64_t begun = clock_monotonic_us(), until = begun + AHEAD_US;
+    struct company before = { .count = 0 };
+    struct err e = { 0 };
+
+    while (en->batch_count > 0) {
+        struct company next = { .count = 0 };
+        struct request *at = now.first;
+        struct batch_listener listener = { .result = hand_result, .context = &at };
+        bool goes_on = begun < until;
+
+        if (send_batch(en, &e) != OK)
+            engine_die(__func__, &e);
+        begin_frame(en);
+        answer(en, &before);
+        if (goes_on)
+            fill_ahead(en, now.count, &next);
+        if (receive_batch(en, &listener, &e) != OK)
+            engine_die(__func__, &e);
+        if (goes_on)
+            fill_ahead(en, now.count, &next);
+        if (en->batch_count > 0 && open_transaction(en, &e) != OK)
+            engine_die(__func__, &e);
+        metrics_since(&en->metrics.batch_duration, begun);
+        begun = clock_monotonic_us();
+        before = now;
+        now = next;
+    }
+    answer(en, &before);
+    answer(en, &now); /* refused, each without a record of its own */
+}
+
 void batch_run(struct engine *en, struct request **queue)
 {
-    struct request *list, *at;
+    struct request *at;
+    struct company c = { .count = 0 };
     struct batch_listener listener = { .result = hand_result, .context = &at };
     uint64_t begun = clock_monotonic_us();
     struct err e = { 0 };
-    size_t count = 0;
+    bool ahead = is_ahead(*queue);
 
     if (batch_begin(en, &e) != OK)
         engine_die(__func__, &e);
-    at = list = fill(en, queue);
+    fill(en, queue, ahead ? FLAG_AHEAD : 0, ahead ? half_of(0, count_of(*queue)) : SIZE_MAX, &c);
+    if (ahead && en->batch_count > 0 && !persons_waiting(en)) {
+        engine_give_back(en, *queue);
+        *queue = NULL;
+        run_ahead(en, c);
+        return;
+    }
+    at = c.first;
     if (batch_finish(en, &listener, &e) != OK)
         engine_die(__func__, &e);
     if ((en->grace_over && destroy_grace_over(en, &e) != OK) ||
@@ -362,15 +515,5 @@ void batch_run(struct engine *en, struct request **queue)
         (en->revoked && revocation_finish(en, &e) != OK) || (en->erased && erase(en, &e) != OK))
         engine_die(__func__, &e);
     metrics_since(&en->metrics.batch_duration, begun);
-    while (list != NULL) {
-        struct request *rq = list;
-
-        count++;
-        list = rq->next; /* done may free it */
-        if (rq->waits)
-            waiting_add(en, rq);
-        else
-            engine_answer(en, rq);
-    }
-    metrics_size(&en->metrics.batch_requests, count);
+    answer(en, &c);
 }

@@ -25,7 +25,7 @@ struct document {
     struct policy_document *parsed; /* DOCUMENT_READY */
 };
 
-/* A lease that is in the batch under construction, and not among the live ones yet. */
+/* A lease that is in a batch, and not among the live ones yet. */
 struct document_pending {
     struct id tenant;
     struct id gateway;
@@ -37,8 +37,9 @@ struct documents {
     struct table tenants; /* struct document by owner */
     size_t size;          /* of theirs, in bytes */
     struct policy_rates *rates;
-    struct document_pending pending[LIMIT_BATCH_ENTRIES];
-    size_t pending_count;
+    /* At the keeper, and behind them those of the batch under construction. */
+    struct document_pending pending[2 * LIMIT_BATCH_ENTRIES];
+    size_t pending_sent, pending_count;
 };
 
 status documents_new(struct documents **ret_documents, struct err *e);

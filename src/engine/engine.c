@@ -47,15 +47,26 @@ void engine_die(const char *where, const struct err *e)
     _exit(EXIT_RESTART);
 }
 
-status engine_call(struct engine *en, struct in *ret_body, struct err *e)
+status engine_send(struct engine *en, struct err *e)
 {
-    uint64_t begun = clock_monotonic_us();
+    struct err why = { 0 };
+    status st;
+
+    en->sent_us = clock_monotonic_us();
+    st = wire_client_send(en->client, &why);
+    if (st == IO)
+        engine_die(__func__, &why);
+    return st == OK ? OK : err_note(e, st, why.where, why.why, why.detail);
+}
+
+status engine_receive(struct engine *en, struct in *ret_body, struct err *e)
+{
     struct err why = { 0 };
     status st;
 
     *ret_body = (struct in){ 0 };
-    st = wire_client_call(en->client, ret_body, &why);
-    metrics_since(&en->metrics.keeper, begun);
+    st = wire_client_receive(en->client, ret_body, &why);
+    metrics_since(&en->metrics.keeper, en->sent_us);
     if (st == OK)
         return OK;
     /* The keeper may refuse for a disk of its own; anything else of this code is its end. */
@@ -67,6 +78,13 @@ status engine_call(struct engine *en, struct in *ret_body, struct err *e)
         why.why = en->keeper_why;
     }
     return err_note(e, st, why.where, why.why, why.detail);
+}
+
+status engine_call(struct engine *en, struct in *ret_body, struct err *e)
+{
+    status st = engine_send(en, e);
+
+    return st == OK ? engine_receive(en, ret_body, e) : st;
 }
 
 /* Written by the engine's thread, read by whoever opens a listener. */
@@ -184,9 +202,17 @@ static bool take(struct engine *en, bool busy, struct request **ret_list)
     return *ret_list != NULL || !en->stopping;
 }
 
-/* What did not come into the batch waits with what has come meanwhile, so that nobody stands behind
- * all that one client had sent before. */
-static void give_back(struct engine *en, struct request *list)
+struct request *engine_take(struct engine *en)
+{
+    struct request *list;
+
+    pthread_mutex_lock(&en->lock);
+    list = queue_take(en->queue, QUEUE_TAKEN);
+    pthread_mutex_unlock(&en->lock);
+    return list;
+}
+
+void engine_give_back(struct engine *en, struct request *list)
 {
     if (list == NULL)
         return;
@@ -265,7 +291,7 @@ static void *run(void *context)
         if (list == NULL && !busy)
             settle(en);
         step(en, &list);
-        give_back(en, list);
+        engine_give_back(en, list);
         schedule_run(en);
         events_work(en);
         busy = database_rekey(en);

@@ -85,6 +85,7 @@ struct engine {
     uint8_t ledger_public[32];
     uint8_t delivery_public[32];
     uint64_t acked;        /* number of the last batch whose records are durable */
+    uint64_t sent_us;      /* monotonic: the last request to the keeper */
     uint64_t time_us;      /* the keeper's, as last heard */
     uint64_t time_mono_us; /* when that was */
     bool disk_low;
@@ -111,12 +112,13 @@ struct engine {
 
     /* the batch under construction */
     struct out *batch;
-    size_t batch_count_at;
+    size_t batch_head_at;
     uint16_t batch_count;
     size_t batch_cost;
-    bool batch_no_room;                                       /* an entry did not fit */
-    const struct request *batch_repeats[LIMIT_BATCH_ENTRIES]; /* those with idempotency keys */
-    size_t batch_repeat_count;
+    bool batch_no_room; /* an entry did not fit */
+    /* Those with idempotency keys: at the keeper, and behind them those under construction. */
+    const struct request *batch_repeats[2 * LIMIT_BATCH_ENTRIES];
+    size_t batch_repeats_sent, batch_repeat_count;
     bool nodes_kept; /* subtrees were written: to be committed, even if there is no entry */
 };
 
@@ -129,9 +131,16 @@ uint64_t engine_now_us(struct engine *en);
 void engine_time_heard(struct engine *en, uint64_t keeper_us);
 /* Ends the process: the state on disk is the truth from here on. */
 void engine_die(const char *where, const struct err *e) __attribute__((noreturn));
-/* Sends what was begun and waits. The keeper's refusal is returned, with its reason text in
+/* What waits, without waiting for more; NULL: nothing does. */
+struct request *engine_take(struct engine *en);
+/* What did not come into the batch waits with what has come meanwhile, so that nobody stands behind
+ * all that one client had sent before. */
+void engine_give_back(struct engine *en, struct request *list);
+/* Sends what was begun, and waits for the reply to it. The keeper's refusal is returned, with its reason text in
  * *ret_body; a keeper that is gone ends the process. */
-status engine_call(struct engine *en, struct in *ret_body, struct err *e);
+status engine_send(struct engine *en, struct err *e);
+status engine_receive(struct engine *en, struct in *ret_body, struct err *e);
+status engine_call(struct engine *en, struct in *ret_body, struct err *e); /* both */
 status engine_hello(struct engine *en, struct err *e); /* refreshes en->hello and state facts */
 /* Makes the keeper forget all keys, and forgets what it needed them for. */
 status engine_lock_keeper(struct engine *en, struct err *e);

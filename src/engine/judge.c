@@ -320,16 +320,27 @@ status judged_count(struct engine *en, const struct request *rq, const struct id
         st = count_of(d->rates, tenant, span_text(j->tenant.rule), &rq->gateway, tenant, now, e);
     if (st == OK && j->vault.there)
         st = count_of(d->rates, &nobody, span_text(j->vault.rule), &rq->gateway, tenant, now, e);
-    if (st == OK && d->pending_count < LIMIT_BATCH_ENTRIES)
+    if (st == OK && d->pending_count < 2 * LIMIT_BATCH_ENTRIES)
         d->pending[d->pending_count++] =
             (struct document_pending){ .tenant = *tenant, .gateway = rq->gateway };
     return st;
 }
 
-void judge_batch_begun(struct engine *en)
+void judge_batch_sent(struct engine *en)
 {
     if (en->documents != NULL)
-        en->documents->pending_count = 0;
+        en->documents->pending_sent = en->documents->pending_count;
+}
+
+void judge_batch_over(struct engine *en)
+{
+    struct documents *d = en->documents;
+
+    if (d == NULL)
+        return;
+    d->pending_count -= d->pending_sent;
+    memmove(d->pending, d->pending + d->pending_sent, d->pending_count * sizeof *d->pending);
+    d->pending_sent = 0;
 }
 
 struct replay {

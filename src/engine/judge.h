@@ -18,7 +18,9 @@ void judged_fields(const struct request *rq, struct fields *f);
 /* The lease's entry is in the batch: it counts from now on. NO_MEMORY: it must not be issued. */
 status judged_count(struct engine *en, const struct request *rq, const struct id *tenant,
                     struct err *e);
-void judge_batch_begun(struct engine *en); /* what was in the last one is live, or is not */
+/* What was counted until now goes to the keeper; is live by now, or is not. */
+void judge_batch_sent(struct engine *en);
+void judge_batch_over(struct engine *en);
 
 /* Counts the lease records of the last hour again, so that a restart forgives nothing. */
 status judge_rebuild(struct engine *en, struct err *e);

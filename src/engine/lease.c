@@ -124,7 +124,7 @@ static status check_batch(struct engine *en, const struct request *rq, struct er
 
 static void note_in_batch(struct engine *en, const struct request *rq)
 {
-    if ((rq->has_idempotency || rq->shares) && en->batch_repeat_count < LIMIT_BATCH_ENTRIES)
+    if ((rq->has_idempotency || rq->shares) && en->batch_repeat_count < 2 * LIMIT_BATCH_ENTRIES)
         en->batch_repeats[en->batch_repeat_count++] = rq;
 }
 

@@ -28,6 +28,7 @@
 #define STORE_T  (FLAG_EXCLUSIVE | FLAG_TENANT | FLAG_STORES)
 #define STORES   FLAG_STORES
 #define WHOLE    FLAG_WHOLE
+#define AHEAD    FLAG_AHEAD
 
 #define EMPTY   VAULT_EMPTY
 #define LOCKED_ VAULT_LOCKED
@@ -120,14 +121,14 @@ static const struct verb_row rows[VERB_COUNT] = {
     [VERB_AUDITOR_UNASSIGN] = { "auditor.unassign", O | A, OPEN, CHANGE, "", auditor_unassign,
                                 auditor_unassigned },
 
-    [VERB_LEASE_ISSUE] = { "lease.issue", G, OPEN, STORES,
+    [VERB_LEASE_ISSUE] = { "lease.issue", G, OPEN, STORES | AHEAD,
                            "key ttl_s region purpose seal_to nonce "
                            "model environment classification",
                            lease_issue, lease_issued },
-    [VERB_LEASE_RENEW] = { "lease.renew", G, OPEN, STORES,
+    [VERB_LEASE_RENEW] = { "lease.renew", G, OPEN, STORES | AHEAD,
                            "ttl_s purpose model environment classification", lease_renew,
                            lease_renewed },
-    [VERB_LEASE_RELEASE] = { "lease.release", G, OPEN, 0, "", lease_release, lease_released },
+    [VERB_LEASE_RELEASE] = { "lease.release", G, OPEN, AHEAD, "", lease_release, lease_released },
     [VERB_LEASE_LIST] = { "lease.list", O | A | T, OPEN, READ, "", lease_list, NULL },
     [VERB_LEASE_REVOKE] = { "lease.revoke", O | A | T, OPEN, CHANGE, "lease key gateway tenant all",
                             lease_revoke, lease_revoked },

@@ -23,7 +23,8 @@ enum verb_flag {
     FLAG_READ = 8,      /* makes no record */
     FLAG_STORES = 16,   /* refused when the disk is nearly full */
     FLAG_DESTROYS = 32, /* what the keyring does not have any more counts as destroyed */
-    FLAG_WHOLE = 64     /* about the whole vault: not for an auditor of some tenants */
+    FLAG_WHOLE = 64,    /* about the whole vault: not for an auditor of some tenants */
+    FLAG_AHEAD = 128    /* changes nothing that its like are decided by: see batch.c */
 };
 const struct verb_row *verb_row(enum verb verb);
 /* Role, state, tenant and body members. */

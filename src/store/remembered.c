@@ -5,7 +5,8 @@
 
 #include "db.h"
 
-#define ROWS 512 /* a power of two */
+#define WAYS 4   /* rows that a key may be in: what is leased in turn should not drive each other out */
+#define SETS 256 /* a power of two */
 
 struct row {
     char tenant[STORE_NAME];
@@ -15,7 +16,8 @@ struct row {
 };
 
 struct remembered {
-    struct row rows[ROWS];
+    struct row rows[SETS][WAYS];
+    unsigned next; /* the way that gives room if none is free */
 };
 
 /* Changes that a lease makes, and what else happens while nobody changes a key. */
@@ -27,16 +29,44 @@ static const bool harmless[STATEMENT_COUNT] = {
     [SQL_FIRST_USE_TOLD] = true, [SQL_FIRST_USE_TOLD_ALL] = true, [SQL_KEY_RATE_SET] = true,
 };
 
-static size_t place_of(const char *tenant, const char *key)
+static struct row *set_of(struct remembered *m, const char *tenant, const char *key)
 {
-    uint64_t h = 0xcbf29ce484222325U; /* FNV-1a; who collides is read again */
+    uint64_t h = 0xcbf29ce484222325U; /* FNV-1a */
 
     for (; *tenant != '\0'; tenant++)
         h = (h ^ (uint8_t)*tenant) * 0x100000001b3U;
     h = (h ^ '/') * 0x100000001b3U;
     for (; *key != '\0'; key++)
         h = (h ^ (uint8_t)*key) * 0x100000001b3U;
-    return (size_t)(h ^ h >> 32) & (ROWS - 1);
+    return m->rows[(h ^ h >> 32) & (SETS - 1)];
+}
+
+static struct row *find(struct remembered *m, const char *tenant, const char *key)
+{
+    struct row *set = set_of(m, tenant, key);
+
+    for (size_t i = 0; i < WAYS; i++) {
+        if (set[i].sealed != NULL && strcmp(set[i].key, key) == 0 &&
+            strcmp(set[i].tenant, tenant) == 0)
+            return &set[i];
+    }
+    return NULL;
+}
+
+/* Its own, a free one, or that of another key. */
+static struct row *take(struct remembered *m, const char *tenant, const char *key)
+{
+    struct row *set = set_of(m, tenant, key), *r = find(m, tenant, key);
+
+    for (size_t i = 0; r == NULL && i < WAYS; i++) {
+        if (set[i].sealed == NULL)
+            r = &set[i];
+    }
+    if (r == NULL)
+        r = &set[m->next++ % WAYS];
+    free(r->sealed);
+    r->sealed = NULL;
+    return r;
 }
 
 bool remembered_find(const struct store *s, const char *tenant, const char *key,
@@ -46,8 +76,8 @@ bool remembered_find(const struct store *s, const char *tenant, const char *key,
 
     if (s->remembered == NULL || s->failed)
         return false;
-    r = &s->remembered->rows[place_of(tenant, key)];
-    if (r->sealed == NULL || strcmp(r->tenant, tenant) != 0 || strcmp(r->key, key) != 0)
+    r = find(s->remembered, tenant, key);
+    if (r == NULL)
         return false;
     *ret_leasable = r->leasable;
     return true;
@@ -65,8 +95,7 @@ void remembered_keep(struct store *s, const char *tenant, const char *key,
         s->remembered = calloc(1, sizeof *s->remembered);
     if (s->remembered == NULL)
         return;
-    r = &s->remembered->rows[place_of(tenant, key)];
-    free(r->sealed);
+    r = take(s->remembered, tenant, key);
     r->sealed = malloc(leasable->sealed.n);
     if (r->sealed == NULL)
         return;
@@ -87,8 +116,8 @@ void remembered_changes(struct store *s, enum statement which)
 
 void remembered_forget(struct store *s)
 {
-    for (size_t i = 0; s->remembered != NULL && i < ROWS; i++)
-        free(s->remembered->rows[i].sealed);
+    for (size_t i = 0; s->remembered != NULL && i < SETS * WAYS; i++)
+        free(s->remembered->rows[i / WAYS][i % WAYS].sealed);
     free(s->remembered);
     s->remembered = NULL;
 }

@@ -11,10 +11,10 @@
 #include "db.h"
 #include "store/checkpoint.h"
 
-#define FILE_SIZE    ((size_t)1024 * 1024)
+#define FILE_SIZE    ((size_t)4 * 1024 * 1024)
 #define STEPS_MAX    ((size_t)256 * 1024)
 #define FRAME_MAX    (4 + SEAL_OVERHEAD + STEPS_MAX)
-#define RECORDS_MAX  512 /* then the pages are written: a few milliseconds */
+#define RECORDS_MAX  1024 /* then the pages are written: a few milliseconds */
 #define FACT_NAME    "tail"
 #define FACT_CARRIED "heads" /* the seal on them changes with each batch */
 

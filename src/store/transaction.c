@@ -7,7 +7,7 @@
  */
 #include "db.h"
 
-#define WAL_PAGES_MAX 4000 /* 16 MB: one checkpoint in some ten thousand leases */
+#define WAL_PAGES_MAX 16000 /* 64 MB: one checkpoint in some tens of thousands of leases */
 
 static status control(struct store *s, enum statement which, struct err *e)
 {

@@ -15,6 +15,8 @@ struct wire_client {
     int fd;
     uint64_t number; /* of the last request */
     enum wire_op op;
+    uint64_t awaited; /* number of the one whose reply is to come */
+    enum wire_op awaited_op;
     struct secret *request;
     struct secret *reply;
     struct out out;
@@ -61,12 +63,17 @@ void wire_client_free(struct wire_client *c)
     free(c);
 }
 
-void wire_client_wipe(struct wire_client *c)
+static void wipe_request(struct wire_client *c)
 {
     /* What lies behind is zero already: whoever takes back what it wrote wipes it. */
     size_t written = c->out.overflow ? LIMIT_FRAME : c->out.n;
 
     secret_wipe((struct mspan){ secret_fill(c->request).p, written });
+    c->out.n = 0;
+}
+
+void wire_client_wipe(struct wire_client *c)
+{
     secret_wipe((struct mspan){ secret_fill(c->reply).p, c->received });
     c->received = 0;
 }
@@ -75,6 +82,7 @@ struct out *wire_client_begin(struct wire_client *c, enum wire_op op)
 {
     struct mspan room = secret_fill(c->request);
 
+    wipe_request(c);
     wire_client_wipe(c);
     c->number++;
     c->op = op;
@@ -83,10 +91,13 @@ struct out *wire_client_begin(struct wire_client *c, enum wire_op op)
     return &c->out;
 }
 
-static status client_send(const struct wire_client *c, struct err *e)
+status wire_client_send(struct wire_client *c, struct err *e)
 {
     ssize_t sent = 0;
 
+    wire_finish(&c->out);
+    if (c->out.overflow)
+        return fail(e, LIMIT, "the request is too long for one message", 0);
     do {
         sent = send(c->fd, c->out.p, c->out.n, MSG_NOSIGNAL);
     } while (sent < 0 && errno == EINTR);
@@ -94,6 +105,9 @@ static status client_send(const struct wire_client *c, struct err *e)
         return fail(e, IO, "the keeper is gone", errno);
     if ((size_t)sent != c->out.n)
         return fail(e, IO, "the keeper took half a message", 0);
+    c->awaited = c->number;
+    c->awaited_op = c->op;
+    wipe_request(c);
     return OK;
 }
 
@@ -128,31 +142,32 @@ static status client_refused(status code, struct in *body, struct in *ret_body, 
     return fail(e, code, "the keeper refused", 0);
 }
 
-status wire_client_call(struct wire_client *c, struct in *ret_body, struct err *e)
+status wire_client_receive(struct wire_client *c, struct in *ret_body, struct err *e)
 {
     struct wire_header h = { 0 };
     struct in body = { 0 };
     size_t length = 0;
 
-    wire_finish(&c->out);
-    if (c->out.overflow)
-        return fail(e, LIMIT, "the request is too long for one message", 0);
-    status st = client_send(c, e);
-    if (st != OK)
-        return st;
     do {
-        st = client_receive(c, &length, e);
+        status st = client_receive(c, &length, e);
         if (st != OK)
             return st;
         body = in_of(span_of(secret_fill(c->reply).p, length));
         wire_get_header(&body, &h);
         if (body.bad)
             return fail(e, IO, "the keeper's reply has a bad header", 0);
-    } while (h.number != c->number);
-    if (h.op != (uint16_t)c->op)
+    } while (h.number != c->awaited);
+    if (h.op != (uint16_t)c->awaited_op)
         return fail(e, IO, "the keeper answered another question", h.op);
     if (h.status != OK)
         return client_refused((status)h.status, &body, ret_body, e);
     *ret_body = body;
     return OK;
+}
+
+status wire_client_call(struct wire_client *c, struct in *ret_body, struct err *e)
+{
+    status st = wire_client_send(c, e);
+
+    return st == OK ? wire_client_receive(c, ret_body, e) : st;
 }
