@@ -1,5 +1,6 @@
 /*
- * Primitives and the sealing format, over libsodium. Nothing else in version 1 than:
+ * Primitives and the sealing format, over libsodium and, for SHA-256 and what is made of it,
+ * nettle. Nothing else in version 1 than:
  * SHA-256 (FIPS 180-4), HMAC-SHA256 (RFC 2104), HKDF-SHA256 (RFC 5869), AES-256-GCM
  * (NIST SP 800-38D, 128-bit tags), Ed25519 (RFC 8032), X25519 sealed boxes.
  * No I/O; the only randomness is the seal salt.
