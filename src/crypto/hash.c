@@ -38,13 +38,18 @@ void sha256_two(struct span a, struct span b, uint8_t out[static SHA256_SIZE])
     sodium_memzero(&state, sizeof(state)); /* what is hashed is sometimes a secret */
 }
 
+/* An empty key is a valid one (HKDF without salt), but its pointer may be NULL. */
+static void set_key(struct hmac_sha256_ctx *state, struct span key)
+{
+    hmac_sha256_set_key(state, key.n, key.n > 0 ? key.p : (const uint8_t *)"");
+}
+
 /* HMAC over up to three parts, so that nobody needs to join them in a buffer. */
 static void hmac_parts(struct span key, const struct span parts[3], uint8_t out[static MAC_SIZE])
 {
     struct hmac_sha256_ctx state;
 
-    /* An empty key is a valid one (HKDF without salt), but its pointer may be NULL. */
-    hmac_sha256_set_key(&state, key.n, key.n > 0 ? key.p : (const uint8_t *)"");
+    set_key(&state, key);
     for (size_t i = 0; i < 3; i++)
         take(&state.state, parts[i]);
     hmac_sha256_digest(&state, MAC_SIZE, out);
@@ -130,5 +135,49 @@ status crypto_mac(struct span key, const struct label *l, struct span in,
     if (l->out.overflow)
         return fail(e, BUG, "label does not fit", 0);
     hmac_parts(key, (const struct span[3]){ label_view(l), in, { NULL, 0 } }, out);
+    return OK;
+}
+
+/* Of the three states that nettle has for an HMAC the two that a MAC is made of: the third begins
+ * the next one anew, which is what this is kept for. */
+struct begun {
+    struct sha256_ctx outer;
+    struct sha256_ctx state;
+};
+
+status crypto_mac_begin(struct span key, struct span beginning, struct secret **ret_begun,
+                        struct err *e)
+{
+    struct hmac_sha256_ctx mac;
+    struct begun begun;
+    status st = OK;
+
+    if (key.n < KEY_SIZE)
+        return fail(e, BUG, "MAC key is too short", 0);
+    set_key(&mac, key);
+    take(&mac.state, beginning);
+    begun = (struct begun){ .outer = mac.outer, .state = mac.state };
+    st = secret_copy(span_of(&begun, sizeof(begun)), ret_begun, e);
+    sodium_memzero(&mac, sizeof(mac));
+    sodium_memzero(&begun, sizeof(begun));
+    return st;
+}
+
+status crypto_mac_end(const struct secret *begun, struct span in, uint8_t out[static MAC_SIZE],
+                      struct err *e)
+{
+    struct span kept = secret_view(begun);
+    struct hmac_sha256_ctx mac;
+    struct begun b;
+
+    /* A wiped secret has length 0. */
+    if (kept.n != sizeof(b))
+        return fail(e, BUG, "no MAC was begun", kept.n);
+    memcpy(&b, kept.p, sizeof(b));
+    mac = (struct hmac_sha256_ctx){ .outer = b.outer, .inner = b.state, .state = b.state };
+    take(&mac.state, in);
+    hmac_sha256_digest(&mac, MAC_SIZE, out);
+    sodium_memzero(&mac, sizeof(mac));
+    sodium_memzero(&b, sizeof(b));
     return OK;
 }
