@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct span {
     const uint8_t *p;
@@ -23,10 +24,27 @@ struct id {
     uint8_t b[16];
 };
 
-struct span span_of(const void *p, size_t n);
-struct span span_text(const char *text);      /* without the NUL */
-bool span_same(struct span a, struct span b); /* public data only: not constant time */
-bool id_same(const struct id *a, const struct id *b);
+/* The smallest are here, for the compiler to see through: a literal's length is then no call. A
+ * span borrows: it never owns its bytes, and says nothing about how long they live. */
+static inline struct span span_of(const void *p, size_t n)
+{
+    return (struct span){ .p = (const uint8_t *)p, .n = n };
+}
+/* Without the NUL. */
+static inline struct span span_text(const char *text)
+{
+    return span_of(text, strlen(text));
+}
+/* Public data only: not constant time. An empty span may hold NULL, which memcmp must not be
+ * given. */
+static inline bool span_same(struct span a, struct span b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+static inline bool id_same(const struct id *a, const struct id *b)
+{
+    return memcmp(a->b, b->b, sizeof(a->b)) == 0;
+}
 bool id_is_zero(const struct id *a);
 
 #define SPAN(array)   span_of((array), sizeof(array)) /* arrays only */
@@ -34,6 +52,8 @@ bool id_is_zero(const struct id *a);
 
 /* Lower-case hex with a NUL. out holds 2 * in.n + 1 bytes. */
 void hex_format(struct span in, char *out);
+/* The same without the NUL. */
+void hex_put(struct span in, uint8_t *out);
 /* Exactly 2 * n lower- or upper-case digits of text into out; false otherwise. */
 bool hex_parse(const char *text, size_t text_length, uint8_t *out, size_t n);
 bool id_parse(const char *text, struct id *ret_id);
@@ -67,8 +87,12 @@ void out_u32(struct out *o, uint32_t v);
 void out_u64(struct out *o, uint64_t v);
 void out_raw(struct out *o, struct span s);
 void out_id(struct out *o, const struct id *id);
-void out_span16(struct out *o, struct span s);  /* u16 length, then the bytes */
-void out_text(struct out *o, const char *text); /* raw, without NUL */
+void out_span16(struct out *o, struct span s); /* u16 length, then the bytes */
+/* Raw, without NUL. */
+static inline void out_text(struct out *o, const char *text)
+{
+    out_raw(o, span_text(text));
+}
 /* Room for n bytes at the current end, to be filled by the caller; NULL on overflow. */
 uint8_t *out_room(struct out *o, size_t n);
 

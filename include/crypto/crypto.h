@@ -1,5 +1,6 @@
 /*
- * Primitives and the sealing format, over libsodium. Nothing else in version 1 than:
+ * Primitives and the sealing format, over libsodium and, for SHA-256 and what is made of it,
+ * nettle. Nothing else in version 1 than:
  * SHA-256 (FIPS 180-4), HMAC-SHA256 (RFC 2104), HKDF-SHA256 (RFC 5869), AES-256-GCM
  * (NIST SP 800-38D, 128-bit tags), Ed25519 (RFC 8032), X25519 sealed boxes.
  * No I/O; the only randomness is the seal salt.
@@ -56,6 +57,13 @@ MUST_CHECK status crypto_derive(struct span key, const struct label *l, size_t l
 /* HMAC-SHA256(key, label | in). */
 MUST_CHECK status crypto_mac(struct span key, const struct label *l, struct span in,
                              uint8_t out[static MAC_SIZE], struct err *e);
+/* The two halves of it, for one key and many messages: what is kept of key and beginning, which is
+ * a label's view, or empty where each message is one, and is as secret as the key; and the MAC of
+ * beginning | in, as often as wanted, which costs in alone. BUG for one that was wiped. */
+MUST_CHECK status crypto_mac_begin(struct span key, struct span beginning,
+                                   struct secret **ret_begun, struct err *e);
+MUST_CHECK status crypto_mac_end(const struct secret *begun, struct span in,
+                                 uint8_t out[static MAC_SIZE], struct err *e);
 
 /* Raw AES-256-GCM with a 96-bit nonce: only for the sealing format and its vectors. */
 void aes256gcm_encrypt(struct span key32, struct span nonce12, struct span aad, struct span plain,

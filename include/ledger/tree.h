@@ -41,8 +41,10 @@ void ledger_root(const struct ledger_tree *t, uint8_t out[static SHA256_SIZE]);
 /* Audit key of one log: EXP(audit root, "audit-mac"; vault, log). */
 MUST_CHECK status ledger_audit_key(const struct secret *audit_root, const struct id *vault,
                                    const struct id *log, struct secret **ret_key, struct err *e);
-MUST_CHECK status ledger_mac(struct span audit_key, struct span line, uint8_t out[static MAC_SIZE],
-                             struct err *e);
+/* What makes the MACs of a log's records: crypto_mac_begin of its audit key. */
+MUST_CHECK status ledger_mac_key(struct span audit_key, struct secret **ret_mac_key, struct err *e);
+MUST_CHECK status ledger_mac(const struct secret *mac_key, struct span line,
+                             uint8_t out[static MAC_SIZE], struct err *e);
 
 /*
  * A head is the tree as the server stores it between unlocks, authenticated by the keeper:
@@ -51,10 +53,13 @@ MUST_CHECK status ledger_mac(struct span audit_key, struct span line, uint8_t ou
  * mac = HMAC-SHA256(head key, LBL("ledger-head") | all before it).
  */
 #define LEDGER_HEAD_MAX (16 + 8 + 8 + 32 + 32 * LIMIT_TREE_LEVELS + 4 + 32)
-MUST_CHECK status ledger_head_encode(const struct ledger_tree *t, struct span head_key,
+/* What makes the MACs of heads, as ledger_mac_key. */
+MUST_CHECK status ledger_head_mac_key(struct span head_key, struct secret **ret_mac_key,
+                                      struct err *e);
+MUST_CHECK status ledger_head_encode(const struct ledger_tree *t, const struct secret *mac_key,
                                      struct out *out, struct err *e);
 /* CORRUPT if the MAC or the shape is wrong. */
-MUST_CHECK status ledger_head_decode(struct span head, struct span head_key,
+MUST_CHECK status ledger_head_decode(struct span head, const struct secret *mac_key,
                                      struct ledger_tree *ret_tree, struct err *e);
 
 #endif

@@ -8,28 +8,6 @@
 
 #include <string.h>
 
-/* A span borrows: it never owns its bytes, and says nothing about how long they live. */
-struct span span_of(const void *p, size_t n)
-{
-    return (struct span){ .p = p, .n = n };
-}
-
-struct span span_text(const char *text)
-{
-    return span_of(text, strlen(text));
-}
-
-bool span_same(struct span a, struct span b)
-{
-    /* An empty span may hold NULL, which memcmp must not be given. */
-    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
-}
-
-bool id_same(const struct id *a, const struct id *b)
-{
-    return memcmp(a->b, b->b, sizeof(a->b)) == 0;
-}
-
 /* All zero stands for "no such thing" wherever an identifier is optional. */
 bool id_is_zero(const struct id *a)
 {
@@ -38,14 +16,19 @@ bool id_is_zero(const struct id *a)
     return id_same(a, &zero);
 }
 
-void hex_format(struct span in, char *out)
+void hex_put(struct span in, uint8_t *out)
 {
     static const char digits[] = "0123456789abcdef";
 
     for (size_t i = 0; i < in.n; i++) {
-        out[2 * i] = digits[in.p[i] >> 4];
-        out[2 * i + 1] = digits[in.p[i] & 15];
+        out[2 * i] = (uint8_t)digits[in.p[i] >> 4];
+        out[2 * i + 1] = (uint8_t)digits[in.p[i] & 15];
     }
+}
+
+void hex_format(struct span in, char *out)
+{
+    hex_put(in, (uint8_t *)out);
     out[2 * in.n] = '\0';
 }
 
@@ -282,11 +265,6 @@ void out_span16(struct out *o, struct span s)
     }
     out_u16(o, (uint16_t)s.n);
     out_raw(o, s);
-}
-
-void out_text(struct out *o, const char *text)
-{
-    out_raw(o, span_text(text));
 }
 
 struct in in_of(struct span s)

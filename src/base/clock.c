@@ -15,9 +15,6 @@
 /* Days from 1 March of year 0 to 1 January 1970. Counting from March puts the leap day
  * at the very end of a year, so no month needs to know whether its year is a leap year. */
 #define DAYS_TO_1970 719468
-/* First instant that does not fit four digits of year: 10000-01-01. */
-#define TIME_END_US ((uint64_t)2932897 * DAY_US)
-
 struct date {
     uint64_t year;
     uint64_t month; /* 1 to 12 */

@@ -1,7 +1,11 @@
 /*
- * SHA-256, HMAC-SHA256 and HKDF-SHA256. HKDF is built here from HMAC because the oldest
- * libsodium we support (1.0.18) has none. Every state that has seen a key is wiped.
+ * SHA-256, HMAC-SHA256 and HKDF-SHA256. The first two are nettle's, which uses the processor's own
+ * instructions for SHA-256 where there are any: libsodium's are portable C, and a lease is mostly
+ * hashing. A state of nettle's is a plain struct on our stack, and each that has seen a key is
+ * wiped.
  */
+#include <nettle/hmac.h>
+#include <nettle/sha2.h>
 #include <sodium.h>
 #include <string.h>
 
@@ -9,6 +13,13 @@
 #include "internal.h"
 
 #define EXPAND_MAX ((size_t)255 * MAC_SIZE)
+
+/* An empty span may hold NULL, which is not nettle's to be given. */
+static void take(struct sha256_ctx *state, struct span s)
+{
+    if (s.n > 0)
+        sha256_update(state, s.n, s.p);
+}
 
 void sha256(struct span in, uint8_t out[static SHA256_SIZE])
 {
@@ -18,25 +29,30 @@ void sha256(struct span in, uint8_t out[static SHA256_SIZE])
 /* Two parts, for prefixed hashes such as those of Merkle trees, without a joined copy. */
 void sha256_two(struct span a, struct span b, uint8_t out[static SHA256_SIZE])
 {
-    crypto_hash_sha256_state state;
+    struct sha256_ctx state;
 
-    crypto_hash_sha256_init(&state);
-    crypto_hash_sha256_update(&state, a.p, a.n);
-    crypto_hash_sha256_update(&state, b.p, b.n);
-    crypto_hash_sha256_final(&state, out);
+    sha256_init(&state);
+    take(&state, a);
+    take(&state, b);
+    sha256_digest(&state, SHA256_SIZE, out);
     sodium_memzero(&state, sizeof(state)); /* what is hashed is sometimes a secret */
+}
+
+/* An empty key is a valid one (HKDF without salt), but its pointer may be NULL. */
+static void set_key(struct hmac_sha256_ctx *state, struct span key)
+{
+    hmac_sha256_set_key(state, key.n, key.n > 0 ? key.p : (const uint8_t *)"");
 }
 
 /* HMAC over up to three parts, so that nobody needs to join them in a buffer. */
 static void hmac_parts(struct span key, const struct span parts[3], uint8_t out[static MAC_SIZE])
 {
-    crypto_auth_hmacsha256_state state;
+    struct hmac_sha256_ctx state;
 
-    /* An empty key is a valid one (HKDF without salt), but its pointer may be NULL. */
-    crypto_auth_hmacsha256_init(&state, key.n > 0 ? key.p : (const uint8_t *)"", key.n);
+    set_key(&state, key);
     for (size_t i = 0; i < 3; i++)
-        crypto_auth_hmacsha256_update(&state, parts[i].p, parts[i].n);
-    crypto_auth_hmacsha256_final(&state, out);
+        take(&state.state, parts[i]);
+    hmac_sha256_digest(&state, MAC_SIZE, out);
     sodium_memzero(&state, sizeof(state));
 }
 
@@ -119,5 +135,49 @@ status crypto_mac(struct span key, const struct label *l, struct span in,
     if (l->out.overflow)
         return fail(e, BUG, "label does not fit", 0);
     hmac_parts(key, (const struct span[3]){ label_view(l), in, { NULL, 0 } }, out);
+    return OK;
+}
+
+/* Of the three states that nettle has for an HMAC the two that a MAC is made of: the third begins
+ * the next one anew, which is what this is kept for. */
+struct begun {
+    struct sha256_ctx outer;
+    struct sha256_ctx state;
+};
+
+status crypto_mac_begin(struct span key, struct span beginning, struct secret **ret_begun,
+                        struct err *e)
+{
+    struct hmac_sha256_ctx mac;
+    struct begun begun;
+    status st = OK;
+
+    if (key.n < KEY_SIZE)
+        return fail(e, BUG, "MAC key is too short", 0);
+    set_key(&mac, key);
+    take(&mac.state, beginning);
+    begun = (struct begun){ .outer = mac.outer, .state = mac.state };
+    st = secret_copy(span_of(&begun, sizeof(begun)), ret_begun, e);
+    sodium_memzero(&mac, sizeof(mac));
+    sodium_memzero(&begun, sizeof(begun));
+    return st;
+}
+
+status crypto_mac_end(const struct secret *begun, struct span in, uint8_t out[static MAC_SIZE],
+                      struct err *e)
+{
+    struct span kept = secret_view(begun);
+    struct hmac_sha256_ctx mac;
+    struct begun b;
+
+    /* A wiped secret has length 0. */
+    if (kept.n != sizeof(b))
+        return fail(e, BUG, "no MAC was begun", kept.n);
+    memcpy(&b, kept.p, sizeof(b));
+    mac = (struct hmac_sha256_ctx){ .outer = b.outer, .inner = b.state, .state = b.state };
+    take(&mac.state, in);
+    hmac_sha256_digest(&mac, MAC_SIZE, out);
+    sodium_memzero(&mac, sizeof(mac));
+    sodium_memzero(&b, sizeof(b));
     return OK;
 }

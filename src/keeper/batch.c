@@ -80,17 +80,19 @@ static void skip_results(struct in *body)
     }
 }
 
-status keeper_pending_check(const struct keeper *k, struct err *e)
+status keeper_pending_check(struct keeper *k, struct err *e)
 {
     struct in body = in_of(span_of(k->pending.body, k->pending.length));
+    const struct secret *mac = NULL;
     struct ledger_tree tree;
 
     if (!k->pending.exists)
         return OK;
     skip_results(&body);
     for (size_t count = in_u16(&body); count > 0; count--) {
-        status st = ledger_head_decode(in_span16(&body), secret_view(k->keys.system[SYSTEM_HEAD]),
-                                       &tree, e);
+        status st = opened_mac(k, OPENED_HEAD, &mac, e);
+        if (st == OK)
+            st = ledger_head_decode(in_span16(&body), mac, &tree, e);
         if (st != OK)
             return st;
         const struct log_head *head = heads_find(&k->heads, &tree.log);
@@ -123,7 +125,7 @@ static struct log_head *log_of(const struct keeper *k, const struct made *made)
 static status append(struct keeper *k, const struct made *made, struct span engine_fields,
                      struct wire_record *ret_record, struct err *e)
 {
-    const struct secret *audit_key;
+    const struct secret *mac = NULL;
     struct batch *b = k->batch;
     struct log_head *head = log_of(k, made);
     uint8_t leaf[SHA256_SIZE];
@@ -149,7 +151,7 @@ static status append(struct keeper *k, const struct made *made, struct span engi
     out_init(&line, b->line, sizeof(b->line));
     st = record_compose(&h, fields_view(&made->fields), engine_fields, &line, e);
     if (st == OK)
-        st = opened_audit_key(k, &h.log, &audit_key, e);
+        st = opened_log_mac(k, &h.log, &mac, e);
     if (st != OK)
         return st;
     *ret_record = (struct wire_record){ .log = h.log,
@@ -158,7 +160,7 @@ static status append(struct keeper *k, const struct made *made, struct span engi
                                         .type = h.type,
                                         .outcome = made->outcome,
                                         .line = span_of(line.p, line.n) };
-    st = ledger_mac(secret_view(audit_key), ret_record->line, ret_record->mac, e);
+    st = ledger_mac(mac, ret_record->line, ret_record->mac, e);
     if (st != OK)
         return st;
     ledger_leaf(ret_record->line, leaf);
@@ -178,11 +180,13 @@ static void put_result(struct writers *w, const struct wire_result *result)
 
 static void put_head(struct keeper *k, struct writers *w, struct log_head *head, struct err *e)
 {
+    const struct secret *mac = NULL;
     uint8_t bytes[LEDGER_HEAD_MAX];
     struct out o;
 
     out_init(&o, bytes, sizeof(bytes));
-    if (ledger_head_encode(&head->tree, secret_view(k->keys.system[SYSTEM_HEAD]), &o, e) != OK)
+    if (opened_mac(k, OPENED_HEAD, &mac, e) != OK ||
+        ledger_head_encode(&head->tree, mac, &o, e) != OK)
         o.overflow = true;
     if (o.overflow || moment_term(k, span_of(o.p, o.n), head->term_next, e) != OK)
         w->reply->overflow = true;
@@ -317,8 +321,10 @@ static void settle(struct keeper *k, const struct writers *w)
         moment_begin(k);
     keeper_insist(keyring_commit(k->ring, &e), &e);
     change_slots(k, &b->change);
-    if (b->system)
+    if (b->system) {
+        opened_forget(k);
         keeper_insist(keys_open_system(&k->keys, k->ring, &e), &e);
+    }
     rekey_look(k);
     if (b->entry_count > 0)
         k->active_us = keeper_monotonic(k);

@@ -21,16 +21,16 @@
 #define DAY_US ((uint64_t)86400 * SECOND_US)
 
 /* A record of log as this keeper wrote it. */
-static status read_record(const struct keeper *k, const struct id *log, struct span line,
+static status read_record(struct keeper *k, const struct id *log, struct span line,
                           const uint8_t mac[static MAC_SIZE], struct record_head *ret_head,
                           struct err *e)
 {
-    AUTO(secret) *audit_key = NULL;
+    const struct secret *mac_key = NULL;
     uint8_t expected[MAC_SIZE];
 
-    status st = ledger_audit_key(k->keys.system[SYSTEM_AUDIT], &k->keys.vault, log, &audit_key, e);
+    status st = opened_log_mac(k, log, &mac_key, e);
     if (st == OK)
-        st = ledger_mac(secret_view(audit_key), line, expected, e);
+        st = ledger_mac(mac_key, line, expected, e);
     if (st != OK)
         return st;
     if (!secret_equal(SPAN(expected), span_of(mac, MAC_SIZE)) ||
@@ -40,9 +40,8 @@ static status read_record(const struct keeper *k, const struct id *log, struct s
 }
 
 /* For how many days the tenant's records are kept. */
-static status read_allowed(const struct keeper *k, const struct id *tenant,
-                           const struct wire_drop *m, uint64_t *ret_days, struct span *ret_by,
-                           struct err *e)
+static status read_allowed(struct keeper *k, const struct id *tenant, const struct wire_drop *m,
+                           uint64_t *ret_days, struct span *ret_by, struct err *e)
 {
     struct record_head head;
     struct id whose;

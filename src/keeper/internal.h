@@ -130,6 +130,6 @@ keeper_operation keeper_batch, keeper_recover;
 /* What the server says that it has stored. */
 MUST_CHECK status keeper_take_ack(struct keeper *k, uint64_t ack, struct err *e);
 /* CONFLICT unless the loaded heads are those after the unacknowledged batch, if there is one. */
-MUST_CHECK status keeper_pending_check(const struct keeper *k, struct err *e);
+MUST_CHECK status keeper_pending_check(struct keeper *k, struct err *e);
 
 #endif

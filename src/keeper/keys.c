@@ -324,8 +324,16 @@ status keys_open_value(const struct keys *keys, const struct secret *value_key,
 
 /* --- lease tokens ---------------------------------------------------------------------------- */
 
-status keys_lease_mac(const struct keys *keys, const struct lease_name *name,
-                      uint8_t out[static LEASE_MAC_SIZE], struct err *e)
+/* Nothing is begun but the key: how many fields a label has stands before the first of them. */
+status keys_lease_mac_key(const struct keys *keys, struct secret **ret_mac_key, struct err *e)
+{
+    return crypto_mac_begin(secret_view(keys->system[SYSTEM_LEASE]), span_of(NULL, 0), ret_mac_key,
+                            e);
+}
+
+status keys_lease_mac(const struct keys *keys, const struct secret *mac_key,
+                      const struct lease_name *name, uint8_t out[static LEASE_MAC_SIZE],
+                      struct err *e)
 {
     uint8_t mac[MAC_SIZE];
     struct label l;
@@ -338,7 +346,7 @@ status keys_lease_mac(const struct keys *keys, const struct lease_name *name,
     label_field(&l, name->certificate);
     label_id(&l, &name->key);
     label_u32(&l, name->version);
-    status st = crypto_mac(secret_view(keys->system[SYSTEM_LEASE]), &l, span_of(NULL, 0), mac, e);
+    status st = crypto_mac_end(mac_key, label_view(&l), mac, e);
     if (st != OK)
         return st;
     memcpy(out, mac, LEASE_MAC_SIZE);

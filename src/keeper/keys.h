@@ -94,8 +94,12 @@ struct lease_name {
     struct span certificate;
 };
 #define LEASE_MAC_SIZE 16
-MUST_CHECK status keys_lease_mac(const struct keys *keys, const struct lease_name *name,
-                                 uint8_t out[static LEASE_MAC_SIZE], struct err *e);
+/* What makes them (crypto_mac_begin), and one. */
+MUST_CHECK status keys_lease_mac_key(const struct keys *keys, struct secret **ret_mac_key,
+                                     struct err *e);
+MUST_CHECK status keys_lease_mac(const struct keys *keys, const struct secret *mac_key,
+                                 const struct lease_name *name, uint8_t out[static LEASE_MAC_SIZE],
+                                 struct err *e);
 
 /* --- slot.c: the ways in --------------------------------------------------------------------- */
 

@@ -4,14 +4,19 @@
 
 #define YEAR_10000_US ((uint64_t)253402300800 * SECOND_US)
 
-static struct lease_name lease_of(const struct wire_entry *m, const struct id *lease)
+static status lease_mac(struct keeper *k, const struct wire_entry *m, const struct id *lease,
+                        uint8_t out[static LEASE_MAC_SIZE], struct err *e)
 {
-    return (struct lease_name){ .tenant = m->tenant,
-                                .lease = *lease,
-                                .gateway = m->gateway,
-                                .key = m->key,
-                                .version = m->version,
-                                .certificate = SPAN(m->certificate) };
+    struct lease_name name = { .tenant = m->tenant,
+                               .lease = *lease,
+                               .gateway = m->gateway,
+                               .key = m->key,
+                               .version = m->version,
+                               .certificate = SPAN(m->certificate) };
+    const struct secret *mac_key = NULL;
+
+    status st = opened_mac(k, OPENED_LEASE, &mac_key, e);
+    return st == OK ? keys_lease_mac(&k->keys, mac_key, &name, out, e) : st;
 }
 
 static void make_lease(struct batch *b, uint16_t type, const struct id *lease,
@@ -78,8 +83,7 @@ status entry_key_open(struct keeper *k, struct batch *b, struct err *e)
         return st;
     if (!again)
         random_bytes((struct mspan){ lease.b, sizeof(lease.b) });
-    struct lease_name name = lease_of(m, &lease);
-    st = keys_lease_mac(&k->keys, &name, b->result.lease_mac, e);
+    st = lease_mac(k, m, &lease, b->result.lease_mac, e);
     if (st != OK)
         return st;
     b->result.data = secret_view(b->plain);
@@ -92,12 +96,11 @@ status entry_key_open(struct keeper *k, struct batch *b, struct err *e)
     return OK;
 }
 
-static status check_token(const struct keeper *k, const struct wire_entry *m, struct err *e)
+static status check_token(struct keeper *k, const struct wire_entry *m, struct err *e)
 {
-    struct lease_name name = lease_of(m, &m->lease);
     uint8_t mac[LEASE_MAC_SIZE];
 
-    status st = keys_lease_mac(&k->keys, &name, mac, e);
+    status st = lease_mac(k, m, &m->lease, mac, e);
     if (st == OK && !secret_equal(SPAN(mac), SPAN(m->lease_mac)))
         return fail(e, DENIED, "the lease token is not valid", 0);
     return st;

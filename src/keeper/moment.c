@@ -106,12 +106,21 @@ void moment_begin(struct keeper *k)
  * hold: of some thousand logs with a few old heads each, others can be found that sum up to the
  * same (Wagner's generalized birthday problem).
  */
-status moment_term(const struct keeper *k, struct span head, uint8_t out[static 32], struct err *e)
+status moment_term_key(const struct keeper *k, struct secret **ret_mac_key, struct err *e)
 {
     struct label l;
 
     label_init(&l, "heads-term");
-    return crypto_mac(secret_view(k->keys.system[SYSTEM_HEAD]), &l, head, out, e);
+    return crypto_mac_begin(secret_view(k->keys.system[SYSTEM_HEAD]), label_view(&l), ret_mac_key,
+                            e);
+}
+
+status moment_term(struct keeper *k, struct span head, uint8_t out[static 32], struct err *e)
+{
+    const struct secret *mac = NULL;
+
+    status st = opened_mac(k, OPENED_TERM, &mac, e);
+    return st == OK ? crypto_mac_end(mac, head, out, e) : st;
 }
 
 static status seal_mac(const struct keeper *k, uint32_t run, const struct heads_sum *s,

@@ -27,7 +27,9 @@ void opened_forget(struct keeper *k)
     for (size_t i = 0; o->keys != NULL && i < OPENED_KEYS; i++)
         key_clear(&o->keys[i]);
     for (size_t i = 0; o->logs != NULL && i < OPENED_LOGS; i++)
-        secret_cleanup(&o->logs[i].audit_key);
+        secret_cleanup(&o->logs[i].mac_key);
+    for (size_t i = 0; i < OPENED_MACS; i++)
+        secret_cleanup(&o->macs[i]);
     free(o->keys);
     free(o->logs);
     *o = (struct opened){ 0 };
@@ -35,8 +37,6 @@ void opened_forget(struct keeper *k)
 
 void opened_settle(struct keeper *k)
 {
-    if (k->opened.keys == NULL && k->opened.logs == NULL)
-        return;
     if (k->ring == NULL || k->state != KEEPER_UNLOCKED ||
         k->opened.edition != keyring_edition(k->ring))
         opened_forget(k);
@@ -97,8 +97,17 @@ void opened_keep_value_key(struct opened_key *o, uint16_t provider, struct span 
     memcpy(o->prefix, sealed.p, SEAL_PREFIX); /* of what has just been derived from it */
 }
 
-status opened_audit_key(struct keeper *k, const struct id *log, const struct secret **ret_key,
-                        struct err *e)
+static status log_mac_key(const struct keeper *k, const struct id *log, struct secret **ret_key,
+                          struct err *e)
+{
+    AUTO(secret) *audit_key = NULL;
+
+    status st = ledger_audit_key(k->keys.system[SYSTEM_AUDIT], &k->keys.vault, log, &audit_key, e);
+    return st == OK ? ledger_mac_key(secret_view(audit_key), ret_key, e) : st;
+}
+
+status opened_log_mac(struct keeper *k, const struct id *log, const struct secret **ret_mac,
+                      struct err *e)
 {
     struct opened_log *o;
     struct secret *key = NULL;
@@ -110,13 +119,38 @@ status opened_audit_key(struct keeper *k, const struct id *log, const struct sec
     if (k->opened.logs == NULL)
         return fail(e, NO_MEMORY, "no memory for a log's key", 0);
     o = &k->opened.logs[place_of(log, OPENED_LOGS)];
-    if (o->audit_key == NULL || !id_same(&o->log, log)) {
-        st = ledger_audit_key(k->keys.system[SYSTEM_AUDIT], &k->keys.vault, log, &key, e);
+    if (o->mac_key == NULL || !id_same(&o->log, log)) {
+        st = log_mac_key(k, log, &key, e);
         if (st != OK)
             return st;
-        secret_free(o->audit_key);
-        *o = (struct opened_log){ .log = *log, .audit_key = key };
+        secret_free(o->mac_key);
+        *o = (struct opened_log){ .log = *log, .mac_key = key };
     }
-    *ret_key = o->audit_key;
+    *ret_mac = o->mac_key;
     return OK;
+}
+
+static status begin_mac(const struct keeper *k, enum opened_mac which, struct secret **ret_mac,
+                        struct err *e)
+{
+    switch (which) {
+    case OPENED_LEASE: return keys_lease_mac_key(&k->keys, ret_mac, e);
+    case OPENED_HEAD:
+        return ledger_head_mac_key(secret_view(k->keys.system[SYSTEM_HEAD]), ret_mac, e);
+    case OPENED_TERM: return moment_term_key(k, ret_mac, e);
+    case OPENED_MACS: break;
+    }
+    return fail(e, BUG, "no such MAC", which);
+}
+
+status opened_mac(struct keeper *k, enum opened_mac which, const struct secret **ret_mac,
+                  struct err *e)
+{
+    status st = OK;
+
+    follow(k);
+    if (k->opened.macs[which] == NULL)
+        st = begin_mac(k, which, &k->opened.macs[which], e);
+    *ret_mac = k->opened.macs[which];
+    return st;
 }

@@ -1,9 +1,10 @@
 /*
  * What leases needed and will need again: for keys that were leased lately the cell, found live and
- * in an engagement that has not ended, and what opens the value; for logs the key of their records'
- * MACs. It is all derived from what the keyring holds at this edition and is forgotten, wiped, with
- * the first change of it, before the keeper waits for the next message: what was destroyed in the
- * keyring is not kept here. Less than what an unlocked keeper can derive from its keys anyway.
+ * in an engagement that has not ended, and what opens the value; for logs what makes their records'
+ * MACs, and the other MACs of every batch. It is all derived from what the keyring holds at this
+ * edition and is forgotten, wiped, with the first change of it, before the keeper waits for the
+ * next message: what was destroyed in the keyring is not kept here. Less than what an unlocked
+ * keeper can derive from its keys anyway.
  */
 #ifndef KEEPER_OPENED_H
 #define KEEPER_OPENED_H
@@ -29,12 +30,16 @@ struct opened_key {
 
 struct opened_log {
     struct id log;
-    struct secret *audit_key; /* NULL: nothing is kept here */
+    struct secret *mac_key; /* NULL: nothing is kept here */
 };
+
+/* MACs under system keys that every batch makes. */
+enum opened_mac { OPENED_LEASE, OPENED_HEAD, OPENED_TERM, OPENED_MACS };
 
 struct opened {
     uint64_t edition;
-    struct opened_key *keys; /* NULL: none yet */
+    struct secret *macs[OPENED_MACS]; /* begun; NULL: not yet */
+    struct opened_key *keys;          /* NULL: none yet */
     struct opened_log *logs;
 };
 
@@ -49,9 +54,12 @@ const struct secret *opened_value_key(const struct opened_key *o, uint16_t provi
 /* Keeps it; takes it over. */
 void opened_keep_value_key(struct opened_key *o, uint16_t provider, struct span sealed,
                            struct secret *value_key);
-/* The key of a log's record MACs, derived unless it is kept. Borrowed until the next call here. */
-MUST_CHECK status opened_audit_key(struct keeper *k, const struct id *log,
-                                   const struct secret **ret_key, struct err *e);
+/* What makes the MACs of a log's records, derived unless it is kept. Borrowed until the next call
+ * here, as that of opened_mac, which crypto_mac_end takes. */
+MUST_CHECK status opened_log_mac(struct keeper *k, const struct id *log,
+                                 const struct secret **ret_mac, struct err *e);
+MUST_CHECK status opened_mac(struct keeper *k, enum opened_mac which, const struct secret **ret_mac,
+                             struct err *e);
 /* Forgets everything if the keyring has changed since; to be called before the keeper waits. */
 void opened_settle(struct keeper *k);
 void opened_forget(struct keeper *k);

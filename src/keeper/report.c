@@ -136,12 +136,15 @@ status keeper_system_keys(struct keeper *k, struct in *body, struct out *reply, 
 
 static status load_page(struct keeper *k, struct in *heads, size_t count, struct err *e)
 {
+    const struct secret *mac = NULL;
     struct ledger_tree tree;
     uint8_t term[MAC_SIZE];
 
     for (size_t i = 0; i < count; i++) {
         struct span head = in_span16(heads);
-        status st = ledger_head_decode(head, secret_view(k->keys.system[SYSTEM_HEAD]), &tree, e);
+        status st = opened_mac(k, OPENED_HEAD, &mac, e);
+        if (st == OK)
+            st = ledger_head_decode(head, mac, &tree, e);
         if (st == OK)
             st = moment_term(k, head, term, e);
         if (st == OK)
@@ -238,7 +241,7 @@ status keeper_cells(struct keeper *k, struct in *body, struct out *reply, struct
 
 status keeper_check_macs(struct keeper *k, struct in *body, struct out *reply, struct err *e)
 {
-    AUTO(secret) *key = NULL;
+    const struct secret *mac_key = NULL;
     struct id log = in_id(body);
     uint16_t count = in_u16(body);
     struct in lines = *body;
@@ -251,10 +254,10 @@ status keeper_check_macs(struct keeper *k, struct in *body, struct out *reply, s
     }
     if (!in_end(body))
         return fail(e, BAD_INPUT, "malformed request", 0);
-    status st = ledger_audit_key(k->keys.system[SYSTEM_AUDIT], &k->keys.vault, &log, &key, e);
+    status st = opened_log_mac(k, &log, &mac_key, e);
     for (; st == OK && good < count; good++) {
         struct span line = in_span16(&lines);
-        st = ledger_mac(secret_view(key), line, mac, e);
+        st = ledger_mac(mac_key, line, mac, e);
         if (st == OK && !secret_equal(SPAN(mac), in_raw(&lines, MAC_SIZE)))
             break;
     }

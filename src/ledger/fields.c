@@ -5,6 +5,8 @@
  */
 #include "ledger/record.h"
 
+#include <string.h>
+
 #include "fragment.h"
 #include "text.h"
 
@@ -16,11 +18,19 @@ void fields_init(struct fields *f)
     out_init(&f->out, f->bytes, sizeof(f->bytes));
 }
 
+/* ,"name": in one piece. */
 static void put_name(struct fields *f, const char *name)
 {
-    out_text(&f->out, ",\"");
-    out_text(&f->out, name);
-    out_text(&f->out, "\":");
+    struct span s = span_text(name);
+    uint8_t *at = out_room(&f->out, s.n + 4);
+
+    if (at == NULL)
+        return;
+    at[0] = ',';
+    at[1] = '"';
+    memcpy(at + 2, s.p, s.n);
+    at[s.n + 2] = '"';
+    at[s.n + 3] = ':';
 }
 
 /* One character of one byte, in the only form this builder writes it. */
@@ -50,7 +60,10 @@ void fields_span(struct fields *f, const char *name, struct span value)
 
     put_name(f, name);
     out_u8(&f->out, '"');
-    while (rest.n > 0 && !f->out.overflow) {
+    for (;;) {
+        out_raw(&f->out, in_raw(&rest, text_plain_run(span_of(rest.p, rest.n))));
+        if (rest.n == 0 || f->out.overflow)
+            break;
         size_t length = text_character(span_of(rest.p, rest.n));
 
         /* Nor does a record hold a NUL: many readers would end the text there. */

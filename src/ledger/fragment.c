@@ -23,11 +23,9 @@ static bool take(struct in *i, char c)
     return true;
 }
 
-/* Takes word if it comes next and nothing otherwise. */
-static bool take_word(struct in *i, const char *word)
+/* Takes what is wanted if it comes next and nothing otherwise. */
+static bool take_word(struct in *i, struct span want)
 {
-    struct span want = span_text(word);
-
     if (i->n < want.n || !span_same(span_of(i->p, want.n), want))
         return false;
     in_raw(i, want.n);
@@ -68,39 +66,8 @@ static bool take_escape(struct in *i)
         return false;
     if (unit < 0xd800 || unit > 0xdbff)
         return true;
-    return take_word(i, "\\u") && take_code_unit(i, &unit) && unit >= 0xdc00 && unit <= 0xdfff;
-}
-
-#define EACH(byte) ((uint64_t)(byte)*0x0101010101010101)
-
-/* Eight bytes at once: whether one of them, all below 0x80, is less than byte. */
-static uint64_t any_below(uint64_t eight, uint8_t byte)
-{
-    return (eight - EACH(byte)) & ~eight & EACH(0x80);
-}
-
-/* Whether eight bytes are characters that need no look: ASCII from the space on, but for quotes and
- * backslashes. May say no wrongly. */
-static bool all_plain(const uint8_t *p)
-{
-    uint64_t eight = 0;
-
-    memcpy(&eight, p, sizeof(eight));
-    return ((eight & EACH(0x80)) | any_below(eight, 0x20) | any_below(eight ^ EACH('"'), 1) |
-            any_below(eight ^ EACH('\\'), 1)) == 0;
-}
-
-/* The length of the run of such characters that a string goes on with. Most bytes of most records
- * are passed over here. */
-static size_t plain_run(const uint8_t *p, size_t n)
-{
-    size_t i = 0;
-
-    while (n - i >= 8 && all_plain(p + i))
-        i += 8;
-    while (i < n && p[i] >= 0x20 && p[i] < 0x80 && p[i] != '"' && p[i] != '\\')
-        i++;
-    return i;
+    return take_word(i, span_text("\\u")) && take_code_unit(i, &unit) && unit >= 0xdc00 &&
+           unit <= 0xdfff;
 }
 
 /* One character that is no plain one, or an escape. */
@@ -124,7 +91,7 @@ static bool take_string(struct in *i, struct span *ret_inside)
         return false;
     start = i->p;
     for (;;) {
-        size_t run = plain_run(i->p, i->n);
+        size_t run = text_plain_run(span_of(i->p, i->n));
 
         i->p += run;
         i->n -= run;
@@ -141,15 +108,16 @@ static bool take_string(struct in *i, struct span *ret_inside)
 
 static bool take_name(struct in *i, struct span *ret_name)
 {
-    if (!take_string(i, ret_name) || ret_name->n == 0 || ret_name->n > NAME_LENGTH_MAX)
-        return false;
-    for (size_t k = 0; k < ret_name->n; k++) {
-        uint8_t c = ret_name->p[k];
+    size_t n = 0;
 
-        if (c != '_' && (c < 'a' || c > 'z'))
-            return false;
-    }
-    return true;
+    if (!take(i, '"'))
+        return false;
+    while (n < i->n && (i->p[n] == '_' || (i->p[n] >= 'a' && i->p[n] <= 'z')))
+        n++;
+    if (n == 0 || n > NAME_LENGTH_MAX)
+        return false;
+    *ret_name = in_raw(i, n);
+    return take(i, '"');
 }
 
 static bool take_number(struct in *i, struct span *ret_digits)
@@ -169,13 +137,16 @@ static bool take_value(struct in *i, struct span *ret_value)
 {
     const uint8_t *start = i->p;
 
-    if (i->n > 0 && i->p[0] == '"')
+    if (i->n == 0)
+        return false;
+    if (i->p[0] == '"')
         return take_string(i, ret_value);
-    if (take_word(i, "true") || take_word(i, "false")) {
-        *ret_value = span_of(start, (size_t)(i->p - start));
-        return true;
-    }
-    return take_number(i, ret_value);
+    if (i->p[0] >= '0' && i->p[0] <= '9')
+        return take_number(i, ret_value);
+    if (!take_word(i, span_text("true")) && !take_word(i, span_text("false")))
+        return false;
+    *ret_value = span_of(start, (size_t)(i->p - start));
+    return true;
 }
 
 bool fragment_next(struct in *rest, struct fragment_field *ret_field)
@@ -200,14 +171,15 @@ static bool is_new(const uint8_t *fragment, const struct place *places, size_t c
                    struct span name)
 {
     for (size_t k = 0; k < count; k++) {
-        if (places[k].n == name.n && span_same(span_of(fragment + places[k].at, name.n), name))
+        if (places[k].n == name.n && fragment[places[k].at] == name.p[0] &&
+            span_same(span_of(fragment + places[k].at, name.n), name))
             return false;
     }
     return true;
 }
 
-bool fragment_check(struct span fragment, const char *taken, struct fragment_field *first,
-                    size_t want)
+bool fragment_check(struct span fragment, bool (*taken)(struct span name),
+                    struct fragment_field *first, size_t want)
 {
     struct place places[FIELDS_MAX];
     struct fragment_field field;
@@ -219,7 +191,7 @@ bool fragment_check(struct span fragment, const char *taken, struct fragment_fie
         return false;
     for (; rest.n > 0; count++) {
         if (!fragment_next(&rest, &field) || !is_new(fragment.p, places, count, field.name) ||
-            (taken != NULL && span_same(field.name, span_text(taken))))
+            (taken != NULL && taken(field.name)))
             return false;
         places[count].at = (uint16_t)(field.name.p - fragment.p);
         places[count].n = (uint16_t)field.name.n;
@@ -292,7 +264,7 @@ static void put_escape(struct in *i, struct out *o)
         o->overflow = true;
     if (unit < 0xd800 || unit > 0xdfff)
         put_character(o, unit);
-    else if (take_word(i, "\\u") && take_code_unit(i, &low))
+    else if (take_word(i, span_text("\\u")) && take_code_unit(i, &low))
         put_character(o, 0x10000 + ((uint32_t)(unit - 0xd800) << 10) + (low & 0x3ffu));
     else
         o->overflow = true;

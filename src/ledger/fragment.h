@@ -22,8 +22,8 @@ struct fragment_field {
 bool fragment_next(struct in *rest, struct fragment_field *ret_field);
 /* Well-formed from end to end, no name twice, and none that is taken already (NULL: none is). At
  * most LIMIT_RECORD bytes, and at least want fields, which first receives. */
-bool fragment_check(struct span fragment, const char *taken, struct fragment_field *first,
-                    size_t want);
+bool fragment_check(struct span fragment, bool (*taken)(struct span name),
+                    struct fragment_field *first, size_t want);
 
 /* A member that an object must have. */
 struct fragment_member {

@@ -5,6 +5,8 @@
  */
 #include "text.h"
 
+#include <string.h>
+
 static bool is_tail(uint8_t byte)
 {
     return (byte & 0xc0) == 0x80;
@@ -45,6 +47,37 @@ size_t text_character(struct span s)
     return length;
 }
 
+#define EACH(byte) ((uint64_t)(byte)*0x0101010101010101)
+
+/* Eight bytes at once: whether one of them, all below 0x80, is less than byte. */
+static uint64_t any_below(uint64_t eight, uint8_t byte)
+{
+    return (eight - EACH(byte)) & ~eight & EACH(0x80);
+}
+
+/* Whether eight bytes are characters that need no look: ASCII from the space on, but for quotes and
+ * backslashes. May say no wrongly. */
+static bool all_plain(const uint8_t *p)
+{
+    uint64_t eight = 0;
+
+    memcpy(&eight, p, sizeof(eight));
+    return ((eight & EACH(0x80)) | any_below(eight, 0x20) | any_below(eight ^ EACH('"'), 1) |
+            any_below(eight ^ EACH('\\'), 1)) == 0;
+}
+
+/* Most bytes of most records are passed over here. */
+size_t text_plain_run(struct span s)
+{
+    size_t i = 0;
+
+    while (s.n - i >= 8 && all_plain(s.p + i))
+        i += 8;
+    while (i < s.n && s.p[i] >= 0x20 && s.p[i] < 0x80 && s.p[i] != '"' && s.p[i] != '\\')
+        i++;
+    return i;
+}
+
 void text_number_put(struct out *o, uint64_t value)
 {
     uint8_t digits[20]; /* as many as 2^64 has */
@@ -79,24 +112,19 @@ bool text_number_parse(struct span text, uint64_t max, uint64_t *ret_value)
 
 void text_hex_put(struct out *o, struct span in)
 {
-    char digits[2 * 32 + 1]; /* of a hash, and the NUL */
+    uint8_t *at = out_room(o, 2 * in.n);
 
-    for (size_t i = 0; i < in.n; i += 32) {
-        size_t n = in.n - i < 32 ? in.n - i : 32;
-
-        hex_format(span_of(in.p + i, n), digits);
-        out_raw(o, span_of(digits, 2 * n));
-    }
+    if (at != NULL)
+        hex_put(in, at);
 }
 
 void text_time_put(struct out *o, uint64_t time_us)
 {
     char text[TIME_TEXT_LENGTH + 1];
-    uint64_t back = 0;
 
-    time_format(time_us, text);
     /* After the year 9999 the clock's text stands still: better no record than a wrong one. */
-    if (!time_parse(text, TIME_TEXT_LENGTH, &back) || back != time_us)
+    if (time_us >= TIME_END_US)
         o->overflow = true;
-    out_text(o, text);
+    time_format(time_us, text);
+    out_raw(o, span_of(text, TIME_TEXT_LENGTH));
 }

@@ -8,6 +8,10 @@
 /* Bytes of the UTF-8 character (RFC 3629) that s begins with: 1 to 4, or 0 if it is none. */
 size_t text_character(struct span s);
 
+/* How many bytes s begins with that need no look in a string: ASCII from the space on, but for
+ * quotes and backslashes. */
+size_t text_plain_run(struct span s);
+
 /* value in decimal, without leading zeros. */
 void text_number_put(struct out *o, uint64_t value);
 /* Exactly what text_number_put writes for a value of at most max; false otherwise. */

@@ -98,33 +98,39 @@ status ledger_audit_key(const struct secret *audit_root, const struct id *vault,
     return crypto_derive(secret_view(audit_root), &l, KEY_SIZE, ret_key, e);
 }
 
-status ledger_mac(struct span audit_key, struct span line, uint8_t out[static MAC_SIZE],
-                  struct err *e)
+status ledger_mac_key(struct span audit_key, struct secret **ret_mac_key, struct err *e)
 {
     struct label l;
 
     label_init(&l, "record-mac");
-    return crypto_mac(audit_key, &l, line, out, e);
+    return crypto_mac_begin(audit_key, label_view(&l), ret_mac_key, e);
 }
 
-static status head_mac(struct span head_key, struct span body, uint8_t out[static MAC_SIZE],
-                       struct err *e)
+status ledger_mac(const struct secret *mac_key, struct span line, uint8_t out[static MAC_SIZE],
+                  struct err *e)
+{
+    return crypto_mac_end(mac_key, line, out, e);
+}
+
+status ledger_head_mac_key(struct span head_key, struct secret **ret_mac_key, struct err *e)
 {
     struct label l;
 
     label_init(&l, "ledger-head");
-    return crypto_mac(head_key, &l, body, out, e);
+    return crypto_mac_begin(head_key, label_view(&l), ret_mac_key, e);
 }
 
-status ledger_head_encode(const struct ledger_tree *t, struct span head_key, struct out *out,
-                          struct err *e)
+status ledger_head_encode(const struct ledger_tree *t, const struct secret *mac_key,
+                          struct out *out, struct err *e)
 {
-    uint8_t body[LEDGER_HEAD_MAX];
     uint8_t mac[MAC_SIZE];
-    struct out o;
+    /* In place, and nothing is kept of one that does not fit. */
+    struct out o = *out;
+    size_t start = o.n;
     status st = OK;
 
-    out_init(&o, body, sizeof(body));
+    if (o.overflow)
+        return fail(e, LIMIT, "no room for the log head", 0);
     out_id(&o, &t->log);
     out_u64(&o, t->size);
     out_u64(&o, t->time_us);
@@ -135,18 +141,21 @@ status ledger_head_encode(const struct ledger_tree *t, struct span head_key, str
     }
     if (t->index != 0)
         out_u32(&o, t->index);
-    st = head_mac(head_key, span_of(o.p, o.n), mac, e);
+    if (!o.overflow)
+        st = crypto_mac_end(mac_key, span_of(o.p + start, o.n - start), mac, e);
     if (st != OK)
         return st;
     out_raw(&o, SPAN(mac));
-    out_raw(out, span_of(o.p, o.n));
-    if (o.overflow || out->overflow)
+    if (o.overflow) {
+        out->overflow = true;
         return fail(e, LIMIT, "no room for the log head", 0);
+    }
+    *out = o;
     return OK;
 }
 
-status ledger_head_decode(struct span head, struct span head_key, struct ledger_tree *ret_tree,
-                          struct err *e)
+status ledger_head_decode(struct span head, const struct secret *mac_key,
+                          struct ledger_tree *ret_tree, struct err *e)
 {
     struct ledger_tree tree = { .size = 0 };
     struct in i = in_of(head);
@@ -157,7 +166,7 @@ status ledger_head_decode(struct span head, struct span head_key, struct ledger_
     if (head.n < HEAD_EDGE_AT + MAC_SIZE)
         return fail(e, CORRUPT, "log head is cut short", head.n);
     /* Nothing is read from a head that the keeper did not write. */
-    st = head_mac(head_key, span_of(head.p, head.n - MAC_SIZE), mac, e);
+    st = crypto_mac_end(mac_key, span_of(head.p, head.n - MAC_SIZE), mac, e);
     if (st != OK)
         return st;
     given = span_of(head.p + head.n - MAC_SIZE, MAC_SIZE);

@@ -197,6 +197,42 @@ static void a_mac_binds_label_and_content(void **state)
     }
 }
 
+static void a_mac_begun_once_ends_as_whole_ones_do(void **state)
+{
+    static const uint8_t text[200] = { 0x2a };
+    struct label l = label_of("test");
+    AUTO(secret) *begun = NULL;
+    AUTO(secret) *bare = NULL;
+    uint8_t whole[MAC_SIZE];
+    uint8_t ended[MAC_SIZE];
+
+    (void)state;
+    CHECK_OK(crypto_mac_begin(SPAN(key), label_view(&l), &begun, NULL));
+    CHECK_OK(crypto_mac_begin(SPAN(key), span_of(NULL, 0), &bare, NULL));
+    for (size_t n = 0; n <= sizeof(text); n++) {
+        CHECK_OK(crypto_mac(SPAN(key), &l, span_of(text, n), whole, NULL));
+        CHECK_OK(crypto_mac_end(begun, span_of(text, n), ended, NULL));
+        assert_memory_equal(whole, ended, MAC_SIZE);
+        hmac_sha256(SPAN(key), span_of(text, n), whole);
+        CHECK_OK(crypto_mac_end(bare, span_of(text, n), ended, NULL));
+        assert_memory_equal(whole, ended, MAC_SIZE);
+    }
+}
+
+static void no_mac_is_begun_with_a_wiped_key_nor_ended_once_wiped(void **state)
+{
+    AUTO(secret) *begun = NULL;
+    AUTO(secret) *none = NULL;
+    uint8_t mac[MAC_SIZE];
+
+    (void)state;
+    CHECK_STATUS(crypto_mac_begin(span_of(key, 31), span_of(NULL, 0), &none, NULL), BUG);
+    assert_null(none);
+    CHECK_OK(crypto_mac_begin(SPAN(key), span_of(NULL, 0), &begun, NULL));
+    secret_wipe_all();
+    CHECK_STATUS(crypto_mac_end(begun, span_text("line"), mac, NULL), BUG);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,6 +247,8 @@ int main(void)
         cmocka_unit_test(impossible_lengths_are_refused),
         cmocka_unit_test(a_full_slab_is_passed_on_as_a_limit),
         cmocka_unit_test(a_mac_binds_label_and_content),
+        cmocka_unit_test(a_mac_begun_once_ends_as_whole_ones_do),
+        cmocka_unit_test(no_mac_is_begun_with_a_wiped_key_nor_ended_once_wiped),
     };
 
     return cmocka_run_group_tests(tests, start_slab, NULL);

@@ -3,7 +3,8 @@
 
 #define LEAVES 200
 
-static const uint8_t head_key[32] = { 0x4b };
+static const uint8_t head_key32[32] = { 0x4b };
+static struct secret *head_key;
 
 static void add_numbered(struct ledger_tree *t, uint64_t number)
 {
@@ -108,8 +109,8 @@ static void a_head_brings_back_the_tree_at_every_size(void **state)
         struct out o;
 
         out_init(&o, bytes, sizeof(bytes));
-        assert_int_equal(ledger_head_encode(&t, SPAN(head_key), &o, NULL), OK);
-        assert_int_equal(ledger_head_decode(span_of(o.p, o.n), SPAN(head_key), &back, NULL), OK);
+        assert_int_equal(ledger_head_encode(&t, head_key, &o, NULL), OK);
+        assert_int_equal(ledger_head_decode(span_of(o.p, o.n), head_key, &back, NULL), OK);
         assert_int_equal(back.size, n);
         assert_int_equal(back.time_us, t.time_us);
         assert_memory_equal(back.prev, t.prev, sizeof(t.prev));
@@ -127,23 +128,24 @@ static void a_head_with_any_changed_byte_is_refused(void **state)
     struct ledger_tree back = { .size = 99 };
     struct ledger_tree t;
     uint8_t bytes[LEDGER_HEAD_MAX];
+    AUTO(secret) *other_key = NULL;
     struct out o;
 
     (void)state;
+    assert_int_equal(ledger_head_mac_key(SPAN(seed32), &other_key, NULL), OK);
     ledger_genesis(&vault, &log_id, &t);
     for (uint64_t n = 0; n < 5; n++)
         add_numbered(&t, n);
     out_init(&o, bytes, sizeof(bytes));
-    assert_int_equal(ledger_head_encode(&t, SPAN(head_key), &o, NULL), OK);
+    assert_int_equal(ledger_head_encode(&t, head_key, &o, NULL), OK);
     for (size_t i = 0; i < o.n; i++) {
         bytes[i] ^= 1;
-        assert_int_equal(ledger_head_decode(span_of(o.p, o.n), SPAN(head_key), &back, NULL),
-                         CORRUPT);
+        assert_int_equal(ledger_head_decode(span_of(o.p, o.n), head_key, &back, NULL), CORRUPT);
         bytes[i] ^= 1;
     }
     for (size_t n = 0; n < o.n; n++)
-        assert_int_equal(ledger_head_decode(span_of(o.p, n), SPAN(head_key), &back, NULL), CORRUPT);
-    assert_int_equal(ledger_head_decode(span_of(o.p, o.n), SPAN(seed32), &back, NULL), CORRUPT);
+        assert_int_equal(ledger_head_decode(span_of(o.p, n), head_key, &back, NULL), CORRUPT);
+    assert_int_equal(ledger_head_decode(span_of(o.p, o.n), other_key, &back, NULL), CORRUPT);
     assert_int_equal(back.size, 99); /* untouched */
 }
 
@@ -161,10 +163,10 @@ static status decode_made(uint64_t size, size_t hashes)
     out_u64(&o, size);
     assert_non_null(out_room(&o, 8 + 32 + 32 * hashes));
     label_init(&l, "ledger-head");
-    assert_int_equal(crypto_mac(SPAN(head_key), &l, span_of(o.p, o.n), mac, NULL), OK);
+    assert_int_equal(crypto_mac(SPAN(head_key32), &l, span_of(o.p, o.n), mac, NULL), OK);
     out_raw(&o, SPAN(mac));
     assert_false(o.overflow);
-    return ledger_head_decode(span_of(o.p, o.n), SPAN(head_key), &back, NULL);
+    return ledger_head_decode(span_of(o.p, o.n), head_key, &back, NULL);
 }
 
 static void a_head_whose_hashes_do_not_fit_its_size_is_refused(void **state)
@@ -188,7 +190,7 @@ static void a_head_that_does_not_fit_its_buffer_is_not_written(void **state)
     (void)state;
     ledger_genesis(&vault, &log_id, &t);
     out_init(&o, bytes, sizeof(bytes));
-    assert_int_equal(ledger_head_encode(&t, SPAN(head_key), &o, NULL), LIMIT);
+    assert_int_equal(ledger_head_encode(&t, head_key, &o, NULL), LIMIT);
     assert_int_equal(o.n, 0);
 }
 
@@ -199,6 +201,8 @@ static void each_log_has_its_own_audit_key(void **state)
     AUTO(secret) *a = NULL;
     AUTO(secret) *b = NULL;
     AUTO(secret) *c = NULL;
+    AUTO(secret) *a_macs = NULL;
+    AUTO(secret) *b_macs = NULL;
     uint8_t one[MAC_SIZE];
     uint8_t two[MAC_SIZE];
 
@@ -210,17 +214,21 @@ static void each_log_has_its_own_audit_key(void **state)
     assert_int_equal(secret_view(a).n, KEY_SIZE);
     assert_false(secret_equal(secret_view(a), secret_view(b)));
     assert_false(secret_equal(secret_view(b), secret_view(c)));
-    assert_int_equal(ledger_mac(secret_view(a), span_text("line"), one, NULL), OK);
-    assert_int_equal(ledger_mac(secret_view(b), span_text("line"), two, NULL), OK);
+    assert_int_equal(ledger_mac_key(secret_view(a), &a_macs, NULL), OK);
+    assert_int_equal(ledger_mac_key(secret_view(b), &b_macs, NULL), OK);
+    assert_int_equal(ledger_mac(a_macs, span_text("line"), one, NULL), OK);
+    assert_int_equal(ledger_mac(b_macs, span_text("line"), two, NULL), OK);
     assert_memory_not_equal(one, two, sizeof(one));
-    assert_int_equal(ledger_mac(secret_view(a), span_text("linf"), two, NULL), OK);
+    assert_int_equal(ledger_mac(a_macs, span_text("linf"), two, NULL), OK);
     assert_memory_not_equal(one, two, sizeof(one));
 }
 
 static int start(void **state)
 {
     (void)state;
-    return secret_start(65536, NULL) == OK ? 0 : -1;
+    if (secret_start(65536, NULL) != OK)
+        return -1;
+    return ledger_head_mac_key(SPAN(head_key32), &head_key, NULL) == OK ? 0 : -1;
 }
 
 int main(void)
