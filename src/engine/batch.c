@@ -372,5 +372,6 @@ void batch_run(struct engine *en, struct request **queue)
         else
             engine_answer(en, rq);
     }
+    engine_answered(en);
     metrics_size(&en->metrics.batch_requests, count);
 }

@@ -20,8 +20,9 @@ struct link *link_of(struct MHD_Connection *connection)
     return info == NULL ? NULL : info->socket_context;
 }
 
-struct link *link_open(struct http *h, struct MHD_Connection *connection)
+struct link *link_open(struct loop *on, struct MHD_Connection *connection)
 {
+    struct http *h = on->http;
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     struct link *l = calloc(1, sizeof *l);
@@ -29,6 +30,8 @@ struct link *link_open(struct http *h, struct MHD_Connection *connection)
     if (l == NULL)
         return NULL;
     l->fd = info == NULL ? -1 : info->connect_fd;
+    l->place = on->place;
+    on->place = NULL;
     link_enter(l, STRETCH_FIRST);
     pthread_mutex_lock(&h->watch.lock);
     l->next = h->watch.links;
@@ -49,6 +52,7 @@ void link_close(struct http *h, struct link *l)
     if (l->next != NULL)
         l->next->before = l->before;
     pthread_mutex_unlock(&h->watch.lock);
+    place_leave(h, l->place);
     free(l);
 }
 
