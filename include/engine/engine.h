@@ -77,6 +77,11 @@ void engine_free(struct engine *en); /* after engine_stop and after the last eng
 
 /* Takes rq; rq->done is called once: from the engine's thread, or at once when it has stopped. */
 void engine_submit(struct engine *en, struct request *rq);
+/* The same for all of a list, linked by their next: one hand-over. */
+void engine_submit_all(struct engine *en, struct request *list);
+/* told is called on the engine's thread when done was called for a batch, or for what else there
+ * was: so that a batch's answers need one signal. Replaces what was given before. */
+void engine_tell(struct engine *en, void (*told)(void *context), void *context);
 
 /* The face opened (1) or closed (-1) a connection. From any thread. */
 void engine_connected(struct engine *en, int difference);

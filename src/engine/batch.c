@@ -411,6 +411,7 @@ static void answer(struct engine *en, const struct company *c)
         else
             engine_answer(en, rq);
     }
+    engine_answered(en);
 }
 
 /* The rows are overwritten; older pages with them leave the WAL. */

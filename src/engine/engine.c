@@ -20,7 +20,8 @@
 #include "tls_files.h"
 
 #define EXPIRED_AT_ONCE 2048 /* leases, between two batches: under a millisecond */
-#define EXIT_RESTART    70   /* EX_SOFTWARE: the supervisor starts a new server */
+#define IDS_AT_ONCE     32
+#define EXIT_RESTART    70 /* EX_SOFTWARE: the supervisor starts a new server */
 
 uint64_t engine_now_us(struct engine *en)
 {
@@ -225,6 +226,31 @@ void engine_answer(struct engine *en, struct request *rq)
 {
     metrics_answered(&en->metrics, rq);
     rq->done(rq);
+    en->answers.untold = true;
+}
+
+void engine_answered(struct engine *en)
+{
+    void (*told)(void *);
+    void *context;
+
+    if (!en->answers.untold)
+        return;
+    en->answers.untold = false;
+    pthread_mutex_lock(&en->lock);
+    told = en->answers.told;
+    context = en->answers.context;
+    pthread_mutex_unlock(&en->lock);
+    if (told != NULL)
+        told(context);
+}
+
+void engine_tell(struct engine *en, void (*told)(void *context), void *context)
+{
+    pthread_mutex_lock(&en->lock);
+    en->answers.told = told;
+    en->answers.context = context;
+    pthread_mutex_unlock(&en->lock);
 }
 
 /* A verb that speaks to the keeper by itself. An entry that it made has left its record. */
@@ -241,6 +267,7 @@ static void run_direct(struct engine *en, struct request *rq)
             engine_die(__func__, &trouble);
     }
     engine_answer(en, rq);
+    engine_answered(en);
 }
 
 /* One batch, or one request that is none's. */
@@ -298,8 +325,11 @@ static void *run(void *context)
         busy |= waiting_wake(en);
         busy |= rounds_work(en);
         busy |= en->leases != NULL && leases_expire(en->leases, engine_now_us(en), EXPIRED_AT_ONCE);
+        engine_answered(en);
     }
     waiting_end(en);
+    en->answers.untold = true; /* of what was refused because it stops, too */
+    engine_answered(en);
     return NULL;
 }
 
@@ -396,18 +426,31 @@ void engine_free(struct engine *en)
 
 void engine_submit(struct engine *en, struct request *rq)
 {
+    rq->next = NULL;
+    engine_submit_all(en, rq);
+}
+
+void engine_submit_all(struct engine *en, struct request *list)
+{
+    uint64_t now = clock_monotonic_us();
     bool stopping;
 
-    if (rq->arrived_us == 0)
-        rq->arrived_us = clock_monotonic_us();
     pthread_mutex_lock(&en->lock);
     stopping = en->stopping;
-    if (!stopping) {
+    while (!stopping && list != NULL) {
+        struct request *rq = list;
+
+        list = rq->next;
+        if (rq->arrived_us == 0)
+            rq->arrived_us = now;
         queue_add(en->queue, rq);
-        pthread_cond_signal(&en->wake);
     }
+    pthread_cond_signal(&en->wake);
     pthread_mutex_unlock(&en->lock);
-    if (stopping) {
+    while (list != NULL) {
+        struct request *rq = list;
+
+        list = rq->next;
         rq->outcome = fail(&rq->err, LOCKED, "the server is stopping: try again", 0);
         rq->done(rq);
     }
@@ -436,15 +479,27 @@ struct id engine_vault(struct engine *en)
     return vault;
 }
 
+/* They are no secrets: randomness for some is fetched at once. */
+static void id_fresh(char text[static ID_HEX_LENGTH + 1])
+{
+    static _Thread_local struct id pool[IDS_AT_ONCE];
+    static _Thread_local size_t left;
+
+    if (left == 0) {
+        random_bytes((struct mspan){ pool[0].b, sizeof pool });
+        left = IDS_AT_ONCE;
+    }
+    left--;
+    hex_format(SPAN(pool[left].b), text);
+}
+
 struct request *request_new(void)
 {
     struct request *rq = calloc(1, sizeof *rq);
-    struct id id;
 
     if (rq == NULL)
         return NULL;
-    random_bytes((struct mspan){ id.b, sizeof id.b });
-    hex_format(SPAN(id.b), rq->id);
+    id_fresh(rq->id);
     rq->to = rq->size = rq->seq = REQUEST_ABSENT;
     return rq;
 }

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "answer.h"
 #include "compat/token.h"
 #include "crypto/crypto.h"
 #include "engine/engine.h"
@@ -59,6 +60,7 @@ struct engine {
     bool stopped; /* joined; the owner's own */
 
     /* the engine thread's own */
+    struct answers answers;
     enum vault_state state;
     char keeper_why[96];     /* the keeper's literal of its last refusal */
     const char *broken_why;  /* literal */
@@ -123,8 +125,6 @@ struct engine {
 };
 
 /* engine.c */
-/* Counts rq and calls its done, which may free it. */
-void engine_answer(struct engine *en, struct request *rq);
 /* The keeper's time, carried on by the monotonic clock: never behind the last record, and not to be
  * moved by whoever moves this machine's clock. */
 uint64_t engine_now_us(struct engine *en);

@@ -8,8 +8,8 @@
 #include "base/limits.h"
 
 #define SURPLUS_MAX (16 * LIMIT_HTTP_BODY) /* read so that the refusal can be heard */
-#define FIRST_ROOM  1024
-#define LARGE_MAX   8 /* large bodies at once */
+#define FIRST_ROOM  256                    /* a lease's fits */
+#define LARGE_MAX   8                      /* large bodies at once */
 
 static bool is_report(enum verb verb, enum usage_format *ret_format)
 {

@@ -191,26 +191,10 @@ const char *compat_token(const struct exchange *x)
 
 static void take_address(struct exchange *x)
 {
-    static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    uint8_t *to = x->rq->face.address;
-    struct sockaddr_storage from = { .ss_family = AF_UNSPEC };
 
-    if (info == NULL || info->client_addr == NULL)
-        return;
-    if (info->client_addr->sa_family == AF_INET) {
-        struct sockaddr_in *four = (struct sockaddr_in *)&from;
-
-        memcpy(four, info->client_addr, sizeof *four);
-        memcpy(to, mapped, sizeof mapped);
-        memcpy(to + sizeof mapped, &four->sin_addr, 4);
-    } else if (info->client_addr->sa_family == AF_INET6) {
-        struct sockaddr_in6 *six = (struct sockaddr_in6 *)&from;
-
-        memcpy(six, info->client_addr, sizeof *six);
-        memcpy(to, &six->sin6_addr, 16);
-    }
+    address_read(info == NULL ? NULL : info->client_addr, x->rq->face.address);
 }
 
 void compat_identify(struct exchange *x)

@@ -11,6 +11,7 @@
 #include "compat/path.h"
 #include "http/http.h"
 #include "link.h"
+#include "loop.h"
 #include "stream.h"
 
 /* Certificates of the TLS listener. Replaced as a whole at renewal; never freed while serving. */
@@ -22,25 +23,37 @@ struct credentials {
     struct identity_verifier *verifier;
 };
 
+/* Of a listener. */
+struct loops {
+    struct loop *all; /* kept until http_free, once there are some */
+    unsigned count;
+    bool open;
+};
+
+/* See place.c. */
+struct places {
+    pthread_mutex_t lock;
+    void *root;
+};
+
 struct http {
     struct http_settings settings;
     struct engine *engine;
-    struct MHD_Daemon *local;
-    struct MHD_Daemon *tls;
-    struct MHD_Daemon *compat; /* the Vault-compatible face, if it is configured */
+    struct loops doors[DOORS];  /* DOOR_COMPAT if it is configured */
+    _Atomic(struct loop *) due; /* those to be woken */
     struct credentials credentials;
     pthread_mutex_t lock;
     struct watch watch;
+    struct places places;
     atomic_uint exchanges; /* that have not ended */
     atomic_uint large;     /* bodies above LIMIT_HTTP_BODY */
 };
 
-/* Which listener. */
-enum door { DOOR_TLS, DOOR_LOCAL, DOOR_COMPAT };
-
 /* One exchange: from the first callback to the end of the reply. */
 struct exchange {
     struct http *http;
+    struct loop *loop;
+    struct exchange *next_answered; /* see loop.c */
     struct MHD_Connection *connection;
     struct request *rq;
     enum door door;
@@ -65,6 +78,12 @@ struct exchange {
 /* server.c: hands x->rq to the engine; the connection waits. The engine may have answered before
  * this returns: nothing of x is touched after it. */
 void exchange_ask(struct exchange *x);
+
+/* place.c: a place for a connection from an address, into l->place; false: it has too many. */
+bool place_take(struct loop *l, const struct sockaddr *from);
+void place_leave(struct http *h, struct place *p); /* NULL: nothing */
+/* IPv4 as ::ffff:a.b.c.d; false, and zeros: it is neither. */
+bool address_read(const struct sockaddr *from, uint8_t out[static 16]);
 
 /* route.c: the table of paths. Fills verb and params; false with 404 or 405 noted in x. */
 void route_find(struct exchange *x, const char *method, const char *url);

@@ -11,6 +11,8 @@
 
 struct http;
 struct link;
+struct loop;
+struct place;
 
 /* Looks after connections once a second, see deadline.c. */
 struct watch {
@@ -33,12 +35,14 @@ struct link {
     int fd; /* -1: it was shut down */
     atomic_int stretch;
     atomic_uint_fast64_t since_us; /* monotonic */
+    struct place *place;
     struct link *next, *before;
 };
 
 /* NULL for the local socket, where nobody waits for a place. */
 struct link *link_of(struct MHD_Connection *connection);
-struct link *link_open(struct http *h, struct MHD_Connection *connection);
+/* Takes on->place over. */
+struct link *link_open(struct loop *on, struct MHD_Connection *connection);
 void link_close(struct http *h, struct link *l);
 void link_enter(struct link *l, enum stretch stretch);
 status watch_start(struct http *h, struct err *e);

@@ -86,8 +86,8 @@ static const struct route {
     { "DELETE", "/v1/gateways/{}/tokens/{}", VERB_TOKEN_WITHDRAW },
 };
 
-/* Segments that {} takes go into params. */
-static bool match(const char *pattern, const char *url, char params[][REQUEST_PARAM])
+/* Segments that {} takes go into found. */
+static bool match(const char *pattern, const char *url, struct span found[static REQUEST_PARAMS])
 {
     size_t count = 0;
 
@@ -97,8 +97,7 @@ static bool match(const char *pattern, const char *url, char params[][REQUEST_PA
 
             if (n == 0 || n >= REQUEST_PARAM || count == REQUEST_PARAMS)
                 return false;
-            memcpy(params[count], url, n);
-            params[count++][n] = '\0';
+            found[count++] = (struct span){ (const uint8_t *)url, n };
             pattern += 2;
             url += n;
         } else if (*pattern++ != *url++) {
@@ -124,16 +123,17 @@ void route_find(struct exchange *x, const char *method, const char *url)
     bool known_path = false;
 
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
-        char params[REQUEST_PARAMS][REQUEST_PARAM] = { "" };
+        struct span found[REQUEST_PARAMS] = { 0 };
 
-        if (!match(routes[i].pattern, url, params))
+        if (!match(routes[i].pattern, url, found))
             continue;
         known_path = true;
         if (strcmp(routes[i].method, method) != 0 && routes[i].verb != VERB_LEASE_FORWARD)
             continue;
         x->rq->verb = routes[i].verb;
         x->rq->plain = strncmp(routes[i].pattern, "/v1/leases", 10) == 0;
-        memcpy(x->rq->param, params, sizeof params);
+        for (size_t k = 0; k < REQUEST_PARAMS && found[k].n > 0; k++) /* they are zeroed */
+            memcpy(x->rq->param[k], found[k].p, found[k].n);
         return;
     }
     if (known_path)

@@ -1,12 +1,13 @@
 /*
  * The listeners and the life of an exchange: first callback, upload, submit and suspend; the
- * engine answers on its own thread and resumes; then the reply is queued.
+ * engine answers on its own thread, the loop resumes; then the reply is queued.
  */
 #include "compat.h"
 #include "priorities.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,13 +31,13 @@
 #define BACKLOG      4096 /* the kernel takes less if it allows less */
 #define DRAIN_MS     2000
 
-/* On the engine's thread: the records are durable, the connection may go on. */
+/* On the engine's thread, as a rule: the records are durable, the connection may go on. */
 static void answered(struct request *rq)
 {
     struct exchange *x = rq->context;
 
     x->answered = true;
-    MHD_resume_connection(x->connection);
+    loop_answer(x->loop, x);
 }
 
 static void exchange_free(struct exchange *x)
@@ -86,25 +87,26 @@ static void copy_query(struct exchange *x)
     }
 }
 
-static enum MHD_Result begin(struct http *h, struct MHD_Connection *connection, const char *url,
-                             const char *method, enum door door, void **state)
+static enum MHD_Result begin(struct loop *l, struct MHD_Connection *connection, const char *url,
+                             const char *method, void **state)
 {
     struct exchange *x = calloc(1, sizeof *x);
 
     if (x == NULL)
         return MHD_NO;
-    x->http = h;
+    x->http = l->http;
+    x->loop = l;
     x->connection = connection;
-    x->door = door;
+    x->door = l->door;
     x->rq = request_new();
     if (x->rq == NULL) {
         free(x);
         return MHD_NO;
     }
-    atomic_fetch_add(&h->exchanges, 1);
+    atomic_fetch_add(&l->http->exchanges, 1);
     x->rq->context = x;
     x->rq->done = answered;
-    if (door == DOOR_COMPAT) {
+    if (x->door == DOOR_COMPAT) {
         compat_route(x, method, url);
     } else {
         route_find(x, method, url);
@@ -119,7 +121,7 @@ void exchange_ask(struct exchange *x)
 {
     link_enter(link_of(x->connection), STRETCH_OURS);
     MHD_suspend_connection(x->connection);
-    engine_submit(x->http->engine, x->rq);
+    loop_ask(x->loop, x->rq);
 }
 
 static enum MHD_Result submit(struct exchange *x)
@@ -139,14 +141,15 @@ static enum MHD_Result submit(struct exchange *x)
 
 /* libmicrohttpd calls this first with the headers, then with each piece of the body, then with
  * none, and once more after the connection was resumed. */
-static enum MHD_Result handle(struct http *h, struct MHD_Connection *connection, const char *url,
-                              const char *method, const char *data, size_t *data_size,
-                              enum door door, void **state)
+static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url,
+                              const char *method, const char *version, const char *data,
+                              size_t *data_size, void **state)
 {
     struct exchange *x = *state;
 
+    (void)version;
     if (x == NULL) {
-        if (begin(h, connection, url, method, door, state) == MHD_NO)
+        if (begin(context, connection, url, method, state) == MHD_NO)
             return MHD_NO;
         x = *state;
         head_check(x);
@@ -161,33 +164,9 @@ static enum MHD_Result handle(struct http *h, struct MHD_Connection *connection,
     }
     if (x->answered) {
         link_enter(link_of(connection), x->rq->streams ? STRETCH_OURS : STRETCH_REPLY);
-        return door == DOOR_COMPAT ? compat_send(x) : reply_send(x);
+        return x->door == DOOR_COMPAT ? compat_send(x) : reply_send(x);
     }
     return submit(x);
-}
-
-static enum MHD_Result handle_tls(void *context, struct MHD_Connection *connection, const char *url,
-                                  const char *method, const char *version, const char *data,
-                                  size_t *data_size, void **state)
-{
-    (void)version;
-    return handle(context, connection, url, method, data, data_size, DOOR_TLS, state);
-}
-
-static enum MHD_Result handle_local(void *context, struct MHD_Connection *connection,
-                                    const char *url, const char *method, const char *version,
-                                    const char *data, size_t *data_size, void **state)
-{
-    (void)version;
-    return handle(context, connection, url, method, data, data_size, DOOR_LOCAL, state);
-}
-
-static enum MHD_Result handle_compat(void *context, struct MHD_Connection *connection,
-                                     const char *url, const char *method, const char *version,
-                                     const char *data, size_t *data_size, void **state)
-{
-    (void)version;
-    return handle(context, connection, url, method, data, data_size, DOOR_COMPAT, state);
 }
 
 /* Names need no escapes: what is spelled with them is no name, and no slash is made of one. */
@@ -212,15 +191,21 @@ static void completed(void *context, struct MHD_Connection *connection, void **s
 static void connected(void *context, struct MHD_Connection *connection, void **link,
                       enum MHD_ConnectionNotificationCode code)
 {
-    struct http *h = context;
+    struct loop *l = context;
 
-    engine_connected(h->engine, code == MHD_CONNECTION_NOTIFY_STARTED ? 1 : -1);
+    engine_connected(l->http->engine, code == MHD_CONNECTION_NOTIFY_STARTED ? 1 : -1);
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        *link = link_open(h, connection);
+        *link = link_open(l, connection);
     } else {
-        link_close(h, *link);
+        link_close(l->http, *link);
         *link = NULL;
     }
+}
+
+static enum MHD_Result admit(void *context, const struct sockaddr *from, socklen_t length)
+{
+    (void)length;
+    return place_take(context, from) ? MHD_YES : MHD_NO;
 }
 
 status http_new(const struct http_settings *settings, struct http **ret_http, struct err *e)
@@ -232,11 +217,112 @@ status http_new(const struct http_settings *settings, struct http **ret_http, st
     json_set_alloc_funcs(wiping_malloc, wiping_free);
     h->settings = *settings;
     pthread_mutex_init(&h->lock, NULL);
+    pthread_mutex_init(&h->places.lock, NULL);
     pthread_mutex_init(&h->watch.sleep, NULL);
     pthread_mutex_init(&h->watch.lock, NULL);
     pthread_cond_init(&h->watch.wake, NULL);
     *ret_http = h;
     return OK;
+}
+
+/* --- a listener and its threads --------------------------------------------------------------- */
+
+static struct MHD_Daemon *start_local(struct loop *l, int fd)
+{
+    return MHD_start_daemon(LOOP_FLAGS, 0, NULL, NULL, handle, l, MHD_OPTION_LISTEN_SOCKET, fd,
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(LIMIT_HTTP_HEADERS * 2),
+                            MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
+                            MHD_OPTION_CONNECTION_LIMIT, 16, MHD_OPTION_UNESCAPE_CALLBACK,
+                            head_unescape, NULL, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
+                            MHD_OPTION_END);
+}
+
+static struct MHD_Daemon *start_tls(struct loop *l, int fd, unsigned connections)
+{
+    const struct http_settings *s = &l->http->settings;
+    const struct credentials *c = &l->http->credentials;
+    bool compat = l->door == DOOR_COMPAT;
+
+    return MHD_start_daemon(
+        LOOP_FLAGS | MHD_USE_TLS, 0, admit, l, handle, l, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_HTTPS_MEM_CERT, c->certificate, MHD_OPTION_HTTPS_MEM_KEY, c->key,
+        MHD_OPTION_HTTPS_MEM_TRUST, c->ca, MHD_OPTION_HTTPS_PRIORITIES,
+        compat ? PRIORITIES_COMPAT : HTTP_PRIORITIES, MHD_OPTION_CONNECTION_LIMIT, connections,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LIMIT_HTTP_HEADERS,
+        MHD_OPTION_CONNECTION_TIMEOUT, s->idle_s, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_UNESCAPE_CALLBACK, compat ? as_it_is : head_unescape, NULL,
+        MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, connected, l,
+        MHD_OPTION_END);
+}
+
+static void shut(struct http *h, enum door door)
+{
+    struct loops *loops = &h->doors[door];
+
+    for (unsigned i = 0; i < loops->count; i++)
+        loop_close(&loops->all[i]);
+    loops->open = false;
+}
+
+/* Loop i of those that listen on fd: each with a descriptor of its own, because it closes it. */
+static status open_loop(struct loop *l, int fd, unsigned connections, struct err *e)
+{
+    status st = loop_open(l, e);
+    int own;
+
+    if (st != OK)
+        return st;
+    own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (own < 0)
+        return fail(e, IO, "cannot share a listening socket", errno);
+    errno = 0;
+    l->daemon = l->door == DOOR_LOCAL ? start_local(l, own) : start_tls(l, own, connections);
+    if (l->daemon != NULL)
+        return OK;
+    fail(e, IO, "cannot start a listener", errno);
+    close(own);
+    return IO;
+}
+
+/* Its threads are still to be started. Takes fd. */
+static status open_door(struct http *h, enum door door, int fd, struct err *e)
+{
+    struct loops *loops = &h->doors[door];
+    unsigned n = door == DOOR_LOCAL || h->settings.threads < 1 ? 1 : h->settings.threads;
+    unsigned connections = h->settings.connections;
+    status st = OK;
+
+    if (loops->all == NULL)
+        loops->all = calloc(n, sizeof *loops->all);
+    if (loops->all == NULL)
+        st = fail(e, NO_MEMORY, "no memory for a listener", 0);
+    else
+        loops->count = n;
+    for (unsigned i = 0; i < n && st == OK; i++) {
+        loops->all[i].http = h;
+        loops->all[i].door = door;
+        atomic_store(&loops->all[i].order, LOOP_SERVE);
+        st = open_loop(&loops->all[i], fd, connections / n + (i < connections % n), e);
+    }
+    close(fd);
+    if (st != OK)
+        shut(h, door);
+    loops->open = st == OK;
+    return st;
+}
+
+static status start_threads(struct http *h, enum door door, struct err *e)
+{
+    status st = OK;
+
+    for (unsigned i = 0; i < h->doors[door].count && st == OK; i++)
+        st = loop_start(&h->doors[door].all[i], e);
+    return st;
+}
+
+static void told(void *context)
+{
+    loops_wake(context);
 }
 
 static status listen_local(const char *path, int *ret_fd, struct err *e)
@@ -270,19 +356,13 @@ status http_start_local(struct http *h, struct engine *engine, struct err *e)
     if (st != OK)
         return st;
     h->engine = engine;
-    h->local = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle_local, h,
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)(LIMIT_HTTP_HEADERS * 2), MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
-        MHD_OPTION_CONNECTION_LIMIT, 16, MHD_OPTION_UNESCAPE_CALLBACK, head_unescape, NULL,
-        MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_END);
-    if (h->local == NULL) {
-        int error = errno;
-
-        close(fd);
-        return fail(e, IO, "cannot start the local listener", error);
-    }
-    return OK;
+    engine_tell(engine, told, h);
+    st = open_door(h, DOOR_LOCAL, fd, e);
+    if (st == OK)
+        st = start_threads(h, DOOR_LOCAL, e);
+    if (st != OK)
+        shut(h, DOOR_LOCAL);
+    return st;
 }
 
 /* "address:port" or "[v6]:port". */
@@ -317,51 +397,28 @@ static status listen_tcp(const char *where, int *ret_fd, struct err *e)
     return OK;
 }
 
-/* One of the two TLS listeners. */
-static status start_tls(struct http *h, enum door door, struct MHD_Daemon **ret_daemon,
-                        struct err *e)
-{
-    struct credentials *c = &h->credentials;
-    bool compat = door == DOOR_COMPAT;
-    int fd;
-    status st = listen_tcp(compat ? h->settings.compat_listen : h->settings.listen, &fd, e);
-
-    if (st != OK)
-        return st;
-    *ret_daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TLS, 0, NULL, NULL,
-        compat ? handle_compat : handle_tls, h, MHD_OPTION_LISTEN_SOCKET, fd,
-        MHD_OPTION_HTTPS_MEM_CERT, c->certificate, MHD_OPTION_HTTPS_MEM_KEY, c->key,
-        MHD_OPTION_HTTPS_MEM_TRUST, c->ca, MHD_OPTION_HTTPS_PRIORITIES,
-        compat ? PRIORITIES_COMPAT : HTTP_PRIORITIES, MHD_OPTION_THREAD_POOL_SIZE,
-        h->settings.threads < 2 ? 0 : h->settings.threads, MHD_OPTION_CONNECTION_LIMIT,
-        h->settings.connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LIMIT_HTTP_HEADERS,
-        MHD_OPTION_CONNECTION_TIMEOUT, h->settings.idle_s, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_UNESCAPE_CALLBACK, compat ? as_it_is : head_unescape, NULL,
-        MHD_OPTION_PER_IP_CONNECTION_LIMIT, h->settings.connections_per_address,
-        MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, connected, h,
-        MHD_OPTION_END);
-    if (*ret_daemon == NULL) {
-        int error = errno;
-
-        close(fd);
-        return fail(e, IO, "cannot start the TLS listener", error);
-    }
-    return OK;
-}
-
 /* Both or none: whoever configured the second is not left to find out that it is not there. */
 static status start_all(struct http *h, struct err *e)
 {
-    status st = start_tls(h, DOOR_TLS, &h->tls, e);
+    const char *const where[DOORS] = {
+        [DOOR_TLS] = h->settings.listen, [DOOR_COMPAT] = h->settings.compat_listen
+    };
+    static const enum door doors[] = { DOOR_TLS, DOOR_COMPAT };
+    status st = OK;
+    int fd;
 
-    if (st != OK || h->settings.compat_listen[0] == '\0')
-        return st;
-    st = start_tls(h, DOOR_COMPAT, &h->compat, e);
-    if (st != OK) {
-        MHD_stop_daemon(h->tls);
-        h->tls = NULL;
+    for (size_t i = 0; i < 2 && st == OK; i++) {
+        if (doors[i] == DOOR_COMPAT && where[DOOR_COMPAT][0] == '\0')
+            continue;
+        st = listen_tcp(where[doors[i]], &fd, e);
+        if (st == OK)
+            st = open_door(h, doors[i], fd, e);
     }
+    /* No thread before everything else is there: nobody's request is under way when it fails. */
+    for (size_t i = 0; i < 2 && st == OK; i++)
+        st = start_threads(h, doors[i], e);
+    for (size_t i = 0; i < 2 && st != OK; i++)
+        shut(h, doors[i]);
     return st;
 }
 
@@ -370,11 +427,12 @@ status http_start_tls(struct http *h, struct engine *engine, struct err *e)
     status st;
 
     pthread_mutex_lock(&h->lock);
-    if (h->tls != NULL) {
+    if (h->doors[DOOR_TLS].open) {
         pthread_mutex_unlock(&h->lock);
         return fail(e, CONFLICT, "the TLS listener runs already", 0);
     }
     h->engine = engine;
+    engine_tell(engine, told, h);
     st = credentials_load(h, e);
     if (st == OK)
         st = watch_start(h, e);
@@ -391,29 +449,20 @@ status http_start_tls(struct http *h, struct engine *engine, struct err *e)
 static void drain(struct http *h)
 {
     const struct timespec pause = { .tv_nsec = 5 * 1000 * 1000 };
-    struct MHD_Daemon *const daemons[] = { h->tls, h->compat, h->local };
-    MHD_socket closed[3];
 
-    for (size_t i = 0; i < 3; i++)
-        closed[i] = daemons[i] == NULL ? MHD_INVALID_SOCKET : MHD_quiesce_daemon(daemons[i]);
+    for (size_t door = 0; door < DOORS; door++) {
+        for (unsigned i = 0; h->doors[door].open && i < h->doors[door].count; i++)
+            loop_order(&h->doors[door].all[i], LOOP_DRAIN);
+    }
     for (unsigned waited = 0; waited < DRAIN_MS && atomic_load(&h->exchanges) > 0; waited += 5)
         nanosleep(&pause, NULL);
-    for (size_t i = 0; i < 3; i++) {
-        if (closed[i] != MHD_INVALID_SOCKET)
-            close(closed[i]);
-    }
 }
 
 void http_stop(struct http *h)
 {
-    struct MHD_Daemon **const daemons[] = { &h->tls, &h->compat, &h->local };
-
     drain(h);
-    for (size_t i = 0; i < 3; i++) {
-        if (*daemons[i] != NULL)
-            MHD_stop_daemon(*daemons[i]);
-        *daemons[i] = NULL;
-    }
+    for (size_t door = 0; door < DOORS; door++)
+        shut(h, (enum door)door);
     watch_stop(h);
 }
 
@@ -422,10 +471,13 @@ void http_free(struct http *h)
     if (h == NULL)
         return;
     http_stop(h);
+    for (size_t door = 0; door < DOORS; door++)
+        free(h->doors[door].all);
     credentials_clear(&h->credentials);
     pthread_cond_destroy(&h->watch.wake);
     pthread_mutex_destroy(&h->watch.lock);
     pthread_mutex_destroy(&h->watch.sleep);
+    pthread_mutex_destroy(&h->places.lock);
     pthread_mutex_destroy(&h->lock);
     free(h);
 }

@@ -1,6 +1,6 @@
 /*
- * What the vault's TLS and HTTP alone would reach: the same listener with the same threads and
- * priorities, which asks for a client certificate, verifies it once a connection, reads the body
+ * What the vault's TLS and HTTP alone would reach: the same listener with the same threads, loop
+ * and priorities, which asks for a client certificate, verifies it once a connection, reads the body
  * and answers the same bytes each time.
  *
  *   floor PORT TLS_DIRECTORY VAULT_ID THREADS REPLY_FILE
@@ -11,14 +11,18 @@
 #include "http/priorities.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/limits.h"
 #include "identity/identity.h"
+
+#define THREADS_MAX 64
 
 static struct {
     struct identity_verifier *verifier;
@@ -113,34 +117,62 @@ static void connected(void *context, struct MHD_Connection *connection, void **l
     }
 }
 
+static int listen_on(uint16_t port)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port) };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), one = 1;
+
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at) != 0 || listen(fd, 4096) != 0)
+        die("cannot listen");
+    return fd;
+}
+
+static struct MHD_Daemon *start(int fd, char **argv, const char *ca)
+{
+    struct MHD_Daemon *daemon = MHD_start_daemon(
+        LOOP_FLAGS | MHD_USE_TLS, 0, NULL, NULL, handle, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_HTTPS_MEM_CERT, read_file(argv[2], "server.crt", NULL), MHD_OPTION_HTTPS_MEM_KEY,
+        read_file(argv[2], "server.key", NULL), MHD_OPTION_HTTPS_MEM_TRUST, ca,
+        MHD_OPTION_HTTPS_PRIORITIES, HTTP_PRIORITIES, MHD_OPTION_CONNECTION_LIMIT, 1024U,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LIMIT_HTTP_HEADERS,
+        MHD_OPTION_NOTIFY_CONNECTION, connected, NULL, MHD_OPTION_END);
+
+    if (daemon == NULL)
+        die("cannot listen");
+    return daemon;
+}
+
 int main(int argc, char **argv)
 {
-    struct MHD_Daemon *daemon;
+    static struct loop loops[THREADS_MAX];
     struct id vault;
     struct err e = { 0 };
+    unsigned threads;
     char *ca, end;
+    int fd;
 
     if (argc != 6 || !id_parse(argv[3], &vault))
         die("usage: floor PORT TLS_DIRECTORY VAULT_ID THREADS REPLY_FILE");
     ca = read_file(argv[2], "ca.crt", NULL);
+    threads = (unsigned)strtoul(argv[4], NULL, 10);
     shared.reply = read_file("", argv[5], &shared.reply_n);
     if (identity_verifier_new(span_text(ca), &vault, &shared.verifier, &e) != OK)
         die(e.why);
-    daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TLS,
-        (uint16_t)strtoul(argv[1], NULL, 10), NULL, NULL, handle, NULL, MHD_OPTION_HTTPS_MEM_CERT,
-        read_file(argv[2], "server.crt", NULL), MHD_OPTION_HTTPS_MEM_KEY,
-        read_file(argv[2], "server.key", NULL), MHD_OPTION_HTTPS_MEM_TRUST, ca,
-        MHD_OPTION_HTTPS_PRIORITIES, HTTP_PRIORITIES, MHD_OPTION_THREAD_POOL_SIZE,
-        (unsigned)strtoul(argv[4], NULL, 10), MHD_OPTION_CONNECTION_LIMIT, 1024U,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(LIMIT_HTTP_HEADERS * 2),
-        MHD_OPTION_NOTIFY_CONNECTION, connected, NULL, MHD_OPTION_END);
-    if (daemon == NULL)
-        die("cannot listen");
+    if (threads < 1 || threads > THREADS_MAX)
+        die("a floor has 1 to 64 threads");
+    fd = listen_on((uint16_t)strtoul(argv[1], NULL, 10));
+    for (unsigned i = 0; i < threads; i++) {
+        loops[i].daemon = start(dup(fd), argv, ca);
+        if (loop_open(&loops[i], &e) != OK || loop_start(&loops[i], &e) != OK)
+            die(e.why);
+    }
     puts("ready");
     fflush(stdout);
     while (read(STDIN_FILENO, &end, 1) > 0)
         ;
-    MHD_stop_daemon(daemon);
+    for (unsigned i = 0; i < threads; i++)
+        loop_close(&loops[i]);
+    close(fd);
     return 0;
 }
