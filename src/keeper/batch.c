@@ -385,6 +385,7 @@ status keeper_batch(struct keeper *k, struct in *body, struct out *reply, struct
     out_init(&w.copy, k->pending.body, LIMIT_FRAME);
     st = run(k, &w, e);
     secret_cleanup(&b->plain);
+    lease_ids_end(b);
     if (st != OK) {
         heads_undo(&k->heads);
         keyring_abort(k->ring);
