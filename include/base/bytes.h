@@ -81,11 +81,29 @@ struct out {
 };
 
 void out_init(struct out *o, uint8_t *p, size_t cap);
+/* Room for n bytes at the current end, to be filled by the caller; NULL on overflow. */
+static inline uint8_t *out_room(struct out *o, size_t n)
+{
+    /* Written as a subtraction because o->n + n could wrap; o->n never exceeds o->cap. */
+    if (o->overflow || n > o->cap - o->n) {
+        o->overflow = true;
+        return NULL;
+    }
+    uint8_t *at = o->p == NULL ? NULL : o->p + o->n; /* no arithmetic on NULL, not even + 0 */
+    o->n += n;
+    return at;
+}
+static inline void out_raw(struct out *o, struct span s)
+{
+    uint8_t *at = out_room(o, s.n);
+
+    if (at != NULL && s.n > 0)
+        memcpy(at, s.p, s.n);
+}
 void out_u8(struct out *o, uint8_t v);
 void out_u16(struct out *o, uint16_t v);
 void out_u32(struct out *o, uint32_t v);
 void out_u64(struct out *o, uint64_t v);
-void out_raw(struct out *o, struct span s);
 void out_id(struct out *o, const struct id *id);
 void out_span16(struct out *o, struct span s); /* u16 length, then the bytes */
 /* Raw, without NUL. */
@@ -93,8 +111,6 @@ static inline void out_text(struct out *o, const char *text)
 {
     out_raw(o, span_text(text));
 }
-/* Room for n bytes at the current end, to be filled by the caller; NULL on overflow. */
-uint8_t *out_room(struct out *o, size_t n);
 
 /* Reader over borrowed memory. After an underrun every read gives zero and bad stays. */
 struct in {
@@ -108,7 +124,23 @@ uint8_t in_u8(struct in *i);
 uint16_t in_u16(struct in *i);
 uint32_t in_u32(struct in *i);
 uint64_t in_u64(struct in *i);
-struct span in_raw(struct in *i, size_t n);        /* view; {NULL, 0} on underrun */
+/* View; {NULL, 0} on underrun. */
+static inline struct span in_raw(struct in *i, size_t n)
+{
+    struct span view = { NULL, 0 };
+
+    /* The only place that moves the reader, hence the only bounds check there is. */
+    if (i->bad || n > i->n) {
+        i->bad = true;
+        return view;
+    }
+    view = span_of(i->p, n);
+    if (n > 0) { /* an empty reader may hold NULL, which must not be moved */
+        i->p += n;
+        i->n -= n;
+    }
+    return view;
+}
 void in_copy(struct in *i, uint8_t *to, size_t n); /* zeros on underrun */
 struct id in_id(struct in *i);
 struct span in_span16(struct in *i);

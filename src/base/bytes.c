@@ -198,20 +198,6 @@ void out_init(struct out *o, uint8_t *p, size_t cap)
     *o = (struct out){ .p = p, .n = 0, .cap = cap, .overflow = false };
 }
 
-uint8_t *out_room(struct out *o, size_t n)
-{
-    uint8_t *at = NULL;
-
-    /* Written as a subtraction because o->n + n could wrap; o->n never exceeds o->cap. */
-    if (o->overflow || n > o->cap - o->n) {
-        o->overflow = true;
-        return NULL;
-    }
-    at = o->p == NULL ? NULL : o->p + o->n; /* no arithmetic on NULL, not even + 0 */
-    o->n += n;
-    return at;
-}
-
 /* The low `size` bytes of v, most significant first. */
 static void out_number(struct out *o, uint64_t v, size_t size)
 {
@@ -243,14 +229,6 @@ void out_u64(struct out *o, uint64_t v)
     out_number(o, v, sizeof(v));
 }
 
-void out_raw(struct out *o, struct span s)
-{
-    uint8_t *at = out_room(o, s.n);
-
-    if (at != NULL && s.n > 0)
-        memcpy(at, s.p, s.n);
-}
-
 void out_id(struct out *o, const struct id *id)
 {
     out_raw(o, SPAN(id->b));
@@ -270,23 +248,6 @@ void out_span16(struct out *o, struct span s)
 struct in in_of(struct span s)
 {
     return (struct in){ .p = s.p, .n = s.n, .bad = false };
-}
-
-struct span in_raw(struct in *i, size_t n)
-{
-    struct span view = { NULL, 0 };
-
-    /* The only place that moves the reader, hence the only bounds check there is. */
-    if (i->bad || n > i->n) {
-        i->bad = true;
-        return view;
-    }
-    view = span_of(i->p, n);
-    if (n > 0) { /* an empty reader may hold NULL, which must not be moved */
-        i->p += n;
-        i->n -= n;
-    }
-    return view;
 }
 
 /* Zero after an underrun, because the view is empty then. */

@@ -253,8 +253,9 @@ static status run_entry(struct keeper *k, struct writers *w, const struct wire_e
         st = append(k, &b->made[i], engine_fields, &record, e);
         if (st != OK)
             return st;
+        size_t at = w->reply->n;
         wire_put_record(w->reply, &record);
-        wire_put_record(&w->copy, &record);
+        out_raw(&w->copy, span_of(w->reply->p + at, w->reply->n - at));
         w->records++;
     }
     return OK;
@@ -385,6 +386,7 @@ status keeper_batch(struct keeper *k, struct in *body, struct out *reply, struct
     out_init(&w.copy, k->pending.body, LIMIT_FRAME);
     st = run(k, &w, e);
     secret_cleanup(&b->plain);
+    lease_ids_end(b);
     if (st != OK) {
         heads_undo(&k->heads);
         keyring_abort(k->ring);

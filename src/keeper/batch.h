@@ -48,6 +48,9 @@ struct batch {
     char hint[8];
     uint8_t sealed[LIMIT_SEALED_KEY];
 
+    struct id lease_ids[LIMIT_BATCH_ENTRIES]; /* for leases to come */
+    size_t lease_ids_left;
+
     size_t entry_count;
     struct wire_entry entries[LIMIT_BATCH_ENTRIES];
     uint8_t line[LIMIT_RECORD];
@@ -75,6 +78,7 @@ void entry_put_key(struct made *made, const struct wire_entry *m);
 MUST_CHECK status entry_key_open(struct keeper *k, struct batch *b, struct err *e);
 MUST_CHECK status entry_lease_renew(struct keeper *k, struct batch *b, struct err *e);
 MUST_CHECK status entry_lease_release(struct keeper *k, struct batch *b, struct err *e);
+void lease_ids_end(struct batch *b); /* forgets the ids that were not given out */
 MUST_CHECK status entry_fold(struct keeper *k, struct batch *b, struct err *e); /* fold.c */
 /* delivery.c */
 bool delivery_asked(const struct wire_entry *m); /* rather than the value in clear */

@@ -31,6 +31,36 @@ status heads_init(struct heads *h, struct err *e)
     return OK;
 }
 
+/* A tree that is not used: as many as a batch has touched are kept for the next ones. */
+struct spare {
+    struct spare *next;
+    struct ledger_tree tree;
+};
+
+static status remember(struct heads *h, struct log_head *head, struct err *e)
+{
+    struct spare *s = h->spares;
+
+    if (s == NULL)
+        s = malloc(sizeof(*s));
+    else
+        h->spares = s->next;
+    if (s == NULL)
+        return fail(e, NO_MEMORY, "no memory for a log head", 0);
+    s->tree = head->tree;
+    head->before = s;
+    return OK;
+}
+
+static void forget(struct heads *h, struct log_head *head)
+{
+    if (head->before == NULL)
+        return;
+    head->before->next = h->spares;
+    h->spares = head->before;
+    head->before = NULL;
+}
+
 static void head_free(struct log_head *head)
 {
     free(head->before);
@@ -45,6 +75,11 @@ void heads_clear(struct heads *h)
             h->buckets[i] = head->next;
             head_free(head);
         }
+    }
+    while (h->spares != NULL) {
+        struct spare *s = h->spares;
+        h->spares = s->next;
+        free(s);
     }
     h->count = 0;
     h->records = 0;
@@ -113,38 +148,63 @@ static void mark_touched(struct heads *h, struct log_head *head)
 
 /* --- the sum of terms ------------------------------------------------------------------------ */
 
-static void sum_add(uint8_t sum[static 32], const uint8_t term[static 32])
-{
-    unsigned carry = 0;
+/* In four parts of 64 bits, the most significant first. */
+struct number {
+    uint64_t part[4];
+};
 
-    for (size_t i = 32; i-- > 0;) {
-        carry += (unsigned)sum[i] + term[i];
-        sum[i] = (uint8_t)carry;
-        carry >>= 8;
+static struct number number_of(const uint8_t bytes[static 32])
+{
+    struct in i = in_of(span_of(bytes, 32));
+    struct number n;
+
+    for (size_t k = 0; k < 4; k++)
+        n.part[k] = in_u64(&i);
+    return n;
+}
+
+static void number_put(const struct number *n, uint8_t bytes[static 32])
+{
+    struct out o;
+
+    out_init(&o, bytes, 32);
+    for (size_t k = 0; k < 4; k++)
+        out_u64(&o, n->part[k]);
+}
+
+static void number_add(struct number *n, const uint8_t term[static 32])
+{
+    struct number other = number_of(term);
+    bool carry = false;
+
+    for (size_t k = 4; k-- > 0;) {
+        bool over = __builtin_add_overflow(n->part[k], other.part[k], &n->part[k]);
+        carry = __builtin_add_overflow(n->part[k], (uint64_t)carry, &n->part[k]) || over;
     }
 }
 
-static void sum_subtract(uint8_t sum[static 32], const uint8_t term[static 32])
+static void number_subtract(struct number *n, const uint8_t term[static 32])
 {
-    unsigned borrow = 0;
+    struct number other = number_of(term);
+    bool borrow = false;
 
-    for (size_t i = 32; i-- > 0;) {
-        unsigned left = (unsigned)sum[i] - term[i] - borrow;
-        sum[i] = (uint8_t)left;
-        borrow = left >> 8 & 1;
+    for (size_t k = 4; k-- > 0;) {
+        bool under = __builtin_sub_overflow(n->part[k], other.part[k], &n->part[k]);
+        borrow = __builtin_sub_overflow(n->part[k], (uint64_t)borrow, &n->part[k]) || under;
     }
 }
 
 struct heads_sum heads_sum(const struct heads *h)
 {
     struct heads_sum s = { .records = h->records, .count = h->count };
+    struct number sum = number_of(h->sum);
 
-    memcpy(s.sum, h->sum, sizeof(s.sum));
     for (const struct log_head *head = h->touched; head != NULL; head = head->next_touched) {
-        s.records += head->tree.size - (head->before != NULL ? head->before->size : 0);
-        sum_subtract(s.sum, head->term);
-        sum_add(s.sum, head->term_next);
+        s.records += head->tree.size - (head->before != NULL ? head->before->tree.size : 0);
+        number_subtract(&sum, head->term);
+        number_add(&sum, head->term_next);
     }
+    number_put(&sum, s.sum);
     return s;
 }
 
@@ -213,8 +273,10 @@ status heads_add(struct heads *h, const struct ledger_tree *tree, const uint8_t 
         return fail(e, NO_MEMORY, "no memory for a log head", 0);
     head->tree = *tree;
     if (term != NULL) {
+        struct number sum = number_of(h->sum);
         memcpy(head->term, term, sizeof(head->term));
-        sum_add(h->sum, term);
+        number_add(&sum, term);
+        number_put(&sum, h->sum);
     }
     if (has_place(tree)) {
         status st = take_place(h, head, e);
@@ -240,12 +302,10 @@ status heads_touch(struct heads *h, struct log_head *head, struct err *e)
 {
     if (head->touched)
         return OK;
-    head->before = malloc(sizeof(*head->before));
-    if (head->before == NULL)
-        return fail(e, NO_MEMORY, "no memory for a log head", 0);
-    *head->before = head->tree;
-    mark_touched(h, head);
-    return OK;
+    status st = remember(h, head, e);
+    if (st == OK)
+        mark_touched(h, head);
+    return st;
 }
 
 /* Takes the newest touched head off the list. */
@@ -272,8 +332,7 @@ void heads_settle(struct heads *h)
     while ((head = pop_touched(h)) != NULL) {
         head->at = h->records;
         memcpy(head->term, head->term_next, sizeof(head->term));
-        free(head->before);
-        head->before = NULL;
+        forget(h, head);
     }
 }
 
@@ -298,11 +357,10 @@ void heads_undo(struct heads *h)
             remove_head(h, head);
             continue;
         }
-        if (head->before->index != head->tree.index)
+        if (head->before->tree.index != head->tree.index)
             leave_place(h, head);
-        head->tree = *head->before;
-        free(head->before);
-        head->before = NULL;
+        head->tree = head->before->tree;
+        forget(h, head);
     }
     h->next_index = h->settled_index;
 }

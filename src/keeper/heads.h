@@ -9,7 +9,7 @@
 struct log_head {
     struct log_head *next;
     struct log_head *next_touched;
-    struct ledger_tree *before; /* as it was when the batch began; NULL: made by the batch */
+    struct spare *before; /* as it was when the batch began; NULL: made by the batch */
     bool touched;
     struct ledger_tree tree;
     uint8_t term[32];      /* of the head of tree (moment.c); zeros: it was never given out */
@@ -23,6 +23,7 @@ struct heads {
     size_t count;
     uint64_t seed;
     struct log_head *touched; /* newest first */
+    struct spare *spares;     /* trees to remember the next touched ones in */
     uint64_t records;         /* in all logs together, without the batch under way */
     uint8_t sum[32];          /* of all heads' terms, modulo 2^256, big-endian; likewise */
     struct log_head **leaves; /* by index in the vault tree; NULL where there is none */

@@ -66,13 +66,42 @@ static status find_leasable(struct keeper *k, const struct wire_entry *m, struct
     return st;
 }
 
+static bool is_new(const struct wire_entry *m)
+{
+    return m->kind == ENTRY_KEY_OPEN && id_is_zero(&m->lease);
+}
+
+/* The system is asked once a batch: for as many as there are entries left that may want one. Each
+ * is wiped as it is given out. */
+static struct id next_lease_id(struct batch *b)
+{
+    struct id *from = b->lease_ids;
+    struct id id;
+
+    if (b->lease_ids_left == 0) {
+        for (const struct wire_entry *m = b->entry; m < b->entries + b->entry_count; m++)
+            b->lease_ids_left += is_new(m);
+        random_bytes((struct mspan){ from->b, b->lease_ids_left * sizeof(*from) });
+    }
+    from += --b->lease_ids_left;
+    id = *from;
+    secret_wipe((struct mspan){ from->b, sizeof(from->b) });
+    return id;
+}
+
+void lease_ids_end(struct batch *b)
+{
+    secret_wipe((struct mspan){ b->lease_ids->b, b->lease_ids_left * sizeof(b->lease_ids[0]) });
+    b->lease_ids_left = 0;
+}
+
 /* For a new lease, or again for one that is named: the record says which. A server that names one
  * that never was has a record of it, as of any lease. */
 status entry_key_open(struct keeper *k, struct batch *b, struct err *e)
 {
     const struct wire_entry *m = b->entry;
     struct id lease = m->lease;
-    bool again = !id_is_zero(&lease);
+    bool again = !is_new(m);
     struct opened_key *opened;
     struct cell cell;
 
@@ -82,7 +111,7 @@ status entry_key_open(struct keeper *k, struct batch *b, struct err *e)
     if (st != OK)
         return st;
     if (!again)
-        random_bytes((struct mspan){ lease.b, sizeof(lease.b) });
+        lease = next_lease_id(b);
     st = lease_mac(k, m, &lease, b->result.lease_mac, e);
     if (st != OK)
         return st;

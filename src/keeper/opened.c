@@ -1,5 +1,5 @@
-/* Two tables in which a new entry takes the place of whatever was there: a collision costs time,
- * never an answer. */
+/* Two tables in which an entry has one of a few places, and a new one without a free place takes
+ * that of another: a collision costs time, never an answer. */
 #include "opened.h"
 
 #include <stdlib.h>
@@ -7,11 +7,18 @@
 
 #include "internal.h"
 
+/* The first of the places, which follow each other. */
 static size_t place_of(const struct id *id, size_t count)
 {
     struct in i = in_of(SPAN(id->b));
 
-    return (size_t)in_u64(&i) & (count - 1);
+    return (size_t)in_u64(&i) & (count - 1) & ~(size_t)(OPENED_WAYS - 1);
+}
+
+/* Of full places, one that the id chooses. */
+static size_t way_of(const struct id *id)
+{
+    return id->b[sizeof(id->b) - 1] & (OPENED_WAYS - 1);
 }
 
 static void key_clear(struct opened_key *o)
@@ -58,7 +65,20 @@ struct opened_key *opened_find(struct keeper *k, const struct id *tenant, const 
     if (k->opened.keys == NULL || version == 0)
         return NULL;
     o = &k->opened.keys[place_of(key, OPENED_KEYS)];
-    return o->version == version && id_same(&o->key, key) && id_same(&o->tenant, tenant) ? o : NULL;
+    for (size_t i = 0; i < OPENED_WAYS; i++, o++) {
+        if (o->version == version && id_same(&o->key, key) && id_same(&o->tenant, tenant))
+            return o;
+    }
+    return NULL;
+}
+
+static struct opened_key *room_for_key(struct opened_key *places, const struct id *key)
+{
+    for (size_t i = 0; i < OPENED_WAYS; i++) {
+        if (places[i].version == 0)
+            return &places[i];
+    }
+    return &places[way_of(key)];
 }
 
 struct opened_key *opened_keep(struct keeper *k, const struct id *tenant, const struct cell *cell)
@@ -70,7 +90,7 @@ struct opened_key *opened_keep(struct keeper *k, const struct id *tenant, const 
         k->opened.keys = calloc(OPENED_KEYS, sizeof(*k->opened.keys));
     if (k->opened.keys == NULL)
         return NULL;
-    o = &k->opened.keys[place_of(&cell->id, OPENED_KEYS)];
+    o = room_for_key(&k->opened.keys[place_of(&cell->id, OPENED_KEYS)], &cell->id);
     key_clear(o);
     o->tenant = *tenant;
     o->key = cell->id;
@@ -106,6 +126,20 @@ static status log_mac_key(const struct keeper *k, const struct id *log, struct s
     return st == OK ? ledger_mac_key(secret_view(audit_key), ret_key, e) : st;
 }
 
+/* Where the log's is, or else where it goes. */
+static struct opened_log *place_of_log(struct opened_log *places, const struct id *log)
+{
+    struct opened_log *room = NULL;
+
+    for (struct opened_log *o = places; o < places + OPENED_WAYS; o++) {
+        if (o->mac_key != NULL && id_same(&o->log, log))
+            return o;
+        if (o->mac_key == NULL && room == NULL)
+            room = o;
+    }
+    return room != NULL ? room : &places[way_of(log)];
+}
+
 status opened_log_mac(struct keeper *k, const struct id *log, const struct secret **ret_mac,
                       struct err *e)
 {
@@ -118,7 +152,7 @@ status opened_log_mac(struct keeper *k, const struct id *log, const struct secre
         k->opened.logs = calloc(OPENED_LOGS, sizeof(*k->opened.logs));
     if (k->opened.logs == NULL)
         return fail(e, NO_MEMORY, "no memory for a log's key", 0);
-    o = &k->opened.logs[place_of(log, OPENED_LOGS)];
+    o = place_of_log(&k->opened.logs[place_of(log, OPENED_LOGS)], log);
     if (o->mac_key == NULL || !id_same(&o->log, log)) {
         st = log_mac_key(k, log, &key, e);
         if (st != OK)

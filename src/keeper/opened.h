@@ -14,6 +14,7 @@
 
 #define OPENED_KEYS 1024 /* a power of two, as the next */
 #define OPENED_LOGS 1024
+#define OPENED_WAYS 4 /* places that an entry may have */
 
 struct keeper;
 

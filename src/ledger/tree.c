@@ -43,7 +43,6 @@ void ledger_leaf(struct span line, uint8_t out[static SHA256_SIZE])
 status ledger_append(struct ledger_tree *t, const uint8_t leaf[static SHA256_SIZE],
                      uint64_t time_us, struct err *e)
 {
-    struct ledger_tree next = *t;
     uint8_t hash[SHA256_SIZE];
     struct out o;
     unsigned level = 0;
@@ -56,13 +55,13 @@ status ledger_append(struct ledger_tree *t, const uint8_t leaf[static SHA256_SIZ
     out_raw(&o, span_of(leaf, SHA256_SIZE));
     for (; edge_valid(t, level); level++)
         ledger_node(t->edge[level], hash, hash);
-    out_init(&o, next.edge[level], SHA256_SIZE);
+    /* Nothing fails from here on: most of the tree stays as it is. */
+    out_init(&o, t->edge[level], SHA256_SIZE);
     out_raw(&o, SPAN(hash));
-    out_init(&o, next.prev, SHA256_SIZE);
+    out_init(&o, t->prev, SHA256_SIZE);
     out_raw(&o, span_of(leaf, SHA256_SIZE));
-    next.size = t->size + 1;
-    next.time_us = time_us;
-    *t = next;
+    t->size++;
+    t->time_us = time_us;
     return OK;
 }
 

@@ -80,6 +80,60 @@ static void another_tenant_or_another_value_finds_nothing_of_it(void **state)
     assert_int_equal(rig_entry(r, open), OK);
 }
 
+/* More than there are places for what begins alike. */
+static void keys_and_logs_that_want_the_same_places_all_work(void **state)
+{
+    static uint8_t sealed[6][LIMIT_SEALED_KEY];
+    struct wire_entry open[6];
+    struct rig *r = *state;
+
+    for (uint8_t i = 0; i < 6; i++) {
+        struct id id = rig_id(30);
+        id.b[15] = i;
+        rig_tenant(r, id, rig_id((uint8_t)(40 + i)));
+        assert_int_equal(rig_put(r, id, rig_id((uint8_t)(40 + i)), id, 1, provider_key), OK);
+        memcpy(sealed[i], r->data, r->result.data.n);
+        open[i] = rig_open_entry(id, id, 1, span_of(sealed[i], r->result.data.n));
+    }
+    for (size_t i = 0; i < 24; i++) {
+        assert_int_equal(rig_entry(r, open[i % 6]), OK);
+        assert_true(span_same(span_of(r->data, r->result.data.n), span_text(provider_key)));
+        assert_true(id_same(&r->records[0].r.log, &open[i % 6].tenant));
+    }
+}
+
+static void leases_of_one_batch_have_ids_of_their_own(void **state)
+{
+    struct rig *r = *state;
+    uint8_t sealed[LIMIT_SEALED_KEY];
+    struct wire_entry entries[20];
+    struct id seen[40];
+    size_t count = 0;
+
+    for (size_t i = 0; i < 20; i++)
+        entries[i] = rig_open_entry(TENANT, KEY, 1, span_of(sealed, 0));
+    entries[0].data = put_key(r, sealed);
+    for (size_t i = 1; i < 20; i++)
+        entries[i].data = entries[0].data;
+    entries[3].version = 9; /* refused: it takes none */
+    entries[5].lease = rig_id(77);
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(rig_batch(r, entries, 20), OK);
+        for (size_t i = 0; i < 20; i++) {
+            struct id lease;
+            struct span value;
+            if (i == 3 || i == 5)
+                continue;
+            assert_true(record_field(r->records[i].r.line, "lease_id", &value));
+            assert_true(hex_parse((const char *)value.p, value.n, lease.b, sizeof(lease.b)));
+            assert_false(id_is_zero(&lease));
+            for (size_t k = 0; k < count; k++)
+                assert_false(id_same(&lease, &seen[k]));
+            seen[count++] = lease;
+        }
+    }
+}
+
 int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -88,6 +142,8 @@ int main(void)
         CASE(a_key_that_was_leased_and_is_destroyed_is_gone_at_once),
         CASE(an_engagement_that_ends_ends_leases_of_keys_that_were_leased),
         CASE(another_tenant_or_another_value_finds_nothing_of_it),
+        CASE(keys_and_logs_that_want_the_same_places_all_work),
+        CASE(leases_of_one_batch_have_ids_of_their_own),
     };
 
     return cmocka_run_group_tests(tests, rig_slab, NULL);
