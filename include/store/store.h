@@ -64,6 +64,11 @@ MUST_CHECK status store_commit(struct store *s, struct err *e);
  * on return, in a file beside the database from which the next store_open takes it. Others are
  * committed as by store_commit, which also takes along what was committed so before. */
 MUST_CHECK status store_commit_append(struct store *s, struct err *e);
+/* The same in two halves, between which the next transaction may begin. *ret_unsynced: what it did
+ * is written and not durable before store_sync, or before any store_commit, returns. */
+MUST_CHECK status store_append(struct store *s, bool *ret_unsynced, struct err *e);
+/* On any thread, beside anything but store_close. IO: final; who called it sees to that. */
+MUST_CHECK status store_sync(struct store *s, struct err *e);
 /* Takes it into the database now; nothing to do is fine. IO: final. */
 MUST_CHECK status store_settle(struct store *s, struct err *e);
 void store_rollback(struct store *s);

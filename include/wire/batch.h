@@ -19,9 +19,10 @@
  * BATCH. Request: u64 ack (number of the last batch whose records are durable; 0 if none), u16
  * count, entries. Reply: u64 batch number, u16 count of results, results, u16 count of heads,
  * span16 heads of the logs touched, span16 seal of all heads (empty if there is no record).
- * The keyring changes of all entries are durable before the reply. RECOVER: request empty; the
- * reply of the unacknowledged batch without data and lease
- * tokens, or one without results.
+ * The keyring changes of all entries are durable before the reply. A batch of nothing but leases,
+ * their renewals and releases, and plain records may leave the batch before it unacknowledged; no
+ * other may. RECOVER: request u64 number; the reply of the oldest unacknowledged batch after that
+ * number, without data and lease tokens, or one without results.
  */
 #define DUE_HELD (UINT64_MAX / 4) /* an engagement's due date while its purge is on hold */
 

@@ -19,7 +19,7 @@
 #include "base/status.h"
 
 #define WIRE_HEADER  16
-#define WIRE_VERSION 4
+#define WIRE_VERSION 5
 
 enum wire_op {
     WIRE_HELLO = 1,         /* state of the keeper; always answered */
@@ -32,7 +32,7 @@ enum wire_op {
     WIRE_SYSTEM_KEYS = 8,   /* what the server needs while unlocked */
     WIRE_HEADS = 9,         /* load log heads after an unlock */
     WIRE_BATCH = 10,        /* the work: entries in order, each with its records */
-    WIRE_RECOVER = 11,      /* the last batch reply again, if it was not acknowledged */
+    WIRE_RECOVER = 11,      /* the replies of batches that were not acknowledged again */
     WIRE_CELLS = 12,        /* list of live cells, by page */
     WIRE_CHECK_MACS = 13,   /* verify record MACs */
     WIRE_CHECKPOINT = 14,   /* signed notes over the current trees of logs */

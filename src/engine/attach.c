@@ -274,8 +274,9 @@ struct unanswered {
     struct {
         struct id log;
         uint64_t first, last;
-    } logs[LIMIT_BATCH_ENTRIES * 2];
+    } logs[LIMIT_BATCH_ENTRIES * 4];
     size_t count;
+    size_t records;
     char removed[STORE_NAME]; /* an operator whose certificates were not revoked yet */
     bool accepted;            /* a rollback */
     status st;                /* of what follows from the records */
@@ -296,6 +297,7 @@ static void note_unanswered(const struct wire_record *r, void *context)
     struct unanswered *u = context;
     uint64_t stored = 0;
 
+    u->records++;
     note_removed(u, r);
     if (r->type == RECORD_ROLLBACK_ACCEPTED && id_is_zero(&r->log))
         u->accepted = true;
@@ -344,24 +346,21 @@ static status record_unanswered(struct engine *en, const struct unanswered *u, s
     return st;
 }
 
-/* The keeper keeps the records of its last batch until they are known to be durable. Storing them
- * again is harmless; losing one would hide an opened key. */
-static status recover(struct engine *en, struct unanswered *unanswered, struct err *e)
+/* The one after so many batches; number is that of the keeper's last batch if there is none. */
+static status recover_one(struct engine *en, struct unanswered *unanswered, uint64_t after,
+                          uint64_t *ret_number, struct err *e)
 {
     struct batch_listener listener = { .record = note_unanswered, .context = unanswered };
-    uint64_t number;
     size_t revoked;
     struct in body;
     status st;
 
-    if (!en->hello.batch_pending)
-        return OK;
-    wire_client_begin(en->client, WIRE_RECOVER);
+    out_u64(wire_client_begin(en->client, WIRE_RECOVER), after);
     st = engine_call(en, &body, e);
     if (st == OK)
         st = store_begin(en->store, e);
     if (st == OK)
-        st = batch_store(en, &body, &listener, &number, e);
+        st = batch_store(en, &body, &listener, ret_number, e);
     if (st == OK && unanswered->st != OK)
         st = err_note(e, unanswered->st, unanswered->e.where, unanswered->e.why,
                       unanswered->e.detail);
@@ -369,12 +368,26 @@ static status recover(struct engine *en, struct unanswered *unanswered, struct e
         st = certificates_revoke_operator(en, unanswered->removed, &revoked, e);
     if (st == OK && unanswered->accepted)
         st = rollback_accepted(en, e);
-    if (st == OK)
-        st = store_commit(en->store, e);
+    return st == OK ? store_commit(en->store, e) : st;
+}
+
+/* The keeper keeps the records of its last batches until they are known to be durable. Storing them
+ * again is harmless; losing one would hide an opened key. */
+static status recover(struct engine *en, struct unanswered *unanswered, struct err *e)
+{
+    uint64_t number = 0;
+    status st = OK;
+
+    if (!en->hello.batch_pending)
+        return OK;
+    for (size_t before = SIZE_MAX; st == OK && before != unanswered->records;) {
+        before = unanswered->records;
+        st = recover_one(en, unanswered, number, &number, e);
+    }
     if (st != OK)
         return st;
     en->acked = number;
-    log_number(LOG_WARN_, "the last batch of another server was recovered", "unanswered_logs",
+    log_number(LOG_WARN_, "the last batches of another server were recovered", "unanswered_logs",
                unanswered->count);
     return OK;
 }

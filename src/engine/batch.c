@@ -3,15 +3,16 @@
  * durable: there is no artificial wait. Order inside: decide and collect entries, one keeper call,
  * effects and records in one transaction, COMMIT, answers.
  *
- * While the keeper is at work on a batch of nothing but leases, the one before it is answered and
- * the one after it is decided, if that is of nothing but leases too: those change nothing that the
- * others are decided by, except what counts as in a batch. The next one is sent when the one before
- * it is durable.
+ * While the keeper is at work on a batch of nothing but leases, the one before it becomes durable
+ * and is answered, and the one after it is decided, if all three are of nothing but leases: those
+ * change nothing that the others are decided by, except what counts as in a batch. So at any time
+ * one is written and not synced, one is at the keeper, and one is under construction.
  */
 #include "alert.h"
 #include "events.h"
 #include "judge.h"
 #include "nodes.h"
+#include "syncer.h"
 #include "usage.h"
 
 #include <stdlib.h>
@@ -215,25 +216,23 @@ static void batch_over(struct engine *en)
     en->batch_repeats_sent = 0;
 }
 
-static status receive_batch(struct engine *en, const struct batch_listener *listener, struct err *e)
+/* What came back is in the transaction then. */
+static status receive_batch(struct engine *en, const struct batch_listener *listener,
+                            uint64_t *ret_number, struct err *e)
 {
-    uint64_t number;
     struct in body;
     status st = engine_receive(en, &body, e);
 
     if (st == OK)
-        st = batch_store(en, &body, listener, &number, e);
-    if (st == OK)
-        st = commit(en, e);
+        st = batch_store(en, &body, listener, ret_number, e);
     wire_client_wipe(en->client);
     batch_over(en);
-    if (st == OK)
-        en->acked = number;
     return st;
 }
 
 status batch_finish(struct engine *en, const struct batch_listener *listener, struct err *e)
 {
+    uint64_t number;
     status st;
 
     if (en->batch_count == 0 && en->nodes_kept)
@@ -251,7 +250,13 @@ status batch_finish(struct engine *en, const struct batch_listener *listener, st
             return st;
     }
     st = send_batch(en, e);
-    return st == OK ? receive_batch(en, listener, e) : st;
+    if (st == OK)
+        st = receive_batch(en, listener, &number, e);
+    if (st == OK)
+        st = commit(en, e);
+    if (st == OK)
+        en->acked = number;
+    return st;
 }
 
 static status tolerate(struct engine *en, const struct wire_result *r, void *context, struct err *e)
@@ -455,38 +460,92 @@ static void fill_ahead(struct engine *en, size_t sent, struct company *c)
     engine_give_back(en, queue);
 }
 
+/* One whose records are written, and not durable as long as it is syncing. */
+struct written {
+    struct company company;
+    uint64_t number;
+    uint64_t begun_us;
+    bool unsynced, syncing;
+};
+
+static status make_durable(struct engine *en, struct written *w, struct err *e)
+{
+    status st = OK;
+
+    if (w->company.count == 0)
+        return OK;
+    if (w->syncing)
+        st = syncer_wait(en->syncer, e);
+    else if (w->unsynced)
+        st = store_sync(en->store, e);
+    if (st != OK)
+        return st;
+    metrics_since(&en->metrics.commit, w->begun_us);
+    en->acked = w->number;
+    answer(en, &w->company);
+    w->company.count = 0;
+    return OK;
+}
+
+/* With something else to do meanwhile another thread waits for the disk. */
+static status write_batch(struct engine *en, const struct company *c, struct written *w,
+                          struct err *e)
+{
+    status st;
+
+    w->company = *c;
+    w->begun_us = clock_monotonic_us();
+    st = store_append(en->store, &w->unsynced, e);
+    w->syncing = st == OK && w->unsynced && en->batch_count > 0;
+    if (w->syncing)
+        syncer_begin(en->syncer, en->store);
+    return st;
+}
+
+/* Sends what is decided. The keeper works on it while the batch before it becomes durable and the
+ * next one is decided; then its records are written. */
+static status step_ahead(struct engine *en, const struct company *now, struct written *w,
+                         struct company *next, bool goes_on, struct err *e)
+{
+    struct request *at = now->first;
+    struct batch_listener listener = { .result = hand_result, .context = &at };
+    status st = send_batch(en, e);
+
+    begin_frame(en);
+    if (st == OK && goes_on)
+        fill_ahead(en, now->count, next);
+    if (st == OK)
+        st = make_durable(en, w, e);
+    if (st == OK && goes_on)
+        fill_ahead(en, now->count, next);
+    if (st == OK)
+        st = receive_batch(en, &listener, &w->number, e);
+    if (st == OK)
+        st = write_batch(en, now, w, e);
+    if (st == OK && en->batch_count > 0)
+        st = open_transaction(en, e);
+    return st;
+}
+
 /* Batches of leases, one after the other, until there are no more, or until the engine should look
  * at what else there is to do. The first one is decided and not sent. */
 static void run_ahead(struct engine *en, struct company now)
 {
     uint64_t begun = clock_monotonic_us(), until = begun + AHEAD_US;
-    struct company before = { .count = 0 };
+    struct written w = { .number = 0 };
     struct err e = { 0 };
 
     while (en->batch_count > 0) {
         struct company next = { .count = 0 };
-        struct request *at = now.first;
-        struct batch_listener listener = { .result = hand_result, .context = &at };
-        bool goes_on = begun < until;
 
-        if (send_batch(en, &e) != OK)
-            engine_die(__func__, &e);
-        begin_frame(en);
-        answer(en, &before);
-        if (goes_on)
-            fill_ahead(en, now.count, &next);
-        if (receive_batch(en, &listener, &e) != OK)
-            engine_die(__func__, &e);
-        if (goes_on)
-            fill_ahead(en, now.count, &next);
-        if (en->batch_count > 0 && open_transaction(en, &e) != OK)
+        if (step_ahead(en, &now, &w, &next, begun < until, &e) != OK)
             engine_die(__func__, &e);
         metrics_since(&en->metrics.batch_duration, begun);
         begun = clock_monotonic_us();
-        before = now;
         now = next;
     }
-    answer(en, &before);
+    if (make_durable(en, &w, &e) != OK)
+        engine_die(__func__, &e);
     answer(en, &now); /* refused, each without a record of its own */
 }
 

@@ -17,6 +17,7 @@
 #include "secret/wiping.h"
 #include "session.h"
 #include "shared.h"
+#include "syncer.h"
 #include "tls_files.h"
 
 #define EXPIRED_AT_ONCE 2048 /* leases, between two batches: under a millisecond */
@@ -344,7 +345,9 @@ static status start(struct engine *en, struct err *e)
     pthread_cond_init(&en->wake, &attributes);
     pthread_condattr_destroy(&attributes);
     en->metrics.started_us = clock_wall_us();
-    st = queue_new(en->settings.queue_per_client, &en->queue, e);
+    st = syncer_new(&en->syncer, e);
+    if (st == OK)
+        st = queue_new(en->settings.queue_per_client, &en->queue, e);
     if (st == OK)
         st = rates_new(&en->rates, e);
     if (st != OK)
@@ -383,6 +386,7 @@ status engine_new(const struct engine_settings *settings, struct wire_client *cl
         refusals_free(en->refusals);
         rates_free(en->rates);
         queue_free(en->queue);
+        syncer_free(en->syncer);
         free(en);
     }
     return st;
@@ -419,6 +423,7 @@ void engine_free(struct engine *en)
     refusals_free(en->refusals);
     rates_free(en->rates);
     queue_free(en->queue);
+    syncer_free(en->syncer);
     pthread_cond_destroy(&en->wake);
     pthread_mutex_destroy(&en->lock);
     free(en);

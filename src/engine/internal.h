@@ -35,6 +35,7 @@ struct persons;
 struct events;
 struct revocation;
 struct rounds;
+struct syncer;
 struct tally;
 struct shared;
 
@@ -69,6 +70,7 @@ struct engine {
     struct id vault;
     char region[LIMIT_REGION + 1];
     struct store *store;
+    struct syncer *syncer;
     struct policy *policy;
     struct leases *leases;
     struct revocation *revocation; /* of leases of several tenants, until all of them are told */

@@ -27,37 +27,51 @@ void keeper_anchor(struct keeper *k)
     keeper_insist(keyring_anchor(k->ring, moment_anchor(k), &e), &e);
 }
 
+/* The oldest. */
 static void acknowledge(struct keeper *k)
 {
+    struct pending oldest = k->pending[0];
     struct err e = { 0 };
 
-    if (!k->pending.exists)
-        return;
-    k->pending.exists = false;
-    if (k->pending.folded > 0)
-        keeper_insist(journal_drop(k->journal, k->pending.folded, &e), &e);
-    k->records_durable = k->pending.records;
-    if (k->pending.folded > 0 || k->records_durable >= moment_anchored(k) + ANCHOR_EVERY)
+    for (size_t i = 1; i < PENDING; i++)
+        k->pending[i - 1] = k->pending[i];
+    k->pending[PENDING - 1].body = oldest.body;
+    k->pending_count--;
+    if (oldest.folded > 0)
+        keeper_insist(journal_drop(k->journal, oldest.folded, &e), &e);
+    k->records_durable = oldest.records;
+    if (oldest.folded > 0 || k->records_durable >= moment_anchored(k) + ANCHOR_EVERY)
         keeper_anchor(k);
 }
 
-status keeper_take_ack(struct keeper *k, uint64_t ack, struct err *e)
+/* Whoever leaves out a batch must know of the one before it: a server that was started anew does
+ * not. */
+status keeper_take_ack(struct keeper *k, uint64_t ack, size_t but, struct err *e)
 {
-    if (k->pending.exists && ack < k->pending.number)
+    size_t left = 0;
+
+    for (size_t i = 0; i < k->pending_count; i++)
+        left += k->pending[i].number > ack;
+    if (left > but || (left > 0 && ack + left < k->batch_number))
         return fail(e, CONFLICT, "recover first", 0);
     if (ack > k->batch_number)
         return fail(e, BAD_INPUT, "acknowledges a batch that never was", 0);
-    acknowledge(k);
+    while (k->pending_count > left)
+        acknowledge(k);
     return OK;
 }
 
 status keeper_recover(struct keeper *k, struct in *body, struct out *reply, struct err *e)
 {
+    uint64_t after = in_u64(body);
+
     if (!in_end(body))
         return fail(e, BAD_INPUT, "malformed request", 0);
-    if (k->pending.exists) {
-        out_raw(reply, span_of(k->pending.body, k->pending.length));
-        return OK;
+    for (size_t i = 0; i < k->pending_count; i++) {
+        if (k->pending[i].number > after) {
+            out_raw(reply, span_of(k->pending[i].body, k->pending[i].length));
+            return OK;
+        }
     }
     out_u64(reply, k->batch_number);
     out_u16(reply, 0);
@@ -80,27 +94,63 @@ static void skip_results(struct in *body)
     }
 }
 
-status keeper_pending_check(struct keeper *k, struct err *e)
+static struct in heads_in(const struct pending *p, size_t *ret_count)
 {
-    struct in body = in_of(span_of(k->pending.body, k->pending.length));
+    struct in body = in_of(span_of(p->body, p->length));
+
+    skip_results(&body);
+    *ret_count = in_u16(&body);
+    return body;
+}
+
+/* Each of them begins with its log. */
+static bool is_touched(const struct pending *p, const struct id *log)
+{
+    size_t count;
+    struct in heads = heads_in(p, &count);
+
+    for (; count > 0; count--) {
+        struct in head = in_of(in_span16(&heads));
+        struct id id = in_id(&head);
+
+        if (id_same(&id, log))
+            return true;
+    }
+    return false;
+}
+
+static status check_heads(struct keeper *k, const struct pending *p, const struct pending *later,
+                          struct err *e)
+{
     const struct secret *mac = NULL;
     struct ledger_tree tree;
+    size_t count;
+    struct in heads = heads_in(p, &count);
 
-    if (!k->pending.exists)
-        return OK;
-    skip_results(&body);
-    for (size_t count = in_u16(&body); count > 0; count--) {
+    for (; count > 0; count--) {
         status st = opened_mac(k, OPENED_HEAD, &mac, e);
         if (st == OK)
-            st = ledger_head_decode(in_span16(&body), mac, &tree, e);
+            st = ledger_head_decode(in_span16(&heads), mac, &tree, e);
         if (st != OK)
             return st;
+        if (later != NULL && is_touched(later, &tree.log))
+            continue;
         const struct log_head *head = heads_find(&k->heads, &tree.log);
         if (head == NULL || head->tree.size != tree.size ||
             !span_same(SPAN(head->tree.prev), SPAN(tree.prev)))
             return fail(e, CONFLICT, "recover first", 0);
     }
     return OK;
+}
+
+status keeper_pending_check(struct keeper *k, struct err *e)
+{
+    status st = OK;
+
+    for (size_t i = 0; st == OK && i < k->pending_count; i++)
+        st = check_heads(k, &k->pending[i],
+                         i + 1 < k->pending_count ? &k->pending[i + 1] : NULL, e);
+    return st;
 }
 
 /* --- records --------------------------------------------------------------------------------- */
@@ -333,11 +383,13 @@ static void settle(struct keeper *k, const struct writers *w)
         keeper_anchor(k);
     heads_settle(&k->heads);
     k->batch_number++;
-    k->pending.exists = w->records > 0;
-    k->pending.number = k->batch_number;
-    k->pending.length = w->copy.n;
-    k->pending.folded = b->folded;
-    k->pending.records = k->heads.records;
+    if (w->records > 0) {
+        struct pending *p = &k->pending[k->pending_count++];
+        p->number = k->batch_number;
+        p->length = w->copy.n;
+        p->folded = b->folded;
+        p->records = k->heads.records;
+    }
     if (b->round)
         round_settle(k);
     if (b->confirm)
@@ -359,6 +411,20 @@ static status decode(struct in *body, struct batch *b, uint64_t *ret_ack, struct
     return in_end(body) ? OK : fail(e, BAD_INPUT, "malformed request", 0);
 }
 
+/* Such a batch may come before the one before it is known to be durable: nothing that it does has
+ * to wait for that, and its server answers nobody before it has stored both. */
+static bool only_leases(const struct batch *b)
+{
+    for (size_t i = 0; i < b->entry_count; i++) {
+        uint8_t kind = b->entries[i].kind;
+
+        if (kind != ENTRY_KEY_OPEN && kind != ENTRY_LEASE_RENEW && kind != ENTRY_LEASE_RELEASE &&
+            kind != ENTRY_RECORD) /* of a refusal */
+            return false;
+    }
+    return b->entry_count > 0;
+}
+
 status keeper_batch(struct keeper *k, struct in *body, struct out *reply, struct err *e)
 {
     struct writers w = { .reply = reply };
@@ -370,7 +436,7 @@ status keeper_batch(struct keeper *k, struct in *body, struct out *reply, struct
         return st;
     if (!k->heads_loaded)
         return fail(e, CONFLICT, "load the heads first", 0);
-    st = keeper_take_ack(k, ack, e);
+    st = keeper_take_ack(k, ack, only_leases(b) ? PENDING - 1 : 0, e);
     if (st != OK)
         return st;
     b->time_us = keeper_now(k);
@@ -383,7 +449,7 @@ status keeper_batch(struct keeper *k, struct in *body, struct out *reply, struct
     b->folded = 0;
     b->due_us = 0;
     b->held = false;
-    out_init(&w.copy, k->pending.body, LIMIT_FRAME);
+    out_init(&w.copy, k->pending[k->pending_count].body, LIMIT_FRAME);
     st = run(k, &w, e);
     secret_cleanup(&b->plain);
     lease_ids_end(b);

@@ -43,7 +43,7 @@ status keeper_checkpoint(struct keeper *k, struct in *body, struct out *reply, s
         return fail(e, CONFLICT, "load the heads first", 0);
     if (k->rolled_back)
         return fail(e, CONFLICT, "the vault was rolled back: it signs nothing", 0);
-    status st = keeper_take_ack(k, ack, e);
+    status st = keeper_take_ack(k, ack, 0, e);
     for (uint16_t i = 0; st == OK && i < count; i++) {
         struct id log = in_id(&logs);
         st = sign(k, &log, reply, e);

@@ -35,8 +35,8 @@ struct keeper_clock {
 };
 
 /* A batch that the server has not acknowledged. Only records and heads: never a result's data. */
+#define PENDING 2
 struct pending {
-    bool exists;
     uint64_t number;
     uint8_t *body; /* of a BATCH reply */
     size_t length;
@@ -75,7 +75,8 @@ struct keeper {
     struct round *round_next; /* under construction, or waiting for its record */
     struct round *round_last; /* the one that branches are shown of */
     uint64_t found_changes;   /* of the keyring, before the unlock made any */
-    struct pending pending;
+    struct pending pending[PENDING]; /* the oldest first */
+    size_t pending_count;
     uint64_t batch_number;    /* of the last batch */
     uint64_t records_durable; /* in all logs, that the server has acknowledged */
     uint64_t next_due_us;
@@ -127,9 +128,10 @@ keeper_operation keeper_session, keeper_unlock, keeper_unlock_failed, keeper_loc
 /* batch.c */
 keeper_operation keeper_batch, keeper_recover;
 
-/* What the server says that it has stored. */
-MUST_CHECK status keeper_take_ack(struct keeper *k, uint64_t ack, struct err *e);
-/* CONFLICT unless the loaded heads are those after the unacknowledged batch, if there is one. */
+/* What the server says that it has stored: of all batches but so many of the newest, else
+ * CONFLICT. */
+MUST_CHECK status keeper_take_ack(struct keeper *k, uint64_t ack, size_t but, struct err *e);
+/* CONFLICT unless the loaded heads are those after the unacknowledged batches, if there are any. */
 MUST_CHECK status keeper_pending_check(struct keeper *k, struct err *e);
 
 #endif

@@ -70,9 +70,13 @@ status keeper_new(const struct keeper_settings *settings, struct keeper **ret_ke
     k->settings = *settings;
     k->dir = strdup(settings->keyring_dir);
     k->batch = calloc(1, sizeof(*k->batch));
-    k->pending.body = malloc(LIMIT_FRAME);
-    if (k->dir == NULL || k->batch == NULL || k->pending.body == NULL)
+    if (k->dir == NULL || k->batch == NULL)
         return fail(e, NO_MEMORY, "no memory for the keeper", 0);
+    for (size_t i = 0; i < PENDING; i++) {
+        k->pending[i].body = malloc(LIMIT_FRAME);
+        if (k->pending[i].body == NULL)
+            return fail(e, NO_MEMORY, "no memory for the keeper", 0);
+    }
     status st = heads_init(&k->heads, e);
     if (st == OK)
         st = keeper_load(k, e);
@@ -103,7 +107,8 @@ void keeper_free(struct keeper *k)
     heads_free(&k->heads);
     journal_cleanup(&k->journal);
     keyring_cleanup(&k->ring);
-    free(k->pending.body);
+    for (size_t i = 0; i < PENDING; i++)
+        free(k->pending[i].body);
     free(k->batch);
     free(k->dir);
     free(k);

@@ -29,7 +29,7 @@ status keeper_hello(struct keeper *k, struct in *body, struct out *reply, struct
     struct wire_hello hello = { .version = WIRE_VERSION,
                                 .state = (uint8_t)k->state,
                                 .heads_loaded = k->heads_loaded,
-                                .batch_pending = k->pending.exists,
+                                .batch_pending = k->pending_count > 0,
                                 .clock_held = k->clock.held,
                                 .next_due_us = k->next_due_us,
                                 .time_us = keeper_now(k),

@@ -187,7 +187,7 @@ status keeper_round(struct keeper *k, struct in *body, struct out *reply, struct
         return fail(e, CONFLICT, "load the heads first", 0);
     if (k->rolled_back)
         return fail(e, CONFLICT, "a rollback waits to be accepted", 0);
-    status st = keeper_take_ack(k, ack, e);
+    status st = keeper_take_ack(k, ack, 0, e);
     if (st == OK && k->round_next == NULL)
         st = round_new(k, &k->round_next, e);
     if (st != OK)

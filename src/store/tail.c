@@ -66,8 +66,6 @@ static status write_frame(struct tail *t, size_t *ret_size, struct err *e)
         else if (wrote == 0 || errno != EINTR)
             st = fail(e, IO, "the tail of the database cannot be written", errno);
     }
-    if (st == OK && fdatasync(t->fd) != 0)
-        st = fail(e, IO, "the tail of the database cannot be synced", errno);
     *ret_size = n;
     return st;
 }
@@ -282,6 +280,13 @@ status tail_carry(struct store *s, bool *ret_carried, struct err *e)
     t->open = true;
     *ret_carried = true;
     return OK;
+}
+
+status tail_sync(struct store *s, struct err *e)
+{
+    return s->tail == NULL || fdatasync(s->tail->fd) == 0
+               ? OK
+               : fail(e, IO, "the tail of the database cannot be synced", errno);
 }
 
 /* At random, so that no two states of the database have the same, however often it was put back. */

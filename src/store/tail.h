@@ -36,8 +36,9 @@ void tail_fact(struct store *s, const char *name, struct span value);
 
 /* Whether SQLite's transaction is open behind what was carried. */
 bool tail_carries(const struct store *s);
-/* Makes the steps of this transaction durable. *ret_carried false: it has others, or too many. */
+/* Writes the steps of this transaction. *ret_carried false: it has others, or too many. */
 MUST_CHECK status tail_carry(struct store *s, bool *ret_carried, struct err *e);
+MUST_CHECK status tail_sync(struct store *s, struct err *e); /* what was written is durable then */
 /* Before a commit of SQLite's, in its transaction; after it. */
 MUST_CHECK status tail_settle(struct store *s, struct err *e);
 void tail_settled(struct store *s);

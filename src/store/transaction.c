@@ -64,12 +64,13 @@ status store_commit(struct store *s, struct err *e)
     return transaction_shrink_wal(s, e);
 }
 
-status store_commit_append(struct store *s, struct err *e)
+status store_append(struct store *s, bool *ret_unsynced, struct err *e)
 {
     struct err cause = { 0 };
     uint64_t records = s->records_pending;
     bool carried = false;
 
+    *ret_unsynced = false;
     if (!s->transaction || s->marked)
         return store_commit(s, e); /* which says what is wrong */
     if (tail_carry(s, &carried, &cause) != OK) {
@@ -82,7 +83,27 @@ status store_commit_append(struct store *s, struct err *e)
     end_transaction(s);
     s->counters.commits++;
     s->counters.records += records;
+    *ret_unsynced = true;
     return OK;
+}
+
+status store_sync(struct store *s, struct err *e)
+{
+    struct err cause = { 0 };
+
+    return tail_sync(s, &cause) == OK ? OK : fail(e, IO, "commit failed", cause.detail);
+}
+
+status store_commit_append(struct store *s, struct err *e)
+{
+    bool unsynced;
+    status st = store_append(s, &unsynced, e);
+
+    if (st != OK || !unsynced)
+        return st;
+    st = store_sync(s, e);
+    s->failed |= st != OK;
+    return st;
 }
 
 status store_settle(struct store *s, struct err *e)
