@@ -7,7 +7,7 @@
  */
 #include "db.h"
 
-#define WAL_PAGES_MAX 16000 /* 64 MB: one checkpoint in some tens of thousands of leases */
+#define WAL_PAGES_MAX 8000 /* 32 MB: one checkpoint in some twenty thousand leases */
 
 static status control(struct store *s, enum statement which, struct err *e)
 {

@@ -484,6 +484,12 @@ static inline status rig_checkpoint(struct rig *r, struct id log)
     return rig_call(r);
 }
 
+static inline status rig_recover(struct rig *r, uint64_t after)
+{
+    out_u64(rig_begin(r, WIRE_RECOVER), after);
+    return rig_call(r);
+}
+
 static inline void rig_put_batch(struct rig *r, const struct wire_entry *entries, size_t count)
 {
     struct out *o = rig_begin(r, WIRE_BATCH);

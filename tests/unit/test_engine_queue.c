@@ -324,8 +324,9 @@ static void who_asks_again_and_again_is_in_every_batch_of_a_flood(void **state)
     engine_submit(r->en, first);
     rig_let_go(r);
     rig_wait(r);
-    /* The next one was asked while a batch was answered: it is in the one after it. */
-    assert_true(asker.worst > 0 && asker.worst <= LIMIT_BATCH_ENTRIES + 16);
+    /* The next one was asked while a batch was answered, and another may have been decided then: it
+     * is in the one after that. */
+    assert_true(asker.worst > 0 && asker.worst <= 2 * LIMIT_BATCH_ENTRIES + 16);
     for (size_t i = 0; i < FLOOD; i++)
         request_free(flood[i]);
     rig_free(r);

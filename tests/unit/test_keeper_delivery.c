@@ -192,8 +192,7 @@ static void recovered_batches_hold_no_delivery(void **state)
     uint8_t sealed[LIMIT_SEALED_KEY];
 
     assert_int_equal(rig_entry(r, sealed_entry(put_key(r, sealed))), OK);
-    rig_begin(r, WIRE_RECOVER);
-    assert_int_equal(rig_call(r), OK);
+    assert_int_equal(rig_recover(r, 0), OK);
     assert_int_equal(rig_take_batch(r), 1);
     assert_int_equal(r->records[0].r.type, RECORD_LEASE_ISSUED);
     assert_int_equal(r->result.data.n, 0);

@@ -91,8 +91,7 @@ static void rule_3_a_lost_reply_is_recovered_without_its_key(void **state)
     rig_put_batch(r, NULL, 0);
     assert_int_equal(rig_call(r), CONFLICT);
 
-    rig_begin(r, WIRE_RECOVER);
-    assert_int_equal(rig_call(r), OK);
+    assert_int_equal(rig_recover(r, 0), OK);
     assert_false(contains(span_of(r->reply, r->reply_n), span_text(provider_key)));
     assert_int_equal(rig_take_batch(r), 1);
     assert_string_equal(line, r->records[0].line);
@@ -100,8 +99,7 @@ static void rule_3_a_lost_reply_is_recovered_without_its_key(void **state)
     assert_true(id_is_zero(&r->result.lease));
     acknowledge(r);
     assert_int_equal(rig_hello(r).batch_pending, 0);
-    rig_begin(r, WIRE_RECOVER);
-    assert_int_equal(rig_call(r), OK);
+    assert_int_equal(rig_recover(r, 0), OK);
     assert_int_equal(rig_take_batch(r), 0);
 }
 
@@ -132,8 +130,7 @@ static void an_unacknowledged_batch_survives_a_lock(void **state)
     assert_int_equal(rig_try_unlock(r, &s, &r->slots[0], rig_touch(r, 0, &s)), OK);
     assert_int_equal(rig_load_heads(r), CONFLICT);
     assert_string_equal(r->reason, "recover first");
-    rig_begin(r, WIRE_RECOVER);
-    assert_int_equal(rig_call(r), OK);
+    assert_int_equal(rig_recover(r, 0), OK);
     assert_int_equal(rig_take_batch(r), 1);
     assert_int_equal(rig_load_heads(r), OK);
     acknowledge(r);
