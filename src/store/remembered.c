@@ -5,7 +5,8 @@
 
 #include "db.h"
 
-#define WAYS 4   /* rows that a key may be in: what is leased in turn should not drive each other out */
+#define WAYS \
+    4 /* rows that a key may be in: what is leased in turn should not drive each other out */
 #define SETS 256 /* a power of two */
 
 struct row {
