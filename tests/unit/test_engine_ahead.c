@@ -200,8 +200,8 @@ static size_t leases_among(struct rig *r, size_t first, size_t last)
     return count;
 }
 
-static void of_a_killed_server_both_batches_are_stored_and_the_second_is_called_unanswered(
-    void **state)
+static void
+of_a_killed_server_both_batches_are_stored_and_the_second_is_called_unanswered(void **state)
 {
     struct rig *r = rig_with_customer();
     unsigned long first = 0, last = 0;
@@ -296,8 +296,8 @@ static void a_power_cut_before_the_sync_loses_only_what_nobody_was_answered(void
 
 #define CROWD 400
 
-static void of_far_more_requests_than_fit_a_batch_exactly_as_many_as_may_live_are_granted(
-    void **state)
+static void
+of_far_more_requests_than_fit_a_batch_exactly_as_many_as_may_live_are_granted(void **state)
 {
     struct rig *r = rig_with_customer();
     static struct request *rq[CROWD];
@@ -381,8 +381,7 @@ static void a_renewal_behind_a_release_is_refused_in_the_next_batch_as_within_on
         static const enum verb verbs[] = { VERB_LEASE_RENEW, VERB_LEASE_RELEASE, VERB_LEASE_RENEW };
 
         for (size_t k = 0; k < 3; k++)
-            rq[i][k] =
-                rig_submit(r, rig_request(r, verbs[k], &c.gateway, tokens[i], NULL, NULL));
+            rq[i][k] = rig_submit(r, rig_request(r, verbs[k], &c.gateway, tokens[i], NULL, NULL));
         rq[i][3] = rig_submit(r, lease_request(r));
     }
     rig_let_go(r);
