@@ -41,6 +41,7 @@ struct link *link_open(struct loop *on, struct MHD_Connection *connection)
     l->fd = info == NULL ? -1 : info->connect_fd;
     l->place = on->place;
     on->place = NULL;
+    transport_set(l, connection);
     link_enter(l, STRETCH_FIRST);
     pthread_mutex_lock(&h->watch.lock);
     l->next = h->watch.links;
@@ -69,6 +70,7 @@ void link_enter(struct link *l, enum stretch stretch)
 {
     if (l == NULL)
         return;
+    l->in.resumed = false;
     atomic_store(&l->since_us, coarse_us());
     atomic_store(&l->stretch, (int)stretch);
 }

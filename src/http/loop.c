@@ -89,8 +89,11 @@ static void resume(struct loop *l)
     }
     while (oldest != NULL) {
         struct exchange *x = oldest;
+        struct link *link = link_of(x->connection);
 
         oldest = x->next_answered;
+        if (link != NULL)
+            link->in.resumed = true;
         MHD_resume_connection(x->connection);
     }
 }

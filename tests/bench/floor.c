@@ -108,9 +108,12 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 static void connected(void *context, struct MHD_Connection *connection, void **link,
                       enum MHD_ConnectionNotificationCode code)
 {
-    (void)context, (void)connection;
+    (void)context;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         *link = calloc(1, sizeof(struct link));
+        if (*link == NULL)
+            die("no memory");
+        transport_set(*link, connection);
     } else {
         free(*link);
         *link = NULL;

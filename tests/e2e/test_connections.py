@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import ssl
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -230,6 +231,91 @@ def test_with_too_few_open_files_it_serves_fewer_connections_and_says_so(new_vau
     vault.unlock()
     found = vault.call("GET", "/metrics").text
     assert "strongroom_connections_limit 192\n" in found
+
+
+def records(vault, who, requests):
+    """A connection, and one TLS record for each of the requests."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(vault.ca)
+    context.load_cert_chain(who.certificate, who.key)
+    tls = context.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+    sock = dial(vault)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def step(act):
+        while True:
+            try:
+                return act()
+            except ssl.SSLWantReadError:
+                sock.sendall(outgoing.read())
+                incoming.write(sock.recv(65536))
+
+    step(tls.do_handshake)
+    sock.sendall(outgoing.read())
+    made = []
+    for request in requests:
+        tls.write(request)
+        made.append(outgoing.read())
+
+    class Reader:
+        @staticmethod
+        def recv(n):
+            return step(lambda: tls.read(n))
+    return sock, made, Reader
+
+
+LEASE = b'{"key":"%s"}'
+
+
+def lease_request(customer):
+    body = LEASE % customer.path.encode()
+    return POST + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+def hear_answers(reader, count):
+    """The states of so many answers; a read ends with a record, hence no later than with an answer."""
+    data, states = b"", []
+    while len(states) < count:
+        head, end, rest = data.partition(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]) if end else 0
+        if end and len(rest) >= length:
+            states.append(int(head.split()[1]))
+            data = rest[length:]
+        else:
+            data += reader.recv(65536)
+    assert data == b""
+    return states
+
+
+@pytest.mark.tsan
+def test_requests_that_come_in_one_piece_are_all_answered(strict, customer):
+    """Also the last of them, which is read while the first is still with the engine."""
+    for count in (2, 7, 40):
+        sock, made, reader = records(strict, customer.gateway, [STATUS, lease_request(customer)] * count)
+        sock.sendall(b"".join(made))
+        assert hear_answers(reader, 2 * count) == [200, 201] * count
+        sock.close()
+
+
+def test_a_request_that_comes_before_the_answer_to_the_last_one_is_answered(strict, customer):
+    sock, made, reader = records(strict, customer.gateway, [lease_request(customer)] * 100)
+    sock.sendall(made[0])
+    for record in made[1:]:
+        sock.sendall(record)
+        assert hear_answers(reader, 1) == [201]
+    assert hear_answers(reader, 1) == [201]
+    sock.close()
+
+
+def test_a_record_may_come_in_any_two_pieces(strict, customer):
+    sock, made, reader = records(strict, customer.gateway, [STATUS] * 60)
+    for at, record in enumerate(made):
+        sock.sendall(record[:at + 1])
+        time.sleep(0.003)
+        sock.sendall(record[at + 1:])
+        assert hear_answers(reader, 1) == [200]
+    sock.close()
 
 
 # --- odd -------------------------------------------------------------------------------------------
