@@ -28,7 +28,7 @@
 #define ROOM_COST    (48 * 1024)
 #define ROOM_ENTRIES 16
 /* Many long reads would hold back whoever is decided with them: the rest is taken in turn again. */
-#define DECIDE_US 10000
+#define DECIDE_US   10000
 #define AHEAD_US    20000 /* the engine's other work waits for so long */
 #define AHEAD_LEAST 16
 

@@ -148,8 +148,8 @@ status keeper_pending_check(struct keeper *k, struct err *e)
     status st = OK;
 
     for (size_t i = 0; st == OK && i < k->pending_count; i++)
-        st = check_heads(k, &k->pending[i],
-                         i + 1 < k->pending_count ? &k->pending[i + 1] : NULL, e);
+        st =
+            check_heads(k, &k->pending[i], i + 1 < k->pending_count ? &k->pending[i + 1] : NULL, e);
     return st;
 }
 

@@ -72,9 +72,9 @@ struct keeper {
     bool rolled_back;         /* they are old, or the keyring is: until that is accepted */
     struct accepted accepted; /* since the unlock */
     struct moment moment;
-    struct round *round_next; /* under construction, or waiting for its record */
-    struct round *round_last; /* the one that branches are shown of */
-    uint64_t found_changes;   /* of the keyring, before the unlock made any */
+    struct round *round_next;        /* under construction, or waiting for its record */
+    struct round *round_last;        /* the one that branches are shown of */
+    uint64_t found_changes;          /* of the keyring, before the unlock made any */
     struct pending pending[PENDING]; /* the oldest first */
     size_t pending_count;
     uint64_t batch_number;    /* of the last batch */

@@ -21,11 +21,11 @@
     "a.created_us FROM approle a JOIN gateway g ON g.id = a.gateway "
 #define PERSON_COLUMNS "SELECT log, tag, salt, name FROM person "
 /* As their indexes have them, to the letter: else these are not used. */
-#define RECORD_EVENTS                                                                      \
+#define RECORD_EVENTS                                                                       \
     "(type = 102 OR type = 201 OR type = 202 OR type = 304 OR type = 308 OR type = 401 OR " \
     "type = 403 OR type = 405 OR type = 419)"
 #define RECORD_OPERATORS "(type = 1 OR type = 10 OR type = 13 OR type = 14 OR type = 17)"
-#define RECORD_COLUMNS "SELECT log, seq, time_us, type, outcome, mac, line FROM record "
+#define RECORD_COLUMNS   "SELECT log, seq, time_us, type, outcome, mac, line FROM record "
 
 /* Sums stop growing where the table's CHECKs say. */
 #define GROWN(column) \
