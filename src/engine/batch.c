@@ -12,6 +12,7 @@
 #include "events.h"
 #include "judge.h"
 #include "nodes.h"
+#include "queue.h"
 #include "syncer.h"
 #include "usage.h"
 
