@@ -458,13 +458,18 @@ COMPLETE(lease_renewed)
 {
     struct plan *plan = rq->plan;
     struct lease held;
+    uint64_t now = engine_now_us(en);
     status st;
 
     (void)result;
-    if (!leases_find(en->leases, &plan->lease.id, engine_now_us(en), &held)) {
+    if (!leases_find(en->leases, &plan->lease.id, now, &held)) {
         /* Released just before, in the same batch. */
         rq->outcome = fail(&rq->err, NOT_FOUND, "there is no such lease, or it is over", 0);
         return OK;
+    }
+    if (held.expires_us > plan->lease.expires_us) { /* renewed just before, for longer */
+        plan->lease.expires_us = held.expires_us;
+        plan->ttl_s = (held.expires_us - now) / SECOND_US;
     }
     if (rq->plain)
         rq->text = lease_text(en, plan, rq->param[0]);

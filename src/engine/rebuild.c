@@ -176,6 +176,17 @@ static status keep_lease(struct engine *en, const struct lease *lease, struct er
     return st == OK ? events_held(en, lease, e) : st;
 }
 
+/* Of two renewals that were decided beside each other the longer one counts, as it did then. */
+static void keep_longer(const struct leases *leases, const struct store_record *r,
+                        struct lease *lease)
+{
+    struct lease held;
+
+    if (r->type == RECORD_LEASE_RENEWED && leases_find(leases, &lease->id, r->time_us, &held) &&
+        held.expires_us > lease->expires_us)
+        lease->expires_us = held.expires_us;
+}
+
 /* One lease record, applied to the live table. */
 static bool replay_lease(void *context, const struct store_record *r)
 {
@@ -185,9 +196,10 @@ static bool replay_lease(void *context, const struct store_record *r)
 
     if (r->type == RECORD_LEASE_REVOKED)
         replay->st = revocation_replay(replay->en, r, replay->e);
-    else if (r->type != RECORD_LEASE_RELEASED && read_lease(replay->en, r, &lease))
+    else if (r->type != RECORD_LEASE_RELEASED && read_lease(replay->en, r, &lease)) {
+        keep_longer(leases, r, &lease);
         replay->st = keep_lease(replay->en, &lease, replay->e);
-    else if (record_field_id(r->line, "lease_id", &lease.id))
+    } else if (record_field_id(r->line, "lease_id", &lease.id))
         leases_release(leases, &lease.id, r->time_us);
     return replay->st == OK;
 }

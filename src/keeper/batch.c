@@ -44,15 +44,15 @@ static void acknowledge(struct keeper *k)
         keeper_anchor(k);
 }
 
-/* Whoever leaves out a batch must know of the one before it: a server that was started anew does
- * not. */
+/* Whoever leaves out a batch must know of the one before it: a server that was started anew, and
+ * has acknowledged nothing, does not. */
 status keeper_take_ack(struct keeper *k, uint64_t ack, size_t but, struct err *e)
 {
     size_t left = 0;
 
     for (size_t i = 0; i < k->pending_count; i++)
         left += k->pending[i].number > ack;
-    if (left > but || (left > 0 && ack + left < k->batch_number))
+    if (left > but || (left > 0 && (ack == 0 || ack + left < k->batch_number)))
         return fail(e, CONFLICT, "recover first", 0);
     if (ack > k->batch_number)
         return fail(e, BAD_INPUT, "acknowledges a batch that never was", 0);

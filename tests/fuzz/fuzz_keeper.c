@@ -1,13 +1,15 @@
 /*
  * Frames into a real, unlocked keeper. An input is a sequence of actions:
  *
- *   0 to 15     a raw frame of that operation: u16 length, body
+ *   0 to 15     a raw frame of that operation: u16 length, body; but
+ *   11          batches are recovered: u8 how many before the last one, or 255 and a raw body
  *   16          alice touches for a privileged operation: 4 bytes
  *   17          a privileged operation is to be carried out: 4 bytes
  *   18          bob's hardware key is enrolled
  *   19          what can be done between messages: u8 slices
  *   20          bob touches for a privileged operation: 4 bytes
- *   21 to 255   a batch of well-formed entries over a few ids: u8 count, then 8 bytes an entry
+ *   21 to 255   a batch of well-formed entries over a few ids: u8 count, from 128 on without
+ *               acknowledging the last one, then 8 bytes an entry
  *
  * Whatever is sent: the keeper answers every frame with a frame, the one provider key in the vault
  * appears in an answer only next to the record of a lease, no privileged operation happens without
@@ -96,6 +98,23 @@ static void send_raw(struct in *in, uint8_t op)
     exchange();
 }
 
+/* What comes back has no key in it, and is of the batch that was asked for or a later one. */
+static void recover(struct in *in)
+{
+    uint8_t back = in_u8(in);
+    uint64_t after = back < rig->ack ? rig->ack - back : 0;
+
+    if (back == 255) {
+        send_raw(in, WIRE_RECOVER);
+        return;
+    }
+    out_u64(rig_begin(rig, WIRE_RECOVER), after);
+    if (exchange() != OK)
+        return;
+    must(!contains(span_of(rig->reply, rig->reply_n), canary));
+    must(in_u64(&rig->body) >= after);
+}
+
 static struct wire_entry entry_of(struct in *in)
 {
     static const char *const fields[] = { "", ",\"actor\":\"x\"", ",\"key_id\":\"x\"", "\"" };
@@ -130,10 +149,11 @@ static struct wire_entry entry_of(struct in *in)
 
 static void send_batch(struct in *in)
 {
-    size_t count = in_u8(in) % 17;
+    uint8_t how = in_u8(in);
+    size_t count = how % 17;
     struct out *o = rig_begin(rig, WIRE_BATCH);
 
-    out_u64(o, rig->ack);
+    out_u64(o, rig->ack - (how >= 128 && rig->ack > 0));
     out_u16(o, (uint16_t)count);
     for (size_t i = 0; i < count; i++) {
         struct wire_entry m = entry_of(in);
@@ -240,10 +260,12 @@ static void settle(void)
     struct wire_hello hello = rig_hello(rig);
 
     must(hello.state == KEEPER_LOCKED || hello.state == KEEPER_UNLOCKED);
-    if (hello.batch_pending) {
-        rig_begin(rig, WIRE_RECOVER);
+    /* The oldest first; behind the last of them there is one without anything. */
+    for (rig->ack = 0; hello.batch_pending;) {
+        out_u64(rig_begin(rig, WIRE_RECOVER), rig->ack);
         must(exchange() == OK);
-        rig_take_batch(rig);
+        if (rig_take_batch(rig) == 0)
+            break;
     }
     if (hello.state == KEEPER_LOCKED)
         unlock();
@@ -263,6 +285,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (in.n > 0 && !in.bad) {
         uint8_t action = in_u8(&in);
         switch (action) {
+        case WIRE_RECOVER: recover(&in); break;
         case 16: touch(&in, ALICE); break;
         case 17: carry_out(&in); break;
         case 18: enrol(); break;

@@ -137,6 +137,231 @@ static void an_unacknowledged_batch_survives_a_lock(void **state)
     assert_int_equal(rig_hello(r).batch_pending, 0);
 }
 
+/* --- one batch ahead --------------------------------------------------------------------------- */
+
+/* A lease's batch by a server that has stored what came up to ack. */
+static status lease_ahead(struct rig *r, uint64_t ack, struct id tenant, struct id key,
+                          struct span sealed)
+{
+    struct wire_entry open = rig_open_entry(tenant, key, 1, sealed);
+
+    r->ack = ack;
+    return rig_batch(r, &open, 1);
+}
+
+static void leases_may_leave_one_batch_unacknowledged_and_no_second_one(void **state)
+{
+    struct rig *r = *state;
+    uint8_t sealed[LIMIT_SEALED_KEY];
+    struct span value = put_key(r, sealed);
+    uint64_t first;
+
+    acknowledge(r);
+    first = r->ack + 1;
+    assert_int_equal(lease_ahead(r, first - 1, TENANT, KEY, value), OK);
+    assert_int_equal(lease_ahead(r, first - 1, TENANT, KEY, value), OK);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(lease_ahead(r, first - 1, TENANT, KEY, value), CONFLICT);
+        assert_string_equal(r->reason, "recover first");
+    }
+    /* One more is known to be durable, and so there may be one more. */
+    for (uint64_t n = first; n < first + 5; n++)
+        assert_int_equal(lease_ahead(r, n, TENANT, KEY, value), OK);
+    assert_int_equal(lease_ahead(r, first + 4, TENANT, KEY, value), CONFLICT);
+    r->ack = first + 5;
+    assert_int_equal(rig_hello(r).batch_pending, 1);
+    r->ack = first + 6;
+    acknowledge(r);
+    assert_int_equal(rig_hello(r).batch_pending, 0);
+    /* Behind each other in the trail, as they were asked for. */
+    assert_int_equal(lease_ahead(r, r->ack, TENANT, KEY, value), OK);
+    assert_int_equal(r->records[0].r.seq, 10);
+}
+
+static void renewals_releases_and_plain_records_may_go_ahead_as_well(void **state)
+{
+    struct rig *r = *state;
+    uint8_t sealed[LIMIT_SEALED_KEY];
+    struct wire_entry entries[3];
+    uint64_t ack;
+
+    entries[0] = rig_open_entry(TENANT, KEY, 1, put_key(r, sealed));
+    ack = r->ack;
+    assert_int_equal(rig_batch(r, entries, 1), OK);
+    entries[0].kind = ENTRY_LEASE_RENEW;
+    entries[0].data = span_of(NULL, 0);
+    entries[0].lease = r->result.lease;
+    memcpy(entries[0].lease_mac, r->result.lease_mac, sizeof(entries[0].lease_mac));
+    entries[1] = entries[0];
+    entries[1].kind = ENTRY_LEASE_RELEASE;
+    entries[2] = (struct wire_entry){
+        .kind = ENTRY_RECORD, .log = TENANT, .type = RECORD_LEASE_REFUSED, .outcome = OUTCOME_DENIED
+    };
+    r->ack = ack + 1;
+    assert_int_equal(rig_batch(r, entries, 3), OK);
+    r->ack = ack + 1;
+    assert_int_equal(rig_batch(r, entries, 3), OK);
+    assert_int_equal(r->record_count, 3);
+    assert_int_equal(r->records[0].r.type, RECORD_LEASE_RENEWED);
+    assert_int_equal(r->records[1].r.type, RECORD_LEASE_RELEASED);
+    assert_int_equal(r->records[2].r.type, RECORD_LEASE_REFUSED);
+}
+
+static void whatever_is_no_lease_waits_until_all_is_acknowledged(void **state)
+{
+    struct rig *r = *state;
+    uint8_t sealed[LIMIT_SEALED_KEY];
+    struct span value = put_key(r, sealed);
+    struct wire_entry entries[2] = { rig_open_entry(TENANT, KEY, 1, value) };
+    static const uint8_t others[] = { ENTRY_TENANT_NEW,     ENTRY_ENGAGEMENT_START,
+                                      ENTRY_ENGAGEMENT_END, ENTRY_KEY_PUT,
+                                      ENTRY_KEY_DESTROY,    ENTRY_FOLD,
+                                      ENTRY_CLOCK_CONFIRM,  ENTRY_DATABASE_REKEYED,
+                                      ENTRY_TREE_COMMITTED, ENTRY_ROLLBACK_TOLD,
+                                      ENTRY_RECORDS_DROP };
+    uint64_t ack;
+
+    acknowledge(r);
+    ack = r->ack;
+    assert_int_equal(lease_ahead(r, ack, TENANT, KEY, value), OK);
+    for (size_t i = 0; i < sizeof(others); i++) {
+        entries[1] =
+            (struct wire_entry){ .kind = others[i], .tenant = OTHER, .engagement = ENGAGEMENT };
+        r->ack = ack;
+        for (size_t n = 0; n < 2; n++) { /* alone, and behind a lease */
+            rig_put_batch(r, entries + 1 - n, n + 1);
+            assert_int_equal(rig_call(r), CONFLICT);
+            assert_string_equal(r->reason, "recover first");
+        }
+    }
+    rig_put_batch(r, NULL, 0);
+    assert_int_equal(rig_call(r), CONFLICT);
+    assert_int_equal(rig_checkpoint(r, TENANT), CONFLICT);
+    assert_string_equal(r->reason, "recover first");
+    out_u64(rig_begin(r, WIRE_ROUND), ack);
+    assert_int_equal(rig_call(r), CONFLICT);
+    assert_string_equal(r->reason, "recover first");
+    r->ack = ack + 1;
+    assert_int_equal(rig_checkpoint(r, TENANT), OK);
+    assert_int_equal(rig_entry(r, (struct wire_entry){ .kind = ENTRY_TENANT_NEW, .tenant = OTHER }),
+                     OK);
+}
+
+/* The seals are the vault's of that moment, so a server has both replies or asks for them. */
+static void both_unacknowledged_batches_are_recovered_in_order_and_without_their_keys(void **state)
+{
+    struct rig *r = *state;
+    uint8_t sealed[LIMIT_SEALED_KEY];
+    struct span value = put_key(r, sealed);
+    char lines[2][LIMIT_RECORD + 1];
+    uint64_t ack;
+
+    acknowledge(r);
+    ack = r->ack;
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(lease_ahead(r, ack, TENANT, KEY, value), OK);
+        assert_int_equal(r->record_count, 1);
+        memcpy(lines[i], r->records[0].line, sizeof(lines[i]));
+    }
+    r->ack = 0;
+    for (size_t i = 0; i < 2; i++) {
+        uint64_t after = r->ack;
+
+        for (unsigned again = 0; again < 2; again++) { /* asking changes nothing */
+            assert_int_equal(rig_recover(r, after), OK);
+            assert_false(contains(span_of(r->reply, r->reply_n), span_text(provider_key)));
+            assert_int_equal(rig_take_batch(r), 1);
+            assert_int_equal(r->ack, ack + 1 + i);
+            assert_string_equal(r->records[0].line, lines[i]);
+            assert_int_equal(r->result.data.n, 0);
+            assert_true(id_is_zero(&r->result.lease));
+        }
+    }
+    assert_int_equal(rig_recover(r, r->ack), OK);
+    assert_int_equal(rig_take_batch(r), 0);
+    assert_int_equal(r->ack, ack + 2);
+    acknowledge(r);
+    assert_int_equal(rig_hello(r).batch_pending, 0);
+}
+
+static void a_server_that_was_started_anew_leaves_out_nothing(void **state)
+{
+    struct rig *r = *state;
+    uint8_t sealed[LIMIT_SEALED_KEY];
+    struct span value = put_key(r, sealed);
+
+    acknowledge(r);
+    assert_int_equal(lease_ahead(r, r->ack, TENANT, KEY, value), OK);
+    assert_int_equal(lease_ahead(r, 0, TENANT, KEY, value), CONFLICT);
+    assert_string_equal(r->reason, "recover first");
+    assert_int_equal(rig_recover(r, 0), OK);
+    rig_take_batch(r);
+    acknowledge(r);
+    /* Nor the very first batch of a keeper. */
+    rig_restart(r);
+    rig_unlock(r);
+    assert_int_equal(lease_ahead(r, 0, TENANT, KEY, value), OK);
+    assert_int_equal(r->ack, 1);
+    assert_int_equal(lease_ahead(r, 0, TENANT, KEY, value), CONFLICT);
+    assert_string_equal(r->reason, "recover first");
+}
+
+/* A server that dies with both replies keeps its older heads. Recovers them after a lock. */
+static void recover_both_after_a_lock(struct rig *r, struct id first, struct id second)
+{
+    uint8_t sealed[2][LIMIT_SEALED_KEY];
+    struct id tenants[2] = { first, second };
+    struct id engagements[2] = { rig_id(11), rig_id(id_same(&first, &second) ? 11 : 12) };
+    struct rig *before = malloc(sizeof(*before));
+    struct span values[2];
+    struct wire_session s;
+    uint64_t ack;
+
+    assert_non_null(before);
+    for (uint8_t i = 0; i < 2; i++) {
+        if (i == 0 || !id_same(&first, &second))
+            rig_tenant(r, tenants[i], engagements[i]);
+        assert_int_equal(
+            rig_put(r, tenants[i], engagements[i], rig_id((uint8_t)(21 + i)), 1, provider_key), OK);
+        memcpy(sealed[i], r->data, r->result.data.n);
+        values[i] = span_of(sealed[i], r->result.data.n);
+    }
+    acknowledge(r);
+    ack = r->ack;
+    memcpy(before, r, sizeof(*r));
+    for (uint8_t i = 0; i < 2; i++)
+        assert_int_equal(lease_ahead(r, ack, tenants[i], rig_id((uint8_t)(21 + i)), values[i]), OK);
+    memcpy(r->heads, before->heads, sizeof(r->heads));
+    r->head_count = before->head_count;
+    memcpy(r->seal, before->seal, sizeof(r->seal));
+    free(before);
+
+    rig_lock(r);
+    assert_int_equal(rig_session(r, SESSION_UNLOCK, &r->slots[0], &s), OK);
+    assert_int_equal(rig_try_unlock(r, &s, &r->slots[0], rig_touch(r, 0, &s)), OK);
+    r->ack = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(rig_load_heads(r), CONFLICT);
+        assert_string_equal(r->reason, "recover first");
+        assert_int_equal(rig_recover(r, r->ack), OK);
+        assert_int_equal(rig_take_batch(r), 1);
+    }
+    assert_int_equal(rig_load_heads(r), OK);
+    acknowledge(r);
+    assert_int_equal(rig_hello(r).batch_pending, 0);
+    assert_int_equal(lease_ahead(r, r->ack, first, rig_id(21), values[0]), OK);
+}
+
+static void two_unacknowledged_batches_of_one_log_survive_a_lock(void **state)
+{
+    recover_both_after_a_lock(*state, TENANT, TENANT);
+}
+
+static void two_unacknowledged_batches_of_two_logs_survive_a_lock(void **state)
+{
+    recover_both_after_a_lock(*state, TENANT, OTHER);
+}
+
 static void an_acknowledgement_of_the_future_is_refused(void **state)
 {
     struct rig *r = *state;
@@ -318,6 +543,13 @@ int main(void)
         CASE(rule_2_what_was_answered_survives_the_keepers_death),
         CASE(rule_3_a_lost_reply_is_recovered_without_its_key),
         CASE(an_unacknowledged_batch_survives_a_lock),
+        CASE(leases_may_leave_one_batch_unacknowledged_and_no_second_one),
+        CASE(renewals_releases_and_plain_records_may_go_ahead_as_well),
+        CASE(whatever_is_no_lease_waits_until_all_is_acknowledged),
+        CASE(both_unacknowledged_batches_are_recovered_in_order_and_without_their_keys),
+        CASE(a_server_that_was_started_anew_leaves_out_nothing),
+        CASE(two_unacknowledged_batches_of_one_log_survive_a_lock),
+        CASE(two_unacknowledged_batches_of_two_logs_survive_a_lock),
         CASE(an_acknowledgement_of_the_future_is_refused),
         CASE(rule_6_a_malformed_batch_changes_nothing),
         CASE(a_reply_that_would_not_fit_changes_nothing),

@@ -353,10 +353,59 @@ static void a_leasable_key_is_found_as_it_is_now(void **state)
     assert_int_equal(l.key.state, KEY_REVOKED);
 }
 
+#define CROWD 1100 /* more than are remembered: some drive others out */
+
+static void find_each_of_the_crowd(struct rig *r, unsigned revoked)
+{
+    for (unsigned i = 0; i < CROWD; i++) {
+        struct id id = id_of(2000 + i);
+        struct store_leasable l;
+        char name[32], sealed[32];
+
+        (void)snprintf(name, sizeof(name), "key-%u", i);
+        (void)snprintf(sealed, sizeof(sealed), "sealed %u", i);
+        assert_ok(store_leasable(r->s, "acme", name, &l, &r->e));
+        assert_true(id_same(&l.key.id, &id));
+        assert_true(span_same(l.sealed, span_text(sealed)));
+        assert_int_equal(l.key.state, i == revoked ? KEY_REVOKED : KEY_ACTIVE);
+    }
+}
+
+static void of_more_keys_than_are_remembered_each_is_found_as_itself(void **state)
+{
+    struct rig *r = *state;
+    struct store_key key;
+
+    rig_fill(r);
+    rig_begin(r);
+    for (unsigned i = 0; i < CROWD; i++) {
+        struct store_version v;
+        char name[32], sealed[32];
+
+        (void)snprintf(name, sizeof(name), "key-%u", i);
+        (void)snprintf(sealed, sizeof(sealed), "sealed %u", i);
+        key = key_of(2000 + i, 1, 101, name);
+        v = version_of(2000 + i, 1, 1, sealed);
+        assert_ok(store_key_add(r->s, &key, &r->e));
+        assert_ok(store_version_add(r->s, &v, &r->e));
+    }
+    rig_commit(r);
+    find_each_of_the_crowd(r, CROWD);
+    find_each_of_the_crowd(r, CROWD);
+    key = key_of(2000 + 77, 1, 101, "key-77");
+    key.state = KEY_REVOKED;
+    rig_begin(r);
+    assert_ok(store_key_set(r->s, &key, &r->e));
+    rig_commit(r);
+    find_each_of_the_crowd(r, 77);
+    find_each_of_the_crowd(r, 77);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         sentence(a_leasable_key_is_found_as_it_is_now),
+        sentence(of_more_keys_than_are_remembered_each_is_found_as_itself),
         sentence(a_key_is_found_by_name_and_id),
         sentence(a_key_needs_a_free_name_and_an_engagement_of_its_tenant),
         sentence(a_key_changes_only_for_its_tenant),

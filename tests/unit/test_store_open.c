@@ -238,6 +238,60 @@ static void a_migration_may_not_end_its_transaction(void **state)
     assert_ok(migrate(r->s, list, n, NULL));
 }
 
+/* --- a database from before the indexes of records took another form ------------------------------ */
+
+static const char older[] =
+    "DROP INDEX record_event; CREATE INDEX record_event ON record (id, type) "
+    "WHERE type IN (102, 201, 202, 304, 308, 401, 403, 405, 419);"
+    "DROP INDEX record_operator; CREATE INDEX record_operator ON record (log, seq) "
+    "WHERE type IN (1, 10, 13, 14, 17);"
+    "DELETE FROM migration WHERE number >= 10;";
+
+/* Types as they come, three decimal digits each in one number. */
+static bool note_type(void *context, const struct store_record *record)
+{
+    uint64_t *types = context;
+
+    *types = *types * 1000 + record->type;
+    return true;
+}
+
+static void add_records(struct rig *r, uint64_t from)
+{
+    static const uint16_t types[] = { 1, 10, 102, 300, 308 };
+
+    rig_begin(r);
+    for (uint64_t i = 0; i < COUNT(types); i++) {
+        struct store_record record = { .seq = from + i, .time_us = 1000 + i, .type = types[i] };
+
+        record.line = span_text("{\"a\":\"record\"}");
+        assert_ok(store_record_add(r->s, &record, &r->e));
+    }
+    rig_commit(r);
+}
+
+static void records_of_an_older_database_are_found_by_its_new_indexes(void **state)
+{
+    struct rig *r = *state;
+    uint64_t operators = 0, events = 0, acknowledgements = 0;
+
+    add_records(r, 0);
+    store_cleanup(&r->s);
+    rig_tamper(r, older);
+    rig_open(r);
+    add_records(r, 5);
+    assert_ok(store_operator_records(r->s, 0, note_type, &operators, &r->e));
+    assert_int_equal(operators, 1010001010);
+    assert_ok(store_event_records(r->s, 0, 10, note_type, &events, &r->e));
+    assert_int_equal(events, 102102);
+    assert_ok(store_acknowledgements(r->s, 0, note_type, &acknowledgements, &r->e));
+    assert_int_equal(acknowledgements, 308308);
+    rig_reopen(r);
+    operators = 0;
+    assert_ok(store_operator_records(r->s, 2, note_type, &operators, &r->e));
+    assert_int_equal(operators, 1010);
+}
+
 static int note_text(void *context, int columns, char **values, char **names)
 {
     (void)columns;
@@ -436,6 +490,7 @@ int main(void)
         sentence(a_newer_schema_is_corrupt),
         sentence(a_missing_migration_is_corrupt),
         sentence(a_failing_migration_leaves_nothing_of_itself),
+        sentence(records_of_an_older_database_are_found_by_its_new_indexes),
         sentence(a_migration_may_not_end_its_transaction),
         sentence(every_setting_holds_while_serving),
         sentence(only_rows_can_be_read_and_changed_while_serving),

@@ -1,3 +1,4 @@
+/* wrap: fdatasync */
 /* What only appends is durable without the pages that it touches. */
 #include "test_store_rig.h"
 
@@ -5,6 +6,32 @@
 #include <sys/wait.h>
 
 #include "secret/secret.h"
+
+/* --- a disk that keeps only what was synced ------------------------------------------------------ */
+
+static int kept = -1; /* where the tail is copied to with each sync; -1: nowhere */
+
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+
+static void copy(int from, int to)
+{
+    static uint8_t bytes[65536];
+    ssize_t n;
+    off_t at = 0;
+
+    for (; (n = pread(from, bytes, sizeof bytes, at)) > 0; at += n)
+        assert_int_equal(pwrite(to, bytes, (size_t)n, at), n);
+}
+
+int __wrap_fdatasync(int fd)
+{
+    if (kept >= 0)
+        copy(fd, kept);
+    return __real_fdatasync(fd);
+}
+
+/* --- work ---------------------------------------------------------------------------------------- */
 
 /* A record of the vault's log, and the head after it. */
 static void append(struct rig *r, uint64_t seq)
@@ -22,6 +49,16 @@ static void commit_append(struct rig *r, uint64_t seq)
     assert_ok(store_begin(r->s, NULL));
     append(r, seq);
     assert_ok(store_commit_append(r->s, NULL));
+}
+
+static void append_unsynced(struct rig *r, uint64_t seq)
+{
+    bool unsynced = false;
+
+    assert_ok(store_begin(r->s, NULL));
+    append(r, seq);
+    assert_ok(store_append(r->s, &unsynced, NULL));
+    assert_true(unsynced);
 }
 
 static bool count_one(void *context, const struct store_record *record)
@@ -68,6 +105,26 @@ static void work_and_die(struct rig *r, void (*work)(struct rig *r))
 static void killed_after(struct rig *r, void (*work)(struct rig *r))
 {
     work_and_die(r, work);
+    rig_open(r);
+}
+
+/* And the machine with it: of the tail there is what was synced. */
+static void power_cut_after(struct rig *r, void (*work)(struct rig *r))
+{
+    char name[] = "/tmp/strongroom-tail-XXXXXX", path[128];
+    int tail;
+
+    kept = mkstemp(name);
+    assert_true(kept >= 0);
+    work_and_die(r, work);
+    rig_path(r, "-tail", path, sizeof path);
+    tail = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(tail >= 0);
+    copy(kept, tail);
+    (void)close(tail);
+    (void)close(kept);
+    (void)unlink(name);
+    kept = -1;
     rig_open(r);
 }
 
@@ -236,6 +293,124 @@ static void a_database_that_was_put_back_takes_nothing_in(void **state)
     assert_int_equal(size, 0);
 }
 
+/* --- in two halves ------------------------------------------------------------------------------- */
+
+static void append_three_unsynced(struct rig *r)
+{
+    append_ten(r);
+    for (uint64_t seq = 10; seq < 13; seq++)
+        append_unsynced(r, seq);
+}
+
+static void what_was_appended_and_not_synced_is_there_after_a_kill(void **state)
+{
+    killed_after(*state, append_three_unsynced);
+    assert_int_equal(records(*state), 13);
+}
+
+static void after_a_power_cut_only_what_was_synced_is(void **state)
+{
+    struct rig *r = *state;
+
+    power_cut_after(r, append_three_unsynced);
+    assert_int_equal(records(r), 10);
+    commit_append(r, 10);
+    rig_reopen(r);
+    assert_int_equal(records(r), 11);
+}
+
+static void append_sync_and_append(struct rig *r)
+{
+    append_three_unsynced(r);
+    assert_ok(store_sync(r->s, NULL));
+    assert_ok(store_sync(r->s, NULL)); /* nothing new is fine */
+    append_unsynced(r, 13);
+}
+
+static void a_sync_makes_durable_all_that_was_appended_before_it(void **state)
+{
+    power_cut_after(*state, append_sync_and_append);
+    assert_int_equal(records(*state), 13);
+}
+
+static void append_and_change(struct rig *r)
+{
+    struct store_tenant tenant = tenant_of(1, "acme");
+    bool unsynced = true;
+
+    append_three_unsynced(r);
+    assert_ok(store_begin(r->s, NULL));
+    append(r, 13);
+    assert_ok(store_tenant_add(r->s, &tenant, NULL));
+    assert_ok(store_append(r->s, &unsynced, NULL));
+    assert_false(unsynced); /* the pages have it, and what was before */
+}
+
+static void a_commit_takes_along_what_was_appended_and_not_synced(void **state)
+{
+    struct rig *r = *state;
+    struct store_tenant tenant;
+
+    power_cut_after(r, append_and_change);
+    assert_int_equal(records(r), 14);
+    assert_ok(store_tenant(r->s, "acme", &tenant, NULL));
+}
+
+static void append_and_settle_unsynced(struct rig *r)
+{
+    append_three_unsynced(r);
+    assert_ok(store_settle(r->s, NULL));
+}
+
+static void settling_does_as_well(void **state)
+{
+    power_cut_after(*state, append_and_settle_unsynced);
+    assert_int_equal(records(*state), 13);
+}
+
+static void append_and_roll_back(struct rig *r)
+{
+    struct store_tenant tenant = tenant_of(1, "acme");
+
+    append_three_unsynced(r);
+    assert_ok(store_begin(r->s, NULL));
+    append(r, 13);
+    assert_ok(store_tenant_add(r->s, &tenant, NULL));
+    store_rollback(r->s);
+    assert_int_equal(records(r), 13);
+    append_unsynced(r, 13);
+}
+
+static void a_rolled_back_change_leaves_what_was_not_synced_yet(void **state)
+{
+    killed_after(*state, append_and_roll_back);
+    assert_int_equal(records(*state), 14);
+}
+
+/* A disk may write what comes later sooner. */
+static void a_frame_that_was_lost_takes_those_after_it_along(void **state)
+{
+    struct rig *r = *state;
+    uint8_t length[4], zeros[1024] = { 0 };
+    char path[128];
+    size_t frame;
+    int fd;
+
+    work_and_die(r, append_three_unsynced);
+    rig_path(r, "-tail", path, sizeof path);
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, length, 4, 0), 4);
+    frame = 4 + length[2] * 256U + length[3];
+    assert_true(frame <= sizeof zeros);
+    assert_int_equal(pwrite(fd, zeros, frame, (off_t)(11 * frame)), frame);
+    (void)close(fd);
+    rig_open(r);
+    assert_int_equal(records(r), 11);
+    rig_reopen(r);
+    assert_int_equal(records(r), 11);
+}
+
 static void append_undo_and_append(struct rig *r)
 {
     assert_ok(store_begin(r->s, NULL));
@@ -281,6 +456,13 @@ int main(void)
         sentence(a_torn_frame_ends_what_is_taken_in),
         sentence(what_went_to_its_pages_is_not_taken_in_again),
         sentence(a_database_that_was_put_back_takes_nothing_in),
+        sentence(what_was_appended_and_not_synced_is_there_after_a_kill),
+        sentence(after_a_power_cut_only_what_was_synced_is),
+        sentence(a_sync_makes_durable_all_that_was_appended_before_it),
+        sentence(a_commit_takes_along_what_was_appended_and_not_synced),
+        sentence(settling_does_as_well),
+        sentence(a_rolled_back_change_leaves_what_was_not_synced_yet),
+        sentence(a_frame_that_was_lost_takes_those_after_it_along),
         sentence(what_was_undone_is_not_taken_in),
         sentence(the_tail_shows_nothing_and_is_empty_after_opening),
     };

@@ -112,6 +112,87 @@ static void a_keeper_that_is_gone_or_mad_is_an_io_error(void **state)
     pair_free(&p);
 }
 
+/* The next frame as the peer gets it: its number, and its body. */
+static struct span take(const struct pair *p, uint64_t *ret_number)
+{
+    static uint8_t frame[256];
+    struct wire_header h;
+    ssize_t n = recv(p->peer, frame, sizeof(frame), MSG_DONTWAIT);
+    struct in i = in_of(span_of(frame, n > 0 ? (size_t)n : 0));
+
+    wire_get_header(&i, &h);
+    assert_false(i.bad);
+    *ret_number = h.number;
+    return span_of(i.p, i.n);
+}
+
+static void the_next_request_may_be_begun_while_a_reply_is_awaited(void **state)
+{
+    struct pair p = pair_new();
+    uint64_t first, second;
+    struct in body;
+
+    (void)state;
+    out_text(wire_client_begin(p.client, WIRE_BATCH), "the first");
+    assert_int_equal(wire_client_send(p.client, NULL), OK);
+    assert_true(span_same(take(&p, &first), span_text("the first")));
+    struct out *o = wire_client_begin(p.client, WIRE_BATCH);
+    out_text(o, "the ");
+    answer(&p, &(struct wire_header){ .op = WIRE_BATCH, .number = first }, "to the first");
+    assert_int_equal(wire_client_receive(p.client, &body, NULL), OK);
+    out_text(o, "second"); /* beside the views of the reply */
+    assert_true(span_same(in_span16(&body), span_text("to the first")));
+    wire_client_wipe(p.client);
+    assert_int_equal(wire_client_send(p.client, NULL), OK);
+    assert_true(span_same(take(&p, &second), span_text("the second")));
+    assert_int_not_equal(first, second);
+    answer(&p, &(struct wire_header){ .op = WIRE_BATCH, .number = second }, "to the second");
+    assert_int_equal(wire_client_receive(p.client, &body, NULL), OK);
+    assert_true(span_same(in_span16(&body), span_text("to the second")));
+    pair_free(&p);
+}
+
+/* However many were begun since. */
+static void a_reply_is_known_by_the_request_that_was_sent(void **state)
+{
+    struct pair p = pair_new();
+    uint64_t number;
+    struct in body;
+
+    (void)state;
+    wire_client_begin(p.client, WIRE_LOCK);
+    assert_int_equal(wire_client_send(p.client, NULL), OK);
+    take(&p, &number);
+    uint64_t next = number_of(wire_client_begin(p.client, WIRE_BATCH));
+    answer(&p, &(struct wire_header){ .op = WIRE_BATCH, .number = next }, "made up");
+    answer(&p, &(struct wire_header){ .op = WIRE_LOCK, .number = number }, "right");
+    assert_int_equal(wire_client_receive(p.client, &body, NULL), OK);
+    assert_true(span_same(in_span16(&body), span_text("right")));
+    pair_free(&p);
+}
+
+static void a_request_is_wiped_when_it_was_sent(void **state)
+{
+    struct pair p = pair_new();
+    uint64_t number;
+
+    (void)state;
+    struct out *o = wire_client_begin(p.client, WIRE_BATCH);
+    const uint8_t *at = o->p;
+    out_text(o, "a lease's token");
+    size_t n = o->n;
+    assert_int_equal(wire_client_send(p.client, NULL), OK);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(at[i], 0);
+    assert_true(span_same(take(&p, &number), span_text("a lease's token")));
+    /* And one that was not. */
+    out_text(wire_client_begin(p.client, WIRE_BATCH), "a lease's token");
+    wire_client_begin(p.client, WIRE_HELLO);
+    for (size_t i = WIRE_HEADER; i < n; i++)
+        assert_int_equal(at[i], 0);
+    pair_free(&p);
+}
+
 static void a_request_that_is_too_long_is_not_sent(void **state)
 {
     struct pair p = pair_new();
@@ -238,6 +319,9 @@ int main(void)
         cmocka_unit_test(replies_to_a_dead_server_are_dropped),
         cmocka_unit_test(a_refusal_keeps_its_code_and_its_reason),
         cmocka_unit_test(a_keeper_that_is_gone_or_mad_is_an_io_error),
+        cmocka_unit_test(the_next_request_may_be_begun_while_a_reply_is_awaited),
+        cmocka_unit_test(a_reply_is_known_by_the_request_that_was_sent),
+        cmocka_unit_test(a_request_is_wiped_when_it_was_sent),
         cmocka_unit_test(a_request_that_is_too_long_is_not_sent),
         cmocka_unit_test(the_longest_frames_pass_both_ways),
         cmocka_unit_test(a_lock_is_answered_although_it_wipes_the_frames),
