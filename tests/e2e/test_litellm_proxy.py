@@ -1,19 +1,22 @@
 """LiteLLM's own proxy, started as its users start it, before a provider that is a part of the test: with the callback
-of examples/litellm, and under exec with nothing but an environment variable."""
+of examples/litellm, and under exec with nothing but an environment variable and its own report of usage."""
 
 import contextlib
 import http.client
 import json
 import os
+import re
 import shutil
 import subprocess
+import textwrap
 
 import pytest
+import yaml
 from harness import BIN, DENIED, ROOT, await_that, free_port, unique
 from terminal import die_with_parent
 from test_exec import profile_of
 from test_forward_auth import Provider, issued
-from test_usage import sums
+from test_usage import PROMPT, proxied, sums, usage_of  # noqa: F401: proxied is a fixture
 
 LITELLM = ROOT / "build/litellm"
 MASTER_KEY = "sk-of-the-proxy"  # what its clients show it
@@ -210,10 +213,13 @@ def test_where_the_proxy_asks_nobody_about_a_request_the_key_still_goes_to_no_ot
 # --- exec ------------------------------------------------------------------------------------------
 
 
+def launcher_of(vault, customer, *options):
+    profile = profile_of(vault, customer)
+    return [BIN / "strongroom", "--profile", profile, "exec", "--lease", customer.path, "--ttl", "60", *options, "--"]
+
+
 def test_under_exec_the_proxy_has_the_key_in_its_environment_starts_anew_with_another_and_ends_without(vault, customer):
-    provider, profile = Model(), profile_of(vault, customer)
-    launcher = [BIN / "strongroom", "--profile", profile, "exec", "--lease", customer.path, "--ttl", "60", "--restart",
-                "--kill-on-revoke", "--"]
+    provider, launcher = Model(), launcher_of(vault, customer, "--restart", "--kill-on-revoke")
 
     def start():
         return LiteLLM(directory_of(vault), {"gpt-4o": ("os.environ/OPENAI_API_KEY", {})}, provider,
@@ -234,3 +240,58 @@ def test_under_exec_the_proxy_has_the_key_in_its_environment_starts_anew_with_an
     finally:
         proxy.close()
         provider.close()
+
+
+# --- its own callback, as docs/OPERATIONS.md has it ------------------------------------------------
+
+
+def documented(customer, address):
+    """Its configuration there, with the address of nginx and the name of the key."""
+    document = (ROOT / "docs/OPERATIONS.md").read_text()
+    text = textwrap.dedent(re.search(r"^    litellm_settings:\n(?:    .*\n)+", document, re.MULTILINE).group())
+    for old, new in (("http://127.0.0.1:8210", address), ("acme/openai-prod", customer.path)):
+        assert old in text, old
+        text = text.replace(old, new)
+    return yaml.safe_load(text)
+
+
+def test_the_proxys_own_callback_reports_through_nginx_and_what_was_said_stays_out_of_the_vault(
+        vault, customer, proxied):  # noqa: F811
+    provider, witness, config = Model(), Provider(), documented(customer, proxied)
+    assert config["litellm_settings"]["turn_off_message_logging"] is True
+    # The same once more to somebody who keeps it, to know what came to nginx.
+    config["litellm_settings"]["callbacks"].append("witness")
+    config["callback_settings"]["witness"] = {
+        "callback_type": "generic_api", "endpoint": f"http://127.0.0.1:{witness.port}", "headers": {"x-other": "1"}}
+    # All at once, when there are three: by the clock, LiteLLM loses what comes while it sends.
+    environment = {**vault.environment(), "DEFAULT_BATCH_SIZE": "3", "DEFAULT_FLUSH_INTERVAL_SECONDS": "3600"}
+    proxy = LiteLLM(directory_of(vault), {"gpt-4o": ("os.environ/OPENAI_API_KEY", {})}, provider, environment,
+                    launcher_of(vault, customer), **config)
+
+    def ask(**more):
+        return proxy.ask(messages=[{"role": "user", "content": PROMPT}], **more)[0]
+
+    try:
+        proxy.await_ready()
+        assert ask() == 200
+        assert ask(turn_off_message_logging=False) == 200  # a caller may have it sent nevertheless
+        assert usage_of(vault, customer.name) == []
+        provider.status = 429
+        assert ask() == 429
+        used = vault.await_record(customer.name, type="usage.reported")
+        await_that("the same came to the other", lambda: witness.seen)
+    finally:
+        proxy.close()
+        provider.close()
+        witness.close()
+    assert customer.value in provider.shown() and PROMPT.encode() in provider.seen[0][1]
+    told = [PROMPT in json.dumps(payload) for payload in json.loads(witness.seen[0][1])]
+    assert sorted(told) == [False, False, True]
+    assert (used["key"], used["inferred"], used["requests"], used["failures"], used["status_throttled"]) == (
+        customer.path, True, 3, 1, 1)
+    row, = sums(vault, customer.name)
+    assert (row["requests"], row["failures"], row["input_tokens"], row["output_tokens"]) == (3, 1, 2000, 200)
+    kept = [json.dumps([record for _, record in vault.records(log)]) for log in (customer.name, "vault")]
+    kept += [vault.export(customer.name).read_text(), vault.log()]
+    assert "usage.reported" in kept[0] and "usage.reported" in kept[2]
+    assert not any("Ottilie" in text or "good day" in text for text in kept)
