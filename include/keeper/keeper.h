@@ -6,8 +6,8 @@
  *  1. A provider key is opened only by a batch entry that also appends the record of that lease,
  *     and the keeper itself writes key, version, lease, gateway and expiry into that record.
  *  2. The reply to a batch leaves only after the keyring changes in it are durable.
- *  3. The records of a batch are kept until the next batch acknowledges them, so that a server
- *     that died in between cannot make one disappear.
+ *  3. The records of a batch are kept until a later one acknowledges them, so that a server that
+ *     died in between cannot make one disappear: of two batches at most, the newer one of leases.
  *  4. Keys of an ended engagement die when they are due, locked or not, with or without a server.
  *  5. Time is max(clock, last recorded). A jump of more than a day ahead of the monotonic clock
  *     holds purges until an operator confirms.

@@ -20,9 +20,10 @@
  * count, entries. Reply: u64 batch number, u16 count of results, results, u16 count of heads,
  * span16 heads of the logs touched, span16 seal of all heads (empty if there is no record).
  * The keyring changes of all entries are durable before the reply. A batch of nothing but leases,
- * their renewals and releases, and plain records may leave the batch before it unacknowledged; no
- * other may. RECOVER: request u64 number; the reply of the oldest unacknowledged batch after that
- * number, without data and lease tokens, or one without results.
+ * their renewals and releases, and plain records may leave the batch before it unacknowledged, if
+ * it acknowledges the one before that; no other may. CONFLICT otherwise: recover first. RECOVER:
+ * request u64 number; the reply of the oldest unacknowledged batch after that number, without data
+ * and lease tokens, or one without results.
  */
 #define DUE_HELD (UINT64_MAX / 4) /* an engagement's due date while its purge is on hold */
 

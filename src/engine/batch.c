@@ -203,6 +203,7 @@ static status send_batch(struct engine *en, struct err *e)
     out_u16(&head, en->batch_count);
     judge_batch_sent(en);
     en->batch_repeats_sent = en->batch_repeat_count;
+    en->batch_releases_sent = en->batch_release_count;
     return engine_send(en, e);
 }
 
@@ -215,6 +216,10 @@ static void batch_over(struct engine *en)
     memmove(en->batch_repeats, en->batch_repeats + en->batch_repeats_sent,
             en->batch_repeat_count * sizeof *en->batch_repeats);
     en->batch_repeats_sent = 0;
+    en->batch_release_count -= en->batch_releases_sent;
+    memmove(en->batch_releases, en->batch_releases + en->batch_releases_sent,
+            en->batch_release_count * sizeof *en->batch_releases);
+    en->batch_releases_sent = 0;
 }
 
 /* What came back is in the transaction then. */
@@ -327,8 +332,8 @@ static bool decide(struct engine *en, struct request *rq)
     en->batch_cost = batch_cost;
     en->batch_count = batch_count;
     rq->entry_count = 0;
-    /* Beside the batch at the keeper it may be one that is asked for twice. */
-    if (en->batch_no_room && (batch_count > 0 || en->batch_repeats_sent > 0)) {
+    /* Beside the batch at the keeper it may be one that is asked for twice, or given back. */
+    if (en->batch_no_room && batch_count + en->batch_repeats_sent + en->batch_releases_sent > 0) {
         undecide(rq);
         return false;
     }

@@ -123,6 +123,8 @@ struct engine {
     /* Those with idempotency keys: at the keeper, and behind them those under construction. */
     const struct request *batch_repeats[2 * LIMIT_BATCH_ENTRIES];
     size_t batch_repeats_sent, batch_repeat_count;
+    struct id batch_releases[2 * LIMIT_BATCH_ENTRIES]; /* leases given back, likewise */
+    size_t batch_releases_sent, batch_release_count;
     bool nodes_kept; /* subtrees were written: to be committed, even if there is no entry */
 };
 

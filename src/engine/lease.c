@@ -358,6 +358,25 @@ COMPLETE(lease_issued)
 
 /* --- a lease that there is -------------------------------------------------------------------- */
 
+/* What is behind a release waits for it: the record of a renewal behind that of a release would
+ * bring the lease back once only the renewal's is read after a restart. */
+static status check_releases(struct engine *en, const struct id *lease, struct err *e)
+{
+    for (size_t i = 0; i < en->batch_release_count; i++) {
+        if (!id_same(&en->batch_releases[i], lease))
+            continue;
+        en->batch_no_room = true;
+        return fail(e, LIMIT, "too much for one batch", 0);
+    }
+    return OK;
+}
+
+static void note_release(struct engine *en, const struct id *lease)
+{
+    if (en->batch_release_count < 2 * LIMIT_BATCH_ENTRIES)
+        en->batch_releases[en->batch_release_count++] = *lease;
+}
+
 /* A live lease of this very certificate. To anybody else it does not exist. */
 static status find_lease(struct engine *en, struct request *rq, struct plan *plan,
                          uint8_t mac[static 16], struct err *e)
@@ -372,7 +391,7 @@ static status find_lease(struct engine *en, struct request *rq, struct plan *pla
         return fail(e, NOT_FOUND, "there is no such lease, or it is over", 0);
     plan->lease = held;
     rq->log = held.tenant;
-    return OK;
+    return check_releases(en, &id, e);
 }
 
 static status token_entry(struct engine *en, struct request *rq, uint8_t kind,
@@ -491,7 +510,11 @@ APPLY(lease_release)
     st = find_lease(en, rq, plan, mac, e);
     if (st == OK)
         st = name_key(en, plan, &found, e);
-    return st == OK ? token_entry(en, rq, ENTRY_LEASE_RELEASE, plan, mac, e) : st;
+    if (st == OK)
+        st = token_entry(en, rq, ENTRY_LEASE_RELEASE, plan, mac, e);
+    if (st == OK)
+        note_release(en, &plan->lease.id);
+    return st;
 }
 
 COMPLETE(lease_released)

@@ -439,6 +439,32 @@ static void of_renewals_beside_each_other_the_longest_counts_in_whatever_order(v
     rig_free(r);
 }
 
+static void
+a_lease_that_was_given_back_beside_a_renewal_does_not_come_back_after_a_restart(void **state)
+{
+    struct rig *r = rig_with_customer();
+    char token[LEASE_TOKEN_LENGTH + 1];
+    struct request *a, *b;
+
+    (void)state;
+    leased(r, &c, "openai", VALUE, token);
+    rig_hold(r);
+    a = rig_submit(r, rig_request(r, VERB_LEASE_RELEASE, &c.gateway, token, NULL, NULL));
+    b = renew_for(r, token, 900);
+    rig_let_go(r);
+    rig_wait(r);
+    assert_int_equal(a->outcome, OK);
+    assert_int_equal(b->outcome, NOT_FOUND);
+    request_free(a);
+    request_free(b);
+    rig_pass(500);
+    usleep(1200000);
+    rig_restart_engine(r); /* the release does not matter to it any more */
+    assert_int_equal(renew(r, &c, token), NOT_FOUND);
+    assert_int_equal(recorded(r, "acme", TYPE("lease.renewed")), 0);
+    rig_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -451,6 +477,8 @@ int main(void)
             of_far_more_requests_than_fit_a_batch_exactly_as_many_as_may_live_are_granted),
         cmocka_unit_test(one_idempotency_key_in_many_batches_is_one_lease),
         cmocka_unit_test(a_renewal_behind_a_release_is_refused_in_the_next_batch_as_within_one),
+        cmocka_unit_test(
+            a_lease_that_was_given_back_beside_a_renewal_does_not_come_back_after_a_restart),
         cmocka_unit_test(of_renewals_beside_each_other_the_longest_counts_in_whatever_order),
     };
 
