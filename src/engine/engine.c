@@ -192,6 +192,7 @@ status engine_lock_keeper(struct engine *en, struct err *e)
 static bool take(struct engine *en, bool busy, struct request **ret_list)
 {
     struct timespec until;
+    bool goes_on;
 
     pthread_mutex_lock(&en->lock);
     clock_gettime(CLOCK_MONOTONIC, &until);
@@ -200,8 +201,9 @@ static bool take(struct engine *en, bool busy, struct request **ret_list)
         if (pthread_cond_timedwait(&en->wake, &en->lock, &until) == ETIMEDOUT)
             break;
     }
+    goes_on = *ret_list != NULL || !en->stopping;
     pthread_mutex_unlock(&en->lock);
-    return *ret_list != NULL || !en->stopping;
+    return goes_on;
 }
 
 struct request *engine_take(struct engine *en)

@@ -366,16 +366,24 @@ static void one_idempotency_key_in_many_batches_is_one_lease(void **state)
 
 #define LEASES 40
 
+static char *token_of_a_lease(struct rig *r)
+{
+    char token[LEASE_TOKEN_LENGTH + 1];
+
+    leased(r, &c, "openai", VALUE, token);
+    return strdup(token);
+}
+
 /* Wherever one batch ends and the next one begins. */
 static void a_renewal_behind_a_release_is_refused_in_the_next_batch_as_within_one(void **state)
 {
     struct rig *r = rig_with_customer();
-    static char tokens[LEASES][LEASE_TOKEN_LENGTH + 1];
+    char *tokens[LEASES];
     struct request *rq[LEASES][4];
 
     (void)state;
     for (size_t i = 0; i < LEASES; i++)
-        leased(r, &c, "openai", VALUE, tokens[i]);
+        tokens[i] = token_of_a_lease(r);
     rig_hold(r);
     for (size_t i = 0; i < LEASES; i++) {
         static const enum verb verbs[] = { VERB_LEASE_RENEW, VERB_LEASE_RELEASE, VERB_LEASE_RENEW };
@@ -396,8 +404,10 @@ static void a_renewal_behind_a_release_is_refused_in_the_next_batch_as_within_on
         assert_int_equal(renew(r, &c, tokens[i]), NOT_FOUND);
     }
     rig_restart_engine(r);
-    for (size_t i = 0; i < LEASES; i++)
+    for (size_t i = 0; i < LEASES; i++) {
         assert_int_equal(renew(r, &c, tokens[i]), NOT_FOUND);
+        free(tokens[i]);
+    }
     rig_free(r);
 }
 
@@ -410,12 +420,12 @@ static struct request *renew_for(struct rig *r, const char *token, int ttl_s)
 static void of_renewals_beside_each_other_the_longest_counts_in_whatever_order(void **state)
 {
     struct rig *r = rig_with_customer();
-    static char tokens[LEASES][LEASE_TOKEN_LENGTH + 1];
+    char *tokens[LEASES];
     struct request *longer[LEASES], *shorter[LEASES];
 
     (void)state;
     for (size_t i = 0; i < LEASES; i++)
-        leased(r, &c, "openai", VALUE, tokens[i]);
+        tokens[i] = token_of_a_lease(r);
     rig_hold(r);
     for (size_t i = 0; i < LEASES; i++) {
         longer[i] = renew_for(r, tokens[i], 900);
@@ -434,8 +444,10 @@ static void of_renewals_beside_each_other_the_longest_counts_in_whatever_order(v
     rig_restart_engine(r);
     rig_pass(600);
     usleep(1200000);
-    for (size_t i = 0; i < LEASES; i++)
+    for (size_t i = 0; i < LEASES; i++) {
         assert_int_equal(renew(r, &c, tokens[i]), OK);
+        free(tokens[i]);
+    }
     rig_free(r);
 }
 
