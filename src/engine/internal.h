@@ -128,9 +128,8 @@ struct engine {
     bool nodes_kept; /* subtrees were written: to be committed, even if there is no entry */
 };
 
-/* engine.c */
-/* The keeper's time, carried on by the monotonic clock: never behind the last record, and not to be
- * moved by whoever moves this machine's clock. */
+/* engine.c: the keeper's time, carried on by the monotonic clock: never behind the last record, and
+ * not to be moved by whoever moves this machine's clock. */
 uint64_t engine_now_us(struct engine *en);
 void engine_time_heard(struct engine *en, uint64_t keeper_us);
 /* Ends the process: the state on disk is the truth from here on. */
