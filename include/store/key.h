@@ -70,8 +70,8 @@ MUST_CHECK status store_versions_revoked(struct store *s, struct store_version *
 MUST_CHECK status store_versions_live(struct store *s, const struct id *after_key,
                                       uint32_t after_version, struct store_version *ret_versions,
                                       size_t cap, size_t *ret_count, struct err *e);
-/* Everything a lease needs in one look-up, by names. NOT_FOUND: no such tenant or key. A purged key
- * is found, with a destroyed version. */
+/* Everything a lease needs in one look-up, by names or by ids. NOT_FOUND: no such tenant or key. A
+ * purged key is found, with a destroyed version. */
 struct store_leasable {
     struct store_tenant tenant;
     struct store_key key;
@@ -82,5 +82,8 @@ struct store_leasable {
 };
 MUST_CHECK status store_leasable(struct store *s, const char *tenant, const char *key,
                                  struct store_leasable *ret_leasable, struct err *e);
+MUST_CHECK status store_leasable_by_id(struct store *s, const struct id *tenant,
+                                       const struct id *key, struct store_leasable *ret_leasable,
+                                       struct err *e);
 
 #endif

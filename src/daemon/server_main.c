@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,6 +27,8 @@
 
 #define OTHER_FILES 64
 #define SERVER_SLAB ((size_t)6 * 1024 * 1024)
+#define KEPT_FREE \
+    (2 * 1024 * 1024) /* bytes at the end of a heap that the kernel does not get back */
 
 _Static_assert(SERVER_SLAB <= HYGIENE_MEMLOCK, "the documented RLIMIT_MEMLOCK is enough");
 
@@ -334,6 +337,8 @@ int main(int argc, char **argv)
     struct err e = { 0 };
 
     log_start("server", LOG_INFO_);
+    /* What one batch frees the next one needs again. */
+    mallopt(M_TRIM_THRESHOLD, KEPT_FREE);
     if (!read_arguments(argc, argv, &arguments)) {
         fputs("strongroom-server is started by strongroomd\n", stderr);
         return 2;

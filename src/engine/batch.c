@@ -12,6 +12,7 @@
 #include "events.h"
 #include "judge.h"
 #include "nodes.h"
+#include "queue.h"
 #include "syncer.h"
 #include "usage.h"
 
@@ -492,13 +493,20 @@ static status make_durable(struct engine *en, struct written *w, struct err *e)
     return OK;
 }
 
+/* Nobody waits for his answer longer than for the disk, as far as the engine looks. */
+static status answer_if_durable(struct engine *en, struct written *w, struct err *e)
+{
+    return !w->syncing || syncer_over(en->syncer) ? make_durable(en, w, e) : OK;
+}
+
 /* With something else to do meanwhile another thread waits for the disk. */
-static status write_batch(struct engine *en, const struct company *c, struct written *w,
-                          struct err *e)
+static status write_batch(struct engine *en, const struct company *c, uint64_t number,
+                          struct written *w, struct err *e)
 {
     status st;
 
     w->company = *c;
+    w->number = number;
     w->begun_us = clock_monotonic_us();
     st = store_append(en->store, &w->unsynced, e);
     w->syncing = st == OK && w->unsynced && en->batch_count > 0;
@@ -514,19 +522,24 @@ static status step_ahead(struct engine *en, const struct company *now, struct wr
 {
     struct request *at = now->first;
     struct batch_listener listener = { .result = hand_result, .context = &at };
+    uint64_t number;
     status st = send_batch(en, e);
 
     begin_frame(en);
+    if (st == OK)
+        st = answer_if_durable(en, w, e);
     if (st == OK && goes_on)
         fill_ahead(en, now->count, next);
+    if (st == OK)
+        st = answer_if_durable(en, w, e);
+    if (st == OK)
+        st = receive_batch(en, &listener, &number, e);
     if (st == OK)
         st = make_durable(en, w, e);
     if (st == OK && goes_on)
         fill_ahead(en, now->count, next);
     if (st == OK)
-        st = receive_batch(en, &listener, &w->number, e);
-    if (st == OK)
-        st = write_batch(en, now, w, e);
+        st = write_batch(en, now, number, w, e);
     if (st == OK && en->batch_count > 0)
         st = open_transaction(en, e);
     return st;

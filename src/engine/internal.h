@@ -128,30 +128,17 @@ struct engine {
     bool nodes_kept; /* subtrees were written: to be committed, even if there is no entry */
 };
 
-/* engine.c */
-/* The keeper's time, carried on by the monotonic clock: never behind the last record, and not to be
- * moved by whoever moves this machine's clock. */
+/* engine.c: the keeper's time, carried on by the monotonic clock: never behind the last record, and
+ * not to be moved by whoever moves this machine's clock. */
 uint64_t engine_now_us(struct engine *en);
 void engine_time_heard(struct engine *en, uint64_t keeper_us);
 /* Ends the process: the state on disk is the truth from here on. */
 void engine_die(const char *where, const struct err *e) __attribute__((noreturn));
-/* What waits, without waiting for more; NULL: nothing does. */
-struct request *engine_take(struct engine *en);
-/* What did not come into the batch waits with what has come meanwhile, so that nobody stands behind
- * all that one client had sent before. */
-void engine_give_back(struct engine *en, struct request *list);
-/* Sends what was begun, and waits for the reply to it. The keeper's refusal is returned, with its reason text in
- * *ret_body; a keeper that is gone ends the process. */
-status engine_send(struct engine *en, struct err *e);
-status engine_receive(struct engine *en, struct in *ret_body, struct err *e);
-status engine_call(struct engine *en, struct in *ret_body, struct err *e); /* both */
-status engine_hello(struct engine *en, struct err *e); /* refreshes en->hello and state facts */
-/* Makes the keeper forget all keys, and forgets what it needed them for. */
-status engine_lock_keeper(struct engine *en, struct err *e);
 
 #include "attach.h"
 #include "batch.h"
 #include "body.h"
+#include "call.h"
 #include "person.h"
 #include "refusal.h"
 #include "rekey.h"

@@ -423,19 +423,13 @@ static status token_entry(struct engine *en, struct request *rq, uint8_t kind,
 static status name_key(struct engine *en, struct plan *plan, struct store_leasable *found,
                        struct err *e)
 {
-    struct store_tenant tenant;
-    struct store_key key;
-    status st = store_tenant_by_id(en->store, &plan->lease.tenant, &tenant, e);
+    status st = store_leasable_by_id(en->store, &plan->lease.tenant, &plan->lease.key, found, e);
 
-    if (st == OK)
-        st = store_key_by_id(en->store, &plan->lease.tenant, &plan->lease.key, &key, e);
     if (st != OK)
         return st;
-    snprintf(plan->path, sizeof plan->path, "%s/%s", tenant.name, key.name);
-    plan->provider = key.provider;
-    plan->class = key.class;
-    found->tenant = tenant;
-    found->key = key;
+    snprintf(plan->path, sizeof plan->path, "%s/%s", found->tenant.name, found->key.name);
+    plan->provider = found->key.provider;
+    plan->class = found->key.class;
     return OK;
 }
 

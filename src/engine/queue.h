@@ -26,6 +26,12 @@ struct request *queue_take(struct queue *q, size_t max);
 /* What was taken and not used, in the order in which it was taken: it is first in turn again. */
 void queue_return(struct queue *q, struct request *list);
 
+/* engine.c, under its lock: what waits, without waiting for more (NULL: nothing does); and what did
+ * not come into the batch, which waits with what has come meanwhile, so that nobody stands behind
+ * all that one client had sent before. */
+struct request *engine_take(struct engine *en);
+void engine_give_back(struct engine *en, struct request *list);
+
 size_t queue_size(const struct queue *q);
 size_t queue_clients(const struct queue *q); /* with something in it */
 

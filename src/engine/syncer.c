@@ -79,6 +79,16 @@ void syncer_begin(struct syncer *s, struct store *store)
     pthread_mutex_unlock(&s->lock);
 }
 
+bool syncer_over(struct syncer *s)
+{
+    bool over;
+
+    pthread_mutex_lock(&s->lock);
+    over = s->store == NULL;
+    pthread_mutex_unlock(&s->lock);
+    return over;
+}
+
 status syncer_wait(struct syncer *s, struct err *e)
 {
     struct err why;

@@ -14,6 +14,8 @@ void syncer_free(struct syncer *s); /* waits for what it does; NULL is fine */
 
 /* Begins a store_sync. The store stays open until syncer_wait. */
 void syncer_begin(struct syncer *s, struct store *store);
+/* Whether it is over, without waiting. */
+bool syncer_over(struct syncer *s);
 /* Waits for it, and fails as it did. */
 MUST_CHECK status syncer_wait(struct syncer *s, struct err *e);
 

@@ -127,6 +127,17 @@ static void rest(struct loop *l, int epoll, enum loop_order done)
             ;
 }
 
+/* libmicrohttpd takes a full listener's socket out of epoll, and puts it back in the round after
+ * the one that made room: there has to be one. */
+static bool made_room(struct loop *l)
+{
+    unsigned before = l->connections;
+
+    l->connections =
+        MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)->num_connections;
+    return l->connections < before;
+}
+
 static void *run(void *context)
 {
     struct loop *l = context;
@@ -143,7 +154,7 @@ static void *run(void *context)
         resume(l);
         MHD_run(l->daemon);
         hand_over(l);
-        if (done != LOOP_END)
+        if (!made_room(l) && done != LOOP_END)
             rest(l, epoll, done);
     }
     return NULL;

@@ -47,6 +47,7 @@ struct loop {
     /* Of its own thread: */
     struct request *asked, *asked_last; /* since the last handing over */
     struct place *place;                /* of a connection that is about to be */
+    unsigned connections;
 };
 
 /* l is zeroed, or was closed. */

@@ -52,17 +52,17 @@ static int pull_timeout(gnutls_transport_ptr_t from, unsigned ms)
     return l->in.at < l->in.end ? 1 : poll(&wanted, 1, (int)ms);
 }
 
+/* libmicrohttpd may tell the next thing in the place of the last one: each is taken at once. */
 void transport_set(struct link *l, struct MHD_Connection *connection)
 {
-    const union MHD_ConnectionInfo *session =
+    const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-    const union MHD_ConnectionInfo *fd =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    gnutls_session_t tls = session == NULL ? NULL : (gnutls_session_t)session->tls_session;
+    gnutls_session_t tls = info == NULL ? NULL : (gnutls_session_t)info->tls_session;
 
-    if (tls == NULL || fd == NULL)
+    info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (tls == NULL || info == NULL)
         return;
-    l->in.socket = fd->connect_fd;
+    l->in.socket = info->connect_fd;
     gnutls_transport_set_ptr2(tls, l, gnutls_transport_get_ptr(tls));
     gnutls_transport_set_pull_function(tls, pull);
     gnutls_transport_set_pull_timeout_function(tls, pull_timeout);

@@ -177,3 +177,18 @@ status store_leasable(struct store *s, const char *tenant, const char *key,
         remembered_keep(s, tenant, key, ret_leasable);
     return st;
 }
+
+status store_leasable_by_id(struct store *s, const struct id *tenant, const struct id *key,
+                            struct store_leasable *ret_leasable, struct err *e)
+{
+    struct store_tenant owner;
+    struct store_key named;
+    status st;
+
+    if (remembered_find_by_id(s, tenant, key, ret_leasable))
+        return OK;
+    st = store_tenant_by_id(s, tenant, &owner, e);
+    if (st == OK)
+        st = store_key_by_id(s, tenant, key, &named, e);
+    return st == OK ? store_leasable(s, owner.name, named.name, ret_leasable, e) : st;
+}

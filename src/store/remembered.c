@@ -18,7 +18,8 @@ struct row {
 
 struct remembered {
     struct row rows[SETS][WAYS];
-    unsigned next; /* the way that gives room if none is free */
+    unsigned next;                  /* the way that gives room if none is free */
+    struct row *by_id[SETS * WAYS]; /* by the key's id, which is random; the newest of each place */
 };
 
 /* Changes that a lease makes, and what else happens while nobody changes a key. */
@@ -84,6 +85,26 @@ bool remembered_find(const struct store *s, const char *tenant, const char *key,
     return true;
 }
 
+static struct row **by_id(struct remembered *m, const struct id *key)
+{
+    return &m->by_id[(key->b[0] | (size_t)key->b[1] << 8) % (SETS * WAYS)];
+}
+
+bool remembered_find_by_id(const struct store *s, const struct id *tenant, const struct id *key,
+                           struct store_leasable *ret_leasable)
+{
+    const struct row *r;
+
+    if (s->remembered == NULL || s->failed)
+        return false;
+    r = *by_id(s->remembered, key);
+    if (r == NULL || r->sealed == NULL || !id_same(&r->leasable.key.id, key) ||
+        !id_same(&r->leasable.tenant.id, tenant))
+        return false;
+    *ret_leasable = r->leasable;
+    return true;
+}
+
 void remembered_keep(struct store *s, const char *tenant, const char *key,
                      const struct store_leasable *leasable)
 {
@@ -105,6 +126,7 @@ void remembered_keep(struct store *s, const char *tenant, const char *key,
     memcpy(r->sealed, leasable->sealed.p, leasable->sealed.n);
     r->leasable = *leasable;
     r->leasable.sealed = span_of(r->sealed, leasable->sealed.n);
+    *by_id(s->remembered, &leasable->key.id) = r;
 }
 
 void remembered_changes(struct store *s, enum statement which)

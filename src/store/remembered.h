@@ -14,6 +14,9 @@ struct remembered;
 /* false: not here. The view in *ret_leasable lives until the next call on the store. */
 bool remembered_find(const struct store *s, const char *tenant, const char *key,
                      struct store_leasable *ret_leasable);
+/* The same by ids. */
+bool remembered_find_by_id(const struct store *s, const struct id *tenant, const struct id *key,
+                           struct store_leasable *ret_leasable);
 void remembered_keep(struct store *s, const char *tenant, const char *key,
                      const struct store_leasable *leasable);
 /* A statement that changes something is about to run. */

@@ -13,7 +13,7 @@ struct setting {
     const char *expected;
 };
 
-#define CACHE      "-16384" /* KiB: a sixth of what the server may use in all */
+#define CACHE      "-12288" /* KiB: an eighth of what the server may use in all */
 #define COPY_CACHE "-2048"
 
 /* Errors of the page cipher would go to standard error, past the program's own log. */

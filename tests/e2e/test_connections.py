@@ -1,6 +1,8 @@
 """Clients that are slow, broken or many: they lose their place, and nobody else notices."""
 
 import contextlib
+import os
+import signal
 import socket
 import ssl
 import time
@@ -201,6 +203,25 @@ def test_a_full_house_takes_the_next_one_when_somebody_leaves_and_the_local_sock
     for sock in inside:
         sock.close()
     assert await_that("there is room again", lambda: vault.call("GET", "/v1/status").status == 200)
+
+
+def test_a_full_house_that_is_left_by_all_at_once_takes_the_next_one(new_vault):
+    vault = new_vault(http_connections=16, http_threads=1)
+    vault.drop_connections()
+    server = vault.processes()["server"]
+    inside = [connect(vault, vault.operator) for _ in range(16)]
+    for sock in inside:
+        sock.sendall(STATUS)
+        assert hear_answer(sock)[0] == 200
+    os.kill(server, signal.SIGSTOP)
+    for sock in inside:
+        sock.close()
+    os.kill(server, signal.SIGCONT)
+    time.sleep(0.3)  # it has seen that they are gone, and sleeps
+    sock = connect(vault, vault.operator)
+    sock.sendall(STATUS)
+    assert hear_answer(sock)[0] == 200
+    sock.close()
 
 
 def test_an_address_has_no_more_connections_than_it_may(new_vault):

@@ -123,7 +123,7 @@ def test_litellm_leases_for_each_request_when_it_has_chosen_a_deployment(scene):
     vault, customer, provider, environment, directory = scene
     if not LITELLM.exists():
         pytest.skip("LiteLLM is not installed in build/litellm")
-    program = directory / "program.py"
+    program, elsewhere = directory / "program.py", f"http://127.0.0.1:{provider.port}/elsewhere"
     program.write_text(f"""
 import asyncio, sys
 sys.path[:0] = [{str(EXAMPLES / "litellm")!r}, {str(EXAMPLES / "python")!r}]
@@ -132,16 +132,23 @@ import strongroom_lease
 litellm.callbacks = [strongroom_lease.handler]
 router = litellm.Router(num_retries=0, model_list=[{{"model_name": "gpt-5", "litellm_params": {{
     "model": "openai/gpt-5", "api_key": "leased", "api_base": "http://127.0.0.1:{provider.port}/v1",
-    }}, "model_info": {{"strongroom_key": {customer.path!r}}}}}])
-async def ask():
+    }}, "model_info": {{
+        "strongroom_key": {customer.path!r}, "strongroom_base": "http://127.0.0.1:{provider.port}/v1"}}}}])
+async def ask(**more):
     return await router.acompletion(model="gpt-5", messages=[{{"role": "user", "content": "hello"}}],
-                                    strongroom_key="another/key")  # a caller's, which counts for nothing
+                                    strongroom_key="another/key", **more)  # a caller's, which counts for nothing
 for _ in range(2):
     print(asyncio.run(ask()).choices[0].message.content)
+for more in ({{"api_base": {elsewhere!r}}}, {{"base_url": {elsewhere!r}}}, {{"custom_llm_provider": "deepseek"}},
+             {{"fallbacks": [{{"model": "gpt-5", "api_base": {elsewhere!r}}}], "mock_testing_fallbacks": True}}):
+    try:
+        asyncio.run(ask(**more))
+    except Exception as problem:
+        print("may not go" in str(problem))
 """)
     provider.answer = json.dumps({"id": "1", "object": "chat.completion", "created": 1, "model": "gpt-5", "choices": [
         {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "hello"}}]}).encode()
     out = ran([LITELLM, program], {**environment, "LITELLM_LOCAL_MODEL_COST_MAP": "True"})
-    assert out.split() == [b"hello", b"hello"]
+    assert out.split() == [b"hello"] * 2 + [b"True"] * 4 and len(provider.seen) == 2
     assert {seen["authorization"] for seen, _ in provider.seen} == {f"Bearer {customer.value}"}
     assert [record["model"] for record in issued(vault, customer.name)] == ["gpt-5", "gpt-5"]

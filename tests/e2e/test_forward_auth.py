@@ -179,7 +179,7 @@ def test_a_shared_value_is_in_memory_while_it_lives_and_then_is_not(exposed):  #
 class Provider:
     """Records what it was asked, and answers."""
 
-    answer = b"ok"
+    answer, status = b"ok", 200
 
     def __init__(self):
         provider, seen = self, []
@@ -189,7 +189,7 @@ class Provider:
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["content-length"]))
                 seen.append(({name.lower(): value for name, value in self.headers.items()}, body))
-                self.send_response(200)
+                self.send_response(provider.status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(provider.answer)))
                 self.end_headers()

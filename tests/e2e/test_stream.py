@@ -145,7 +145,8 @@ class Syslog:
     def lines(self):
         if not self.path.exists():
             return []
-        found = [MESSAGE.fullmatch(message) for message in self.path.read_bytes().splitlines()]
+        whole = self.path.read_bytes().rpartition(b"\n")[0]  # one more may be half written
+        found = [MESSAGE.fullmatch(message) for message in whole.splitlines()]
         assert all(found), found
         return [match[2] for match in found if json.loads(match[2])["type"] == match[1].decode()]
 
