@@ -357,6 +357,8 @@ static void a_leasable_key_is_found_as_it_is_now(void **state)
 
 static void find_each_of_the_crowd(struct rig *r, unsigned revoked)
 {
+    const struct id tenant = id_of(1), other = id_of(2);
+
     for (unsigned i = 0; i < CROWD; i++) {
         struct id id = id_of(2000 + i);
         struct store_leasable l;
@@ -368,6 +370,11 @@ static void find_each_of_the_crowd(struct rig *r, unsigned revoked)
         assert_true(id_same(&l.key.id, &id));
         assert_true(span_same(l.sealed, span_text(sealed)));
         assert_int_equal(l.key.state, i == revoked ? KEY_REVOKED : KEY_ACTIVE);
+        assert_ok(store_leasable_by_id(r->s, &tenant, &id, &l, &r->e));
+        assert_string_equal(l.key.name, name);
+        assert_true(span_same(l.sealed, span_text(sealed)));
+        assert_int_equal(l.key.state, i == revoked ? KEY_REVOKED : KEY_ACTIVE);
+        assert_status(store_leasable_by_id(r->s, &other, &id, &l, NULL), NOT_FOUND);
     }
 }
 
