@@ -40,7 +40,7 @@ FIGURES = {
     "records": "in the trail when growth is measured",
     "growth_ratio_1m_records": "leases a second with them and all tenants to those when empty",
     "growth_p99_ms_64": "99 of 100 take less, then",
-    "rss_growth_mib_10min": "memory of both after ten minutes of leases less that after one",
+    "rss_growth_mib_10min": "memory of both after ten minutes of leases less that after two",
     "soak_leases": "leases in those ten minutes",
     "load_small_per_s": "requests a second while loading the first tenants and keys",
     "load_full_per_s": "requests a second while loading the rest",
