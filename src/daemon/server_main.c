@@ -27,8 +27,8 @@
 
 #define OTHER_FILES 64
 #define SERVER_SLAB ((size_t)6 * 1024 * 1024)
-#define KEPT_FREE \
-    (2 * 1024 * 1024) /* bytes at the end of a heap that the kernel does not get back */
+/* At the end of a heap; the kernel does not get it back. */
+#define KEPT_FREE (2 * 1024 * 1024)
 
 _Static_assert(SERVER_SLAB <= HYGIENE_MEMLOCK, "the documented RLIMIT_MEMLOCK is enough");
 

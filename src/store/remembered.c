@@ -5,8 +5,8 @@
 
 #include "db.h"
 
-#define WAYS \
-    4 /* rows that a key may be in: what is leased in turn should not drive each other out */
+/* Rows that a key may be in: what is leased in turn should not drive each other out. */
+#define WAYS 4
 #define SETS 256 /* a power of two */
 
 struct row {

@@ -195,8 +195,8 @@ const char *const statement_sql[STATEMENT_COUNT] = {
     [SQL_RECORD_FEED] = "SELECT log, seq, time_us, type, outcome, mac, line, id FROM record "
                         "WHERE id > ?1 ORDER BY id LIMIT ?2",
     [SQL_RECORD_OPERATORS] =
-        "SELECT log, seq, time_us, type, outcome, mac, line FROM record INDEXED BY record_operator "
-        "WHERE log = ?1 AND seq >= ?2 AND " RECORD_OPERATORS " ORDER BY seq",
+        RECORD_COLUMNS "INDEXED BY record_operator "
+                       "WHERE log = ?1 AND seq >= ?2 AND " RECORD_OPERATORS " ORDER BY seq",
     /* The index finds them, and its list of ids is read in order: nothing is sorted with lines. */
     [SQL_RECORD_LEASES] = RECORD_COLUMNS "WHERE id IN (SELECT id FROM record "
                                          "WHERE until_us > ?1 AND until_us > 0) ORDER BY id",

@@ -208,6 +208,17 @@ static inline struct request *rig_submit(struct rig *r, struct request *rq)
     return rq;
 }
 
+/* How many requests that were submitted wait for their answer. */
+static inline unsigned rig_unanswered(struct rig *r)
+{
+    unsigned n;
+
+    pthread_mutex_lock(&r->lock);
+    n = r->waiting;
+    pthread_mutex_unlock(&r->lock);
+    return n;
+}
+
 static inline void rig_wait(struct rig *r)
 {
     pthread_mutex_lock(&r->lock);

@@ -56,16 +56,6 @@ static void disk_awaited(void)
     usleep(300000);
 }
 
-static unsigned unanswered(struct rig *r)
-{
-    unsigned n;
-
-    pthread_mutex_lock(&r->lock);
-    n = r->waiting;
-    pthread_mutex_unlock(&r->lock);
-    return n;
-}
-
 static struct customer c;
 
 static struct rig *rig_with_customer(void)
@@ -108,7 +98,7 @@ static void nobody_is_answered_before_the_records_are_synced(void **state)
     disk_set(true, false);
     rig_let_go(r);
     disk_awaited();
-    assert_int_equal(unanswered(r), MANY);
+    assert_int_equal(rig_unanswered(r), MANY);
     disk_set(false, false);
     rig_wait(r);
     for (size_t i = 0; i < MANY; i++) {

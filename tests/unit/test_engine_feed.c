@@ -83,16 +83,6 @@ static void decided(struct rig *r, const struct holder *peer)
     request_free(rq);
 }
 
-static unsigned unanswered(struct rig *r)
-{
-    unsigned n;
-
-    pthread_mutex_lock(&r->lock);
-    n = r->waiting;
-    pthread_mutex_unlock(&r->lock);
-    return n;
-}
-
 static void pages_of_the_feed_hold_every_record_once_as_stored(void **state)
 {
     struct rig *r = rig_new();
@@ -191,7 +181,7 @@ static void who_waits_is_answered_by_the_next_record_that_it_may_see(void **stat
     rig_submit(r, own);
     all = feed(r, &r->alice, end, 0, 30);
     decided(r, &r->alice);
-    assert_true(unanswered(r) >= 1);
+    assert_true(rig_unanswered(r) >= 1);
     leased_one = lease(r, &acme, "openai"); /* waits for both others, too */
     assert_int_equal(all->outcome, OK);
     assert_true(lines_of(all) >= 1);
@@ -230,14 +220,14 @@ static void a_thousand_who_wait_cost_a_batch_nothing_and_are_all_answered(void *
         rig_submit(r, rq[i]);
     }
     decided(r, &r->alice);
-    assert_int_equal(unanswered(r), MANY);
+    assert_int_equal(rig_unanswered(r), MANY);
     assert_int_equal(r->en->waiting.count, MANY);
     commits = store_counters(r->en->store)->commits;
     one = rig_submit(r, rig_request(r, VERB_LEASE_ISSUE, &bolt.gateway, NULL, NULL,
                                     lease_body(&bolt, "openai")));
     decided(r, &bolt.gateway);
     assert_int_equal(one->outcome, OK);
-    assert_int_equal(unanswered(r), MANY);
+    assert_int_equal(rig_unanswered(r), MANY);
     assert_true(store_counters(r->en->store)->commits < commits + 10);
     request_free(one);
     rig_do(r, VERB_LOCK, &r->alice, NULL, NULL, NULL); /* waits for all of them */
@@ -261,7 +251,7 @@ static void of_too_many_who_wait_the_last_is_answered_at_once(void **state)
     decided(r, &r->alice);
     second = wait_for_ever(r, &r->alice);
     decided(r, &r->alice);
-    assert_int_equal(unanswered(r), 1);
+    assert_int_equal(rig_unanswered(r), 1);
     assert_int_equal(second->outcome, OK);
     assert_int_equal(second->lines_length, 0);
     rig_stop_engine(r);
@@ -296,7 +286,7 @@ static void who_waits_when_the_server_stops_is_answered(void **state)
     (void)state;
     decided(r, &r->alice);
     rig_stop_engine(r);
-    assert_int_equal(unanswered(r), 0);
+    assert_int_equal(rig_unanswered(r), 0);
     assert_int_equal(rq->outcome, LOCKED);
     request_free(rq);
     rig_free(r);

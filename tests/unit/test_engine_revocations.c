@@ -92,16 +92,6 @@ static void settle(struct rig *r)
     pthread_mutex_unlock(&r->lock);
 }
 
-static unsigned unanswered(struct rig *r)
-{
-    unsigned n;
-
-    pthread_mutex_lock(&r->lock);
-    n = r->waiting;
-    pthread_mutex_unlock(&r->lock);
-    return n;
-}
-
 static void a_gateway_hears_of_a_key_that_was_revoked_and_nobody_elses(void **state)
 {
     struct rig *r = rig_new();
@@ -252,14 +242,14 @@ static void a_thousand_who_wait_are_woken_by_what_ends_and_by_no_lease(void **st
     stranger = ask(r, &bolt.gateway, bolt_at, 60);
     one = rig_submit(r, rig_request(r, VERB_LEASE_ISSUE, &acme.gateway, NULL, NULL,
                                     lease_body(&acme, "openai")));
-    while (unanswered(r) > MANY + 1) /* it has a turn, as every client has */
+    while (rig_unanswered(r) > MANY + 1) /* it has a turn, as every client has */
         settle(r);
     settle(r);
     assert_int_equal(one->outcome, OK);
-    assert_int_equal(unanswered(r), MANY + 1);
+    assert_int_equal(rig_unanswered(r), MANY + 1);
     request_free(one);
     one = rig_submit(r, rig_request(r, VERB_KEY_REVOKE, &r->alice, "acme", "openai", NULL));
-    while (unanswered(r) > 1)
+    while (rig_unanswered(r) > 1)
         settle(r);
     assert_int_equal(one->outcome, OK);
     request_free(one);
@@ -269,7 +259,7 @@ static void a_thousand_who_wait_are_woken_by_what_ends_and_by_no_lease(void **st
         request_free(rq[i]);
     }
     settle(r);
-    assert_int_equal(unanswered(r), 1); /* it was nothing to bolt's */
+    assert_int_equal(rig_unanswered(r), 1); /* it was nothing to bolt's */
     rig_do(r, VERB_LOCK, &r->alice, NULL, NULL, NULL);
     assert_int_equal(stranger->outcome, LOCKED);
     request_free(stranger);
@@ -311,11 +301,11 @@ static void one_certificate_cannot_take_all_places_to_wait(void **state)
         rq[i] = ask(r, &acme.gateway, at, 60);
         settle(r);
     }
-    assert_int_equal(unanswered(r), 2); /* the third was answered at once */
+    assert_int_equal(rig_unanswered(r), 2); /* the third was answered at once */
     assert_int_equal(rq[2]->outcome, OK);
     other = ask(r, &bolt.gateway, at, 60);
     settle(r);
-    assert_int_equal(unanswered(r), 3);
+    assert_int_equal(rig_unanswered(r), 3);
     rig_stop_engine(r);
     assert_int_equal(rq[0]->outcome, LOCKED);
     for (size_t i = 0; i < 3; i++)
