@@ -84,7 +84,11 @@ class Webhook:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                size = int(self.headers["Content-Length"])
+                body = self.rfile.read(size)
+                if len(body) < size:  # the sender died amid it
+                    self.close_connection = True
+                    return
                 name, stamp = self.headers["webhook-id"], self.headers["webhook-timestamp"]
                 signed = hmac.new(secret, f"{name}.{stamp}.".encode() + body, hashlib.sha256).digest()
                 if self.headers["webhook-signature"] != "v1," + base64.b64encode(signed).decode():

@@ -242,8 +242,9 @@ def test_a_file_gets_every_record_and_may_be_rotated(vault, customer, auditor, t
             await_that("something arrives", arrived)
             stream.end(signal.SIGKILL)
             with open(path, "ab") as file:  # as if it had died amid a line
-                file.write(b'{"v":1,"log"')
+                file.write(b'{"v":1,"half"')
             stream.start()
+            await_that("the half line goes", lambda: b'"half"' not in path.read_bytes())
             load.more()
             os.rename(path, moved)
             stream.process.send_signal(signal.SIGHUP)
