@@ -57,6 +57,11 @@ void store_cleanup(struct store **s);
 
 /* BUG inside a transaction. */
 MUST_CHECK status store_begin(struct store *s, struct err *e);
+/* The same for one that will, as far as is known, only append to logs (store_record_add and what
+ * goes with it). Until it asks for something else it uses no database: another thread brings that
+ * up to date behind store_append, and finds out then what does not fit, which is final: it is not
+ * for records that may be there already. */
+MUST_CHECK status store_begin_append(struct store *s, struct err *e);
 /* BUG outside a transaction or with an open savepoint. IO: final, everything else fails from now
  * on; all of the transaction or nothing of it is there after a restart. */
 MUST_CHECK status store_commit(struct store *s, struct err *e);

@@ -48,7 +48,7 @@ static status open_transaction(struct engine *en, struct err *e)
 {
     status st = persons_waiting(en) ? store_names(en, e) : OK;
 
-    return st == OK ? store_begin(en->store, e) : st;
+    return st == OK ? store_begin_append(en->store, e) : st;
 }
 
 static void begin_frame(struct engine *en)

@@ -182,6 +182,7 @@ static const struct sandbox_rule server_threads[] = {
     { SYS_membarrier, RULE_ALLOW },
     { SYS_sigaltstack, RULE_ALLOW },
     { SYS_rt_sigtimedwait, RULE_ALLOW },
+    { SYS_setpriority, RULE_OWN_THREAD },
     { SYS_sched_yield, RULE_ALLOW },
     { SYS_sched_getaffinity, RULE_ALLOW },
     { SYS_sched_getparam, RULE_ALLOW },

@@ -11,6 +11,7 @@ enum sandbox_check {
     RULE_FAMILY,         /* socket: Unix and internet only */
     RULE_THREAD,         /* clone: threads only */
     RULE_OWN_PROCESS,    /* signals: to this process only */
+    RULE_OWN_THREAD,     /* setpriority: of the thread that asks */
     RULE_NAME,           /* prctl: naming a thread */
     RULE_TIGHTEN,        /* prctl: giving up more */
     RULE_IOCTL,          /* the few that libraries use on sockets and terminals */

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -129,6 +130,15 @@ static void check_own_process(struct program *p)
     answer(p, SECCOMP_RET_KILL_PROCESS);
 }
 
+static void check_own_thread(struct program *p)
+{
+    load(p, argument(0));
+    unless_equal_skip(p, PRIO_PROCESS, 3); /* of a thread, in truth */
+    load(p, argument(1));
+    allow_value(p, 0);
+    answer(p, SECCOMP_RET_KILL_PROCESS);
+}
+
 static void check_name(struct program *p)
 {
     load(p, argument(0));
@@ -171,11 +181,17 @@ static void check_missing(struct program *p)
 }
 
 static void (*const checks[])(struct program *p) = {
-    [RULE_NOT_EXECUTABLE] = check_exec,     [RULE_EXCHANGE] = check_exchange,
-    [RULE_FAMILY] = check_family,           [RULE_THREAD] = check_thread,
-    [RULE_OWN_PROCESS] = check_own_process, [RULE_NAME] = check_name,
-    [RULE_TIGHTEN] = check_tighten,         [RULE_IOCTL] = check_ioctl,
-    [RULE_ASKING] = check_asking,           [RULE_MISSING] = check_missing,
+    [RULE_NOT_EXECUTABLE] = check_exec,
+    [RULE_EXCHANGE] = check_exchange,
+    [RULE_FAMILY] = check_family,
+    [RULE_THREAD] = check_thread,
+    [RULE_OWN_PROCESS] = check_own_process,
+    [RULE_OWN_THREAD] = check_own_thread,
+    [RULE_NAME] = check_name,
+    [RULE_TIGHTEN] = check_tighten,
+    [RULE_IOCTL] = check_ioctl,
+    [RULE_ASKING] = check_asking,
+    [RULE_MISSING] = check_missing,
 };
 
 /* --- programs -------------------------------------------------------------------------------- */

@@ -49,8 +49,13 @@ status store_node_add(struct store *s, const struct id *log, unsigned level, uin
                       const uint8_t hash[static 32], struct err *e)
 {
     AUTO(query) q = { 0 };
-    status st = query_begin(s, SQL_NODE_ADD, &q, e);
+    status st;
 
+    if (tail_defers(s, span_of(hash, 32))) {
+        tail_node(s, log, level, number, hash);
+        return OK;
+    }
+    st = query_begin(s, SQL_NODE_ADD, &q, e);
     if (st != OK)
         return st;
     query_put_id(&q, log);

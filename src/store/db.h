@@ -34,6 +34,8 @@ struct store {
     sqlite3 *db;
     enum phase phase;
     bool transaction; /* between begin and commit, as promised to the caller */
+    bool taken;       /* it uses the connection: else all that it did stands in the tail's steps */
+    bool begun;       /* SQLite's transaction is open */
     bool marked;
     bool failed;   /* after a failed commit: only close is left */
     int wal_pages; /* in the WAL after the last commit */
@@ -60,6 +62,7 @@ status db_note(struct store *s, struct err *e, const char *where, const char *wh
 MUST_CHECK status db_run(struct store *s, const char *sql, struct err *e);
 /* Drops the views handed out by the call before. */
 void db_forget_views(struct store *s);
+void db_finalize(struct store *s); /* all its statements */
 
 struct query {
     struct store *s;
@@ -135,6 +138,11 @@ MUST_CHECK status file_erase(const char *path, uint64_t bytes, uint64_t *ret_lef
 /* LIMIT: the disk of path has less than `bytes` free. */
 MUST_CHECK status file_check_room(const char *path, uint64_t bytes, struct err *e);
 
+/* Before anything is asked of SQLite: the connection is this thread's, and what the transaction has
+ * only noted so far is done. changes: SQLite's transaction is open as well. */
+MUST_CHECK status transaction_take(struct store *s, bool changes, struct err *e);
+/* Commits with this generation of the tail. */
+MUST_CHECK status transaction_settle(struct store *s, struct span generation, struct err *e);
 /* Checkpoint without waiting, when the WAL has grown enough. */
 MUST_CHECK status transaction_shrink_wal(struct store *s, struct err *e);
 

@@ -4,8 +4,13 @@
 status store_fact_set(struct store *s, const char *name, struct span value, struct err *e)
 {
     AUTO(query) q = { 0 };
-    status st = query_begin(s, SQL_FACT_SET, &q, e);
+    status st;
 
+    if (tail_is_carried(name) && tail_defers(s, value)) {
+        tail_fact(s, name, value);
+        return OK;
+    }
+    st = query_begin(s, SQL_FACT_SET, &q, e);
     if (st != OK)
         return st;
     query_put_text(&q, name);

@@ -5,8 +5,13 @@ status store_head_set(struct store *s, const struct id *log, uint64_t size, stru
                       struct err *e)
 {
     AUTO(query) q = { 0 };
-    status st = query_begin(s, SQL_HEAD_SET, &q, e);
+    status st;
 
+    if (tail_defers(s, head)) {
+        tail_head(s, log, size, head);
+        return OK;
+    }
+    st = query_begin(s, SQL_HEAD_SET, &q, e);
     if (st != OK)
         return st;
     query_put_id(&q, log);

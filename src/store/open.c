@@ -18,8 +18,7 @@ void open_free(struct store *s)
     db_forget_views(s);
     remembered_forget(s);
     tail_close(s);
-    for (size_t i = 0; i < STATEMENT_COUNT; i++)
-        (void)sqlite3_finalize(s->statements[i]);
+    db_finalize(s);
     (void)sqlite3_close(s->db);
     free(s);
 }

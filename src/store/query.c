@@ -67,6 +67,12 @@ void db_forget_views(struct store *s)
     }
 }
 
+void db_finalize(struct store *s)
+{
+    for (size_t i = 0; i < STATEMENT_COUNT; i++)
+        (void)sqlite3_finalize(s->statements[i]);
+}
+
 static status prepare(struct store *s, enum statement which, struct err *e)
 {
     if (s->statements[which] != NULL)
@@ -80,26 +86,35 @@ static status prepare(struct store *s, enum statement which, struct err *e)
 status query_begin(struct store *s, enum statement which, struct query *q, struct err *e)
 {
     sqlite3_stmt *statement = NULL;
+    bool ends = which == SQL_BEGIN || which == SQL_COMMIT || which == SQL_ROLLBACK, changes;
     status st = OK;
 
     if (s->failed)
         return fail(e, IO, "store has failed before", 0);
     db_forget_views(s);
-    st = prepare(s, which, e);
+    if (!ends)
+        st = transaction_take(s, false, e);
+    if (st == OK)
+        st = prepare(s, which, e);
     if (st != OK)
         return st;
     statement = s->statements[which];
     if (sqlite3_stmt_busy(statement))
         return fail(e, BUG, "statement is in use", 0);
-    if (!s->transaction && !sqlite3_stmt_readonly(statement))
+    changes = !sqlite3_stmt_readonly(statement);
+    if (!s->transaction && changes)
         return fail(e, BUG, "change outside a transaction", 0);
-    if (!sqlite3_stmt_readonly(statement)) {
+    if (!ends && (changes || which == SQL_MARK))
+        st = transaction_take(s, true, e);
+    if (st != OK)
+        return st;
+    if (changes) {
         remembered_changes(s, which);
         tail_changes(s, which);
     }
     /* SQLite ends a transaction by itself after some write errors. Without this, the rest of it
      * would be written on its own. */
-    if ((s->transaction || tail_carries(s)) && which != SQL_BEGIN && sqlite3_get_autocommit(s->db))
+    if (s->begun && sqlite3_get_autocommit(s->db))
         return fail(e, IO, "transaction was lost", 0);
     *q = (struct query){ .s = s, .statement = statement };
     return OK;

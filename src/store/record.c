@@ -76,6 +76,11 @@ status store_record_add(struct store *s, const struct store_record *r, struct er
 
     if (r->line.n > LIMIT_RECORD)
         return fail(e, LIMIT, "record is too long", r->line.n);
+    if (tail_defers(s, r->line)) {
+        tail_record(s, r);
+        s->records_pending++;
+        return OK;
+    }
     st = insert(s, r, &changes, e);
     if (st != OK)
         return st;

@@ -6,19 +6,23 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "applier.h"
 #include "base/limits.h"
 #include "crypto/crypto.h"
 #include "db.h"
 #include "store/checkpoint.h"
 
-#define FILE_SIZE    ((size_t)4 * 1024 * 1024)
+#define HALF_SIZE    ((size_t)2 * 1024 * 1024)
+#define FILE_SIZE    (2 * HALF_SIZE)
 #define STEPS_MAX    ((size_t)256 * 1024)
 #define FRAME_MAX    (4 + SEAL_OVERHEAD + STEPS_MAX)
-#define RECORDS_MAX  1024 /* then the pages are written: a few milliseconds */
+#define TURN_MAX     (4 + SEAL_OVERHEAD + 1 + GENERATION)
+#define RECORDS_MAX  2048 /* then the pages are written, beside what goes into the other half */
+#define GENERATION   8
 #define FACT_NAME    "tail"
 #define FACT_CARRIED "heads" /* the seal on them changes with each batch */
 
-enum step { STEP_RECORD = 1, STEP_HEAD = 2, STEP_NODE = 3, STEP_FACT = 4 };
+enum step { STEP_RECORD = 1, STEP_HEAD = 2, STEP_NODE = 3, STEP_FACT = 4, STEP_TURN = 5 };
 
 struct tail {
     int fd;
@@ -26,13 +30,14 @@ struct tail {
     uint64_t generation; /* of the database that frames follow */
     uint64_t next;       /* what it will be after the commit */
     uint32_t index;      /* of the next frame */
-    size_t at;           /* where it goes */
-    uint64_t records;    /* carried */
-    bool open;           /* SQLite's transaction is open behind what was carried */
+    size_t half;         /* where the one that is written to begins */
+    size_t at;           /* where the next frame goes */
+    uint64_t records;    /* carried in this generation */
     bool others;         /* this transaction changes what cannot be carried */
     bool again;          /* steps are being done again, not noted */
     struct out steps;    /* of this transaction */
     uint8_t *frame;
+    struct applier *applier;
 };
 
 /* --- frames ---------------------------------------------------------------------------------- */
@@ -44,20 +49,20 @@ static void context_of(const struct tail *t, uint32_t index, struct label *l)
     label_u32(l, index);
 }
 
-static status write_frame(struct tail *t, size_t *ret_size, struct err *e)
+static status write_frame(struct tail *t, struct span steps, struct err *e)
 {
     uint8_t salt[32];
     struct label aad;
     struct out o;
-    size_t n = 4 + SEAL_OVERHEAD + t->steps.n, done = 0;
+    size_t n = 4 + SEAL_OVERHEAD + steps.n, done = 0;
     status st;
 
     context_of(t, t->index, &aad);
     random_bytes((struct mspan){ salt, sizeof salt });
     out_init(&o, t->frame, 4);
     out_u32(&o, (uint32_t)(n - 4));
-    st = crypto_seal_with_salt(secret_view(t->key), 0, label_view(&aad),
-                               span_of(t->steps.p, t->steps.n), SPAN(salt), t->frame + 4, e);
+    st = crypto_seal_with_salt(secret_view(t->key), 0, label_view(&aad), steps, SPAN(salt),
+                               t->frame + 4, e);
     while (st == OK && done < n) {
         ssize_t wrote = pwrite(t->fd, t->frame + done, n - done, (off_t)(t->at + done));
 
@@ -66,7 +71,8 @@ static status write_frame(struct tail *t, size_t *ret_size, struct err *e)
         else if (wrote == 0 || errno != EINTR)
             st = fail(e, IO, "the tail of the database cannot be written", errno);
     }
-    *ret_size = n;
+    t->at += n;
+    t->index++;
     return st;
 }
 
@@ -76,7 +82,7 @@ static status read_frame(struct tail *t, size_t at, uint32_t index, struct secre
 {
     struct label aad;
     struct in head;
-    size_t room = FILE_SIZE - at < FRAME_MAX ? FILE_SIZE - at : FRAME_MAX, n;
+    size_t left = t->half + HALF_SIZE - at, room = left < FRAME_MAX ? left : FRAME_MAX, n;
     ssize_t got = pread(t->fd, t->frame, room, (off_t)at);
     status st;
 
@@ -93,6 +99,22 @@ static status read_frame(struct tail *t, size_t at, uint32_t index, struct secre
 }
 
 /* --- steps ----------------------------------------------------------------------------------- */
+
+/* What a step takes beside its own bytes, at most. */
+#define STEP_COST 128
+
+bool tail_defers(const struct store *s, struct span bytes)
+{
+    const struct tail *t = s->tail;
+
+    return t != NULL && s->transaction && !s->taken && s->copy == NULL &&
+           t->steps.cap - t->steps.n >= STEP_COST + bytes.n;
+}
+
+bool tail_has_noted(const struct store *s)
+{
+    return s->tail != NULL && s->tail->steps.n > 0;
+}
 
 static struct out *noting(struct store *s)
 {
@@ -142,13 +164,18 @@ void tail_node(struct store *s, const struct id *log, unsigned level, uint64_t n
     out_raw(o, span_of(hash, 32));
 }
 
+bool tail_is_carried(const char *fact)
+{
+    return strcmp(fact, FACT_CARRIED) == 0;
+}
+
 void tail_fact(struct store *s, const char *name, struct span value)
 {
     struct out *o = noting(s);
 
     if (o == NULL)
         return;
-    if (strcmp(name, FACT_CARRIED) != 0) {
+    if (!tail_is_carried(name)) {
         s->tail->others = true;
         return;
     }
@@ -189,7 +216,27 @@ static status do_node(struct store *s, struct in *i, struct err *e)
     return i->bad ? OK : store_node_add(s, &log, level, number, hash, e);
 }
 
-static status do_steps(struct store *s, struct span steps, struct err *e)
+/* What follows is in the other half. */
+static void turn_to(struct tail *t, uint64_t generation)
+{
+    t->generation = generation;
+    t->half = HALF_SIZE - t->half;
+    t->at = t->half;
+    t->index = 0;
+    t->records = 0;
+}
+
+static void do_turn(struct store *s, struct in *i)
+{
+    uint64_t generation = in_u64(i);
+
+    if (s->tail == NULL)
+        i->bad = true;
+    else if (!i->bad)
+        turn_to(s->tail, generation);
+}
+
+status tail_do(struct store *s, struct span steps, struct err *e)
 {
     struct in i = in_of(steps);
     status st = OK;
@@ -200,31 +247,45 @@ static status do_steps(struct store *s, struct span steps, struct err *e)
         case STEP_HEAD: st = do_head(s, &i, e); break;
         case STEP_NODE: st = do_node(s, &i, e); break;
         case STEP_FACT: st = store_fact_set(s, FACT_CARRIED, in_span16(&i), e); break;
+        case STEP_TURN: do_turn(s, &i); break;
         default: i.bad = true;
         }
     }
     return st == OK && i.bad ? fail(e, CORRUPT, "the tail of the database is malformed", 0) : st;
 }
 
-/* Does all frames from the beginning, in the open transaction. */
-static status do_frames(struct store *s, struct err *e)
+status tail_do_noted(struct store *s, struct err *e)
+{
+    struct tail *t = s->tail;
+    uint64_t pending = s->records_pending;
+    status st;
+
+    t->again = true;
+    st = tail_do(s, span_of(t->steps.p, t->steps.n), e);
+    t->again = false;
+    s->records_pending = pending;
+    return st;
+}
+
+/* Does the frames of this half from its beginning, and those that follow, in the open transaction. */
+static status do_frames(struct store *s, uint64_t *ret_count, struct err *e)
 {
     struct tail *t = s->tail;
     status st = OK;
 
     t->again = true;
-    t->at = 0;
+    t->at = t->half;
     t->index = 0;
-    while (st == OK) {
+    for (*ret_count = 0; st == OK; ++*ret_count) {
         AUTO(secret) *steps = NULL;
         size_t n;
 
         st = read_frame(t, t->at, t->index, &steps, &n, e);
         if (st != OK)
             break;
-        st = do_steps(s, secret_view(steps), e);
         t->at += n;
         t->index++;
+        st = tail_do(s, secret_view(steps), e); /* which may turn to the other half */
     }
     t->again = false;
     return st == NOT_FOUND ? OK : st;
@@ -257,29 +318,75 @@ void tail_changes(struct store *s, enum statement which)
 
 bool tail_carries(const struct store *s)
 {
-    return s->tail != NULL && s->tail->open;
+    return s->tail != NULL && s->tail->index > 0;
+}
+
+status tail_wait(struct store *s, struct err *e)
+{
+    return s->tail == NULL || s->tail->applier == NULL ? OK : applier_wait(s->tail->applier, e);
+}
+
+/* At random, so that no two states of the database have the same, however often it was put back. */
+static uint64_t new_generation(void)
+{
+    uint64_t generation;
+
+    random_bytes((struct mspan){ (uint8_t *)&generation, sizeof generation });
+    return generation;
+}
+
+static struct span put_generation(uint64_t generation, uint8_t bytes[static GENERATION])
+{
+    struct out o;
+
+    out_init(&o, bytes, GENERATION);
+    out_u64(&o, generation);
+    return span_of(bytes, GENERATION);
+}
+
+static bool has_room(const struct store *s)
+{
+    const struct tail *t = s->tail;
+
+    return t->records + s->records_pending <= RECORDS_MAX &&
+           t->half + HALF_SIZE - t->at >= 4 + SEAL_OVERHEAD + t->steps.n + TURN_MAX;
+}
+
+/* What was carried goes to the pages while the other half takes what comes; that one is free when
+ * what it carried is committed. */
+static status turn(struct tail *t, struct err *e)
+{
+    uint8_t step[1 + GENERATION] = { STEP_TURN };
+    uint64_t next = new_generation();
+    struct span generation = put_generation(next, step + 1);
+    status st = write_frame(t, SPAN(step), e);
+
+    if (st == OK)
+        st = applier_commit(t->applier, generation, e);
+    turn_to(t, next);
+    return st;
 }
 
 status tail_carry(struct store *s, bool *ret_carried, struct err *e)
 {
     struct tail *t = s->tail;
-    size_t n;
-    status st;
+    struct span steps;
+    status st = OK;
 
     *ret_carried = false;
     if (t == NULL || t->others || t->steps.overflow || t->steps.n == 0 || s->copy != NULL ||
-        t->records + s->records_pending > RECORDS_MAX ||
-        FILE_SIZE - t->at < 4 + SEAL_OVERHEAD + t->steps.n)
+        (s->taken && !has_room(s)))
         return OK;
-    st = write_frame(t, &n, e);
-    if (st != OK)
-        return st;
-    t->at += n;
-    t->index++;
+    if (!has_room(s))
+        st = turn(t, e);
+    steps = span_of(t->steps.p, t->steps.n);
+    if (st == OK)
+        st = write_frame(t, steps, e);
+    if (st == OK && !s->taken)
+        st = applier_give(t->applier, steps, e);
     t->records += s->records_pending;
-    t->open = true;
-    *ret_carried = true;
-    return OK;
+    *ret_carried = st == OK;
+    return st;
 }
 
 status tail_sync(struct store *s, struct err *e)
@@ -289,21 +396,23 @@ status tail_sync(struct store *s, struct err *e)
                : fail(e, IO, "the tail of the database cannot be synced", errno);
 }
 
-/* At random, so that no two states of the database have the same, however often it was put back. */
+status tail_set_generation(struct store *s, struct span generation, struct err *e)
+{
+    return store_fact_set(s, FACT_NAME, generation, e);
+}
+
 status tail_settle(struct store *s, struct err *e)
 {
     struct tail *t = s->tail;
-    uint8_t bytes[8];
-    struct in i = in_of(SPAN(bytes));
+    uint8_t bytes[GENERATION];
 
     if (t == NULL)
         return OK;
     t->next = t->generation;
-    if (!t->open && sqlite3_total_changes(s->db) == s->changes_before)
+    if (t->index == 0 && sqlite3_total_changes(s->db) == s->changes_before)
         return OK;
-    random_bytes((struct mspan){ bytes, sizeof bytes });
-    t->next = in_u64(&i);
-    return store_fact_set(s, FACT_NAME, SPAN(bytes), e);
+    t->next = new_generation();
+    return tail_set_generation(s, put_generation(t->next, bytes), e);
 }
 
 void tail_settled(struct store *s)
@@ -314,16 +423,15 @@ void tail_settled(struct store *s)
         return;
     t->generation = t->next;
     t->index = 0;
-    t->at = 0;
+    t->at = t->half;
     t->records = 0;
-    t->open = false;
 }
 
 status tail_again(struct store *s, struct err *e)
 {
-    uint64_t pending = s->records_pending;
+    uint64_t pending = s->records_pending, count;
     uint32_t index = s->tail->index;
-    status st = do_frames(s, e);
+    status st = do_frames(s, &count, e);
 
     s->records_pending = pending;
     if (st == OK && s->tail->index != index)
@@ -335,6 +443,8 @@ status tail_again(struct store *s, struct err *e)
 
 static status overwrite(struct tail *t, struct err *e)
 {
+    t->half = 0;
+    t->at = 0;
     memset(t->frame, 0, FRAME_MAX);
     for (size_t at = 0; at < FILE_SIZE;) {
         size_t n = FILE_SIZE - at < FRAME_MAX ? FILE_SIZE - at : FRAME_MAX;
@@ -364,20 +474,24 @@ static status read_generation(struct store *s, struct err *e)
     return in_end(&i) ? OK : fail(e, CORRUPT, "the tail's generation cannot be read", 0);
 }
 
+/* Nobody knows which half it was. */
 static status take_in(struct store *s, struct err *e)
 {
+    uint64_t count = 0;
     status st = read_generation(s, e);
 
     if (st == OK)
         st = store_begin(s, e);
     if (st != OK)
         return st;
-    st = do_frames(s, e);
-    s->tail->open = s->tail->index > 0;
-    s->tail->others = true; /* to the pages with it */
-    if (st == OK && s->tail->open)
+    st = do_frames(s, &count, e);
+    if (st == OK && count == 0) {
+        turn_to(s->tail, s->tail->generation);
+        st = do_frames(s, &count, e);
+    }
+    if (st == OK && count > 0)
         return store_commit(s, e);
-    s->tail->open = false;
+    s->tail->index = 0;
     store_rollback(s);
     return st;
 }
@@ -418,7 +532,9 @@ status tail_open(struct store *s, const char *path, const struct secret *key, st
     st = begin(s, path, key, e);
     if (st == OK)
         st = take_in(s, e);
-    return st == OK ? overwrite(s->tail, e) : st;
+    if (st == OK)
+        st = overwrite(s->tail, e);
+    return st == OK ? applier_new(s, &s->tail->applier, e) : st;
 }
 
 void tail_close(struct store *s)
@@ -427,6 +543,7 @@ void tail_close(struct store *s)
 
     if (t == NULL)
         return;
+    applier_free(t->applier);
     if (t->fd >= 0)
         (void)close(t->fd);
     secret_free(t->key);

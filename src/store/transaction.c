@@ -22,42 +22,125 @@ static status control(struct store *s, enum statement which, struct err *e)
 static void end_transaction(struct store *s)
 {
     s->transaction = false;
+    s->taken = false;
     s->unsettled = false;
     s->marked = false;
     s->records_pending = 0;
 }
 
-status store_begin(struct store *s, struct err *e)
+static status begin(struct store *s, struct err *e)
 {
+    status st = s->begun ? OK : control(s, SQL_BEGIN, e);
+
+    s->begun |= st == OK;
+    return st;
+}
+
+static status take_first(struct store *s, struct err *e)
+{
+    bool noted = tail_has_noted(s);
     status st = OK;
 
+    s->taken = true;
+    s->changes_before = sqlite3_total_changes(s->db);
+    if (noted)
+        st = begin(s, e);
+    return st == OK && noted ? tail_do_noted(s, e) : st;
+}
+
+status transaction_take(struct store *s, bool changes, struct err *e)
+{
+    struct err cause = { 0 };
+    status st = OK;
+
+    if (tail_wait(s, &cause) != OK) {
+        s->failed = true;
+        return fail(e, IO, "commit failed", cause.detail);
+    }
+    if (s->transaction && !s->taken)
+        st = take_first(s, e);
+    return st == OK && changes ? begin(s, e) : st;
+}
+
+static status begin_transaction(struct store *s, struct err *e)
+{
     if (s->transaction)
         return fail(e, BUG, "transaction within a transaction", 0);
+    if (s->failed)
+        return fail(e, IO, "store has failed before", 0);
     s->transaction = true;
     tail_begin(s);
-    s->changes_before = sqlite3_total_changes(s->db);
-    st = tail_carries(s) ? OK : control(s, SQL_BEGIN, e);
+    return OK;
+}
+
+status store_begin(struct store *s, struct err *e)
+{
+    status st = begin_transaction(s, e);
+
+    if (st != OK)
+        return st;
+    st = transaction_take(s, true, e);
     if (st != OK)
         end_transaction(s);
+    return st;
+}
+
+status store_begin_append(struct store *s, struct err *e)
+{
+    return begin_transaction(s, e);
+}
+
+static status sql_commit(struct store *s, struct err *e)
+{
+    status st = control(s, SQL_COMMIT, e);
+
+    if (st != OK) {
+        (void)control(s, SQL_ROLLBACK, NULL);
+        s->failed = true;
+    }
+    s->begun = false;
+    return st;
+}
+
+status transaction_settle(struct store *s, struct span generation, struct err *e)
+{
+    status st = tail_set_generation(s, generation, e);
+
+    return st == OK ? sql_commit(s, e) : st;
+}
+
+static status commit(struct store *s, struct err *e)
+{
+    status st = transaction_take(s, false, e);
+
+    if (st == OK && !s->begun)
+        return OK; /* nothing was done, and nothing is carried */
+    if (st == OK)
+        st = tail_settle(s, e);
+    if (st == OK)
+        st = sql_commit(s, e);
+    if (st == OK)
+        tail_settled(s);
+    else if (s->begun)
+        (void)control(s, SQL_ROLLBACK, NULL);
     return st;
 }
 
 status store_commit(struct store *s, struct err *e)
 {
     struct err cause = { 0 };
-    uint64_t records = s->records_pending;
+    uint64_t records;
 
     if (!s->transaction)
         return fail(e, BUG, "commit outside a transaction", 0);
     if (s->marked)
         return fail(e, BUG, "commit with an open savepoint", 0);
-    if (tail_settle(s, &cause) != OK || control(s, SQL_COMMIT, &cause) != OK) {
-        (void)control(s, SQL_ROLLBACK, NULL);
+    records = s->records_pending;
+    if (commit(s, &cause) != OK) {
         end_transaction(s);
         s->failed = true;
         return fail(e, IO, "commit failed", cause.detail);
     }
-    tail_settled(s);
     end_transaction(s);
     s->counters.commits++;
     s->counters.records += records;
@@ -108,10 +191,13 @@ status store_commit_append(struct store *s, struct err *e)
 
 status store_settle(struct store *s, struct err *e)
 {
-    status st = OK;
+    status st;
 
-    if (s->transaction || !tail_carries(s))
+    if (s->transaction)
         return OK;
+    st = transaction_take(s, false, e);
+    if (st != OK || !s->begun)
+        return st;
     st = store_begin(s, e);
     return st == OK ? store_commit(s, e) : st;
 }
@@ -119,10 +205,12 @@ status store_settle(struct store *s, struct err *e)
 /* SQLite's transaction goes, and what was carried with it comes again from the tail. */
 static void rollback_to_carried(struct store *s)
 {
-    if (sqlite3_total_changes(s->db) != s->changes_before &&
-        (control(s, SQL_ROLLBACK, NULL) != OK || control(s, SQL_BEGIN, NULL) != OK ||
-         tail_again(s, NULL) != OK))
-        s->failed = true;
+    if (sqlite3_total_changes(s->db) != s->changes_before) {
+        s->begun = false;
+        if (control(s, SQL_ROLLBACK, NULL) != OK || begin(s, NULL) != OK ||
+            tail_again(s, NULL) != OK)
+            s->failed = true;
+    }
     end_transaction(s);
     remembered_forget(s);
 }
@@ -131,13 +219,16 @@ void store_rollback(struct store *s)
 {
     if (!s->transaction)
         return;
-    if (tail_carries(s)) {
+    if (s->taken && tail_carries(s)) {
         rollback_to_carried(s);
         return;
     }
-    if (control(s, SQL_ROLLBACK, NULL) != OK && !sqlite3_get_autocommit(s->db))
-        s->failed = true;
-    end_transaction(s);
+    if (s->taken && s->begun) {
+        s->begun = false;
+        if (control(s, SQL_ROLLBACK, NULL) != OK && !sqlite3_get_autocommit(s->db))
+            s->failed = true;
+    }
+    end_transaction(s); /* what is only noted goes with it */
 }
 
 status store_mark(struct store *s, struct err *e)

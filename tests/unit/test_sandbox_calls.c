@@ -281,6 +281,43 @@ static void memory_can_be_closed_and_opened_but_not_executed(void **state)
     }
 }
 
+static int lower_own_priority(void)
+{
+    if (sandbox_syscalls(SANDBOX_SERVER, NULL) != OK)
+        return 2;
+    return setpriority(PRIO_PROCESS, 0, 10) == 0 && setpriority(PRIO_PROCESS, 0, 0) != 0 ? 0 : 1;
+}
+
+static int lower_anothers_priority(void)
+{
+    if (sandbox_syscalls(SANDBOX_SERVER, NULL) != OK)
+        return 2;
+    return setpriority(PRIO_PROCESS, (id_t)getppid(), 10);
+}
+
+static int lower_everybodys_priority(void)
+{
+    if (sandbox_syscalls(SANDBOX_SERVER, NULL) != OK)
+        return 2;
+    return setpriority(PRIO_USER, 0, 10);
+}
+
+/* Up again it goes with a capability only, which a server has dropped by then. */
+static int lower_own_priority_for_good(void)
+{
+    if (setresuid(65534, 65534, 65534) != 0)
+        return 0; /* of nobody special already */
+    return lower_own_priority();
+}
+
+static void a_servers_thread_lowers_its_own_priority_and_no_others(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(lower_own_priority_for_good), 0);
+    assert_int_equal(in_child(lower_anothers_priority), KILLED);
+    assert_int_equal(in_child(lower_everybodys_priority), KILLED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,6 +325,7 @@ int main(void)
         cmocka_unit_test(nobody_reaches_other_processes_programs_or_the_kernel),
         cmocka_unit_test(a_keeper_makes_no_connections_even_without_a_vault),
         cmocka_unit_test(the_keeper_exchanges_two_files_but_replaces_none),
+        cmocka_unit_test(a_servers_thread_lowers_its_own_priority_and_no_others),
         cmocka_unit_test(memory_can_be_closed_and_opened_but_not_executed),
     };
 

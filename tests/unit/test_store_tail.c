@@ -3,6 +3,7 @@
 #include "test_store_rig.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/wait.h>
 
 #include "secret/secret.h"
@@ -33,6 +34,14 @@ int __wrap_fdatasync(int fd)
 
 /* --- work ---------------------------------------------------------------------------------------- */
 
+/* Whether what is appended is done in the database behind it, or at once. */
+static bool behind;
+
+static void begin(struct rig *r)
+{
+    assert_ok(behind ? store_begin_append(r->s, NULL) : store_begin(r->s, NULL));
+}
+
 /* A record of the vault's log, and the head after it. */
 static void append(struct rig *r, uint64_t seq)
 {
@@ -46,7 +55,7 @@ static void append(struct rig *r, uint64_t seq)
 
 static void commit_append(struct rig *r, uint64_t seq)
 {
-    assert_ok(store_begin(r->s, NULL));
+    begin(r);
     append(r, seq);
     assert_ok(store_commit_append(r->s, NULL));
 }
@@ -55,7 +64,7 @@ static void append_unsynced(struct rig *r, uint64_t seq)
 {
     bool unsynced = false;
 
-    assert_ok(store_begin(r->s, NULL));
+    begin(r);
     append(r, seq);
     assert_ok(store_append(r->s, &unsynced, NULL));
     assert_true(unsynced);
@@ -153,7 +162,7 @@ static void what_was_appended_is_there_after_a_kill(void **state)
 static void append_and_begin(struct rig *r)
 {
     append_ten(r);
-    assert_ok(store_begin(r->s, NULL));
+    begin(r);
     append(r, 10);
 }
 
@@ -168,7 +177,7 @@ static void append_change_and_append(struct rig *r)
     struct store_tenant tenant = tenant_of(1, "acme");
 
     append_ten(r);
-    assert_ok(store_begin(r->s, NULL));
+    begin(r);
     append(r, 10);
     assert_ok(store_tenant_add(r->s, &tenant, NULL));
     assert_ok(store_commit_append(r->s, NULL)); /* takes along what was appended before */
@@ -191,7 +200,7 @@ static void a_rolled_back_change_leaves_what_was_appended(void **state)
     struct store_tenant tenant = tenant_of(1, "acme");
 
     append_ten(r);
-    assert_ok(store_begin(r->s, NULL));
+    begin(r);
     append(r, 10);
     assert_ok(store_tenant_add(r->s, &tenant, NULL));
     store_rollback(r->s);
@@ -265,7 +274,7 @@ static void change_and_append(struct rig *r)
 {
     struct store_tenant tenant = tenant_of(1, "acme");
 
-    assert_ok(store_begin(r->s, NULL));
+    begin(r);
     append(r, 0);
     assert_ok(store_tenant_add(r->s, &tenant, NULL));
     assert_ok(store_commit_append(r->s, NULL));
@@ -339,7 +348,7 @@ static void append_and_change(struct rig *r)
     bool unsynced = true;
 
     append_three_unsynced(r);
-    assert_ok(store_begin(r->s, NULL));
+    begin(r);
     append(r, 13);
     assert_ok(store_tenant_add(r->s, &tenant, NULL));
     assert_ok(store_append(r->s, &unsynced, NULL));
@@ -373,7 +382,7 @@ static void append_and_roll_back(struct rig *r)
     struct store_tenant tenant = tenant_of(1, "acme");
 
     append_three_unsynced(r);
-    assert_ok(store_begin(r->s, NULL));
+    begin(r);
     append(r, 13);
     assert_ok(store_tenant_add(r->s, &tenant, NULL));
     store_rollback(r->s);
@@ -413,7 +422,7 @@ static void a_frame_that_was_lost_takes_those_after_it_along(void **state)
 
 static void append_undo_and_append(struct rig *r)
 {
-    assert_ok(store_begin(r->s, NULL));
+    begin(r);
     append(r, 0);
     assert_ok(store_mark(r->s, NULL));
     append(r, 1);
@@ -445,27 +454,140 @@ static void the_tail_shows_nothing_and_is_empty_after_opening(void **state)
     free(bytes);
 }
 
+/* --- the database behind ------------------------------------------------------------------------- */
+
+static void whoever_asks_sees_what_was_appended_and_what_is_being(void **state)
+{
+    struct rig *r = *state;
+    struct store_tenant tenant = tenant_of(1, "acme");
+
+    for (uint64_t seq = 0; seq < 3000; seq++) {
+        begin(r);
+        append(r, seq);
+        if (seq % 700 == 5)
+            assert_int_equal(records(r), seq + 1);
+        if (seq % 900 == 7) {
+            store_rollback(r->s);
+            assert_int_equal(records(r), seq);
+            begin(r);
+            append(r, seq);
+            store_rollback(r->s); /* of what the database never saw */
+            begin(r);
+            append(r, seq);
+        }
+        if (seq == 1500)
+            assert_ok(store_tenant_add(r->s, &tenant, NULL));
+        assert_ok(store_commit_append(r->s, NULL));
+    }
+    assert_int_equal(records(r), 3000);
+    rig_reopen(r);
+    assert_int_equal(records(r), 3000);
+    assert_ok(store_tenant(r->s, "acme", &tenant, NULL));
+}
+
+static void append_over_both_halves(struct rig *r)
+{
+    for (uint64_t seq = 0; seq < 9000; seq++)
+        append_unsynced(r, seq);
+}
+
+static void of_two_halves_of_the_file_nothing_is_lost(void **state)
+{
+    killed_after(*state, append_over_both_halves);
+    assert_int_equal(records(*state), 9000);
+}
+
+/* With commits under way or not, as it happens. */
+static void killed_at_any_moment_all_that_was_answered_is_there(void **state)
+{
+    struct rig *r = *state;
+    uint64_t next = 0;
+
+    for (unsigned round = 0; round < 12; round++) {
+        uint64_t told = next, seq;
+        int ends[2];
+        pid_t child;
+
+        store_cleanup(&r->s);
+        assert_int_equal(pipe(ends), 0);
+        child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            assert_ok(secret_start((size_t)64 * 1024, NULL));
+            r->key = rig_key(0x42);
+            rig_open(r);
+            for (seq = next;; seq++) {
+                commit_append(r, seq);
+                assert_int_equal(write(ends[1], &seq, sizeof seq), sizeof seq);
+            }
+        }
+        (void)close(ends[1]);
+        while (told < next + 300 + 450 * round) {
+            assert_int_equal(read(ends[0], &seq, sizeof seq), sizeof seq);
+            told = seq + 1;
+        }
+        (void)kill(child, SIGKILL);
+        assert_int_equal(waitpid(child, NULL, 0), child);
+        while (read(ends[0], &seq, sizeof seq) == sizeof seq)
+            told = seq + 1;
+        (void)close(ends[0]);
+        rig_open(r);
+        next = records(r);
+        assert_true(next == told || next == told + 1);
+    }
+}
+
+static void a_record_that_contradicts_one_that_is_there_ends_everything(void **state)
+{
+    struct rig *r = *state;
+    struct store_record other = { .time_us = 7, .type = 300, .line = span_text("another") };
+
+    commit_append(r, 0);
+    begin(r);
+    assert_ok(store_record_add(r->s, &other, NULL));
+    assert_ok(store_commit_append(r->s, NULL));
+    assert_status(store_settle(r->s, NULL), IO);
+    assert_status(store_begin(r->s, NULL), IO);
+    store_cleanup(&r->s);
+    assert_status(store_open(r->dir, r->key, &r->s, NULL), CONFLICT);
+}
+
+static int beside(void **state)
+{
+    (void)state;
+    behind = true;
+    return 0;
+}
+
+#define EITHER_WAY                                                                              \
+    sentence(what_was_appended_is_there_after_a_kill), sentence(what_was_not_committed_is_not), \
+        sentence(other_changes_between_appends_are_there_as_well),                              \
+        sentence(a_rolled_back_change_leaves_what_was_appended),                                \
+        sentence(more_than_the_tail_holds_is_there_too),                                        \
+        sentence(a_torn_frame_ends_what_is_taken_in),                                           \
+        sentence(what_went_to_its_pages_is_not_taken_in_again),                                 \
+        sentence(a_database_that_was_put_back_takes_nothing_in),                                \
+        sentence(what_was_appended_and_not_synced_is_there_after_a_kill),                       \
+        sentence(after_a_power_cut_only_what_was_synced_is),                                    \
+        sentence(a_sync_makes_durable_all_that_was_appended_before_it),                         \
+        sentence(a_commit_takes_along_what_was_appended_and_not_synced),                        \
+        sentence(settling_does_as_well),                                                        \
+        sentence(a_rolled_back_change_leaves_what_was_not_synced_yet),                          \
+        sentence(a_frame_that_was_lost_takes_those_after_it_along),                             \
+        sentence(what_was_undone_is_not_taken_in),                                              \
+        sentence(the_tail_shows_nothing_and_is_empty_after_opening)
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        sentence(what_was_appended_is_there_after_a_kill),
-        sentence(what_was_not_committed_is_not),
-        sentence(other_changes_between_appends_are_there_as_well),
-        sentence(a_rolled_back_change_leaves_what_was_appended),
-        sentence(more_than_the_tail_holds_is_there_too),
-        sentence(a_torn_frame_ends_what_is_taken_in),
-        sentence(what_went_to_its_pages_is_not_taken_in_again),
-        sentence(a_database_that_was_put_back_takes_nothing_in),
-        sentence(what_was_appended_and_not_synced_is_there_after_a_kill),
-        sentence(after_a_power_cut_only_what_was_synced_is),
-        sentence(a_sync_makes_durable_all_that_was_appended_before_it),
-        sentence(a_commit_takes_along_what_was_appended_and_not_synced),
-        sentence(settling_does_as_well),
-        sentence(a_rolled_back_change_leaves_what_was_not_synced_yet),
-        sentence(a_frame_that_was_lost_takes_those_after_it_along),
-        sentence(what_was_undone_is_not_taken_in),
-        sentence(the_tail_shows_nothing_and_is_empty_after_opening),
+    const struct CMUnitTest at_once[] = { EITHER_WAY };
+    const struct CMUnitTest afterwards[] = {
+        EITHER_WAY,
+        sentence(whoever_asks_sees_what_was_appended_and_what_is_being),
+        sentence(of_two_halves_of_the_file_nothing_is_lost),
+        sentence(killed_at_any_moment_all_that_was_answered_is_there),
+        sentence(a_record_that_contradicts_one_that_is_there_ends_everything),
     };
 
-    return cmocka_run_group_tests(tests, rig_slab, NULL);
+    return cmocka_run_group_tests_name("in the database at once", at_once, rig_slab, NULL) +
+           cmocka_run_group_tests_name("in the database afterwards", afterwards, beside, NULL);
 }
