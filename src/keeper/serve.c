@@ -105,7 +105,7 @@ status keeper_serve(struct keeper *k, int fd, struct err *e)
     while (st == OK && open && !stopped(k)) {
         bool ready = false;
         keeper_tick(k);
-        if (k->settings.close_slab)
+        if (k->settings.close_slab && keeper_wait_ms(k) > 0)
             secret_close();
         st = wait_for_frame(k, fd, &ready, e);
         secret_open();
