@@ -416,6 +416,34 @@ def test_many_gateways_lease_while_a_key_is_revoked(vault, customer):
 
 
 @pytest.mark.tsan
+def test_whoever_reads_the_trail_under_load_finds_every_lease_that_was_answered(vault, customer):
+    """Long enough for the database to be filled, and committed, behind what is appended."""
+    answered, over = [], threading.Event()
+
+    def work():
+        client = vault.client(customer.gateway)
+        while not over.is_set():
+            answered.append(client("POST", "/v1/leases", {"key": customer.path}).json["lease"][:32])
+        client.close()
+
+    def issued():
+        return [record["lease_id"] for _, record in vault.records(customer.name) if record["type"] == "lease.issued"]
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    try:
+        while len(answered) < 5000:
+            before = list(answered)
+            assert set(before) <= set(issued())
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert sorted(issued()) == sorted(answered)
+
+
+@pytest.mark.tsan
 def test_locking_during_load_answers_everybody(own):
     customer = own.customer()
     results, stop = [], threading.Event()
