@@ -35,7 +35,7 @@ struct applier {
     struct err e;
 };
 
-/* --- what is done ------------------------------------------------------------------------------ */
+/* --- what is done -------------------------------------------------------------------------- */
 
 static status commit(struct applier *a, struct span generation, struct err *e)
 {
@@ -108,7 +108,7 @@ static void *run(void *context)
     return NULL;
 }
 
-/* --- the owner's side -------------------------------------------------------------------------- */
+/* --- the owner's side ---------------------------------------------------------------------- */
 
 status applier_new(struct store *s, struct applier **ret_applier, struct err *e)
 {

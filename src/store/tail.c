@@ -267,7 +267,7 @@ status tail_do_noted(struct store *s, struct err *e)
     return st;
 }
 
-/* Does the frames of this half from its beginning, and those that follow, in the open transaction. */
+/* Does the frames of this half from its beginning, and what follows, in the open transaction. */
 static status do_frames(struct store *s, uint64_t *ret_count, struct err *e)
 {
     struct tail *t = s->tail;

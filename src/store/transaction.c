@@ -51,15 +51,15 @@ static status take_first(struct store *s, struct err *e)
 status transaction_take(struct store *s, bool changes, struct err *e)
 {
     struct err cause = { 0 };
-    status st = OK;
+    status st = tail_wait(s, &cause);
 
-    if (tail_wait(s, &cause) != OK) {
+    if (st == OK && s->transaction && !s->taken)
+        st = take_first(s, &cause);
+    if (st != OK) {
         s->failed = true;
         return fail(e, IO, "commit failed", cause.detail);
     }
-    if (s->transaction && !s->taken)
-        st = take_first(s, e);
-    return st == OK && changes ? begin(s, e) : st;
+    return changes ? begin(s, e) : OK;
 }
 
 static status begin_transaction(struct store *s, struct err *e)
@@ -111,8 +111,10 @@ status transaction_settle(struct store *s, struct span generation, struct err *e
 
 static status commit(struct store *s, struct err *e)
 {
-    status st = transaction_take(s, false, e);
+    status st = s->failed ? fail(e, IO, "store has failed before", 0) : OK;
 
+    if (st == OK)
+        st = transaction_take(s, false, e);
     if (st == OK && !s->begun)
         return OK; /* nothing was done, and nothing is carried */
     if (st == OK)
@@ -154,7 +156,7 @@ status store_append(struct store *s, bool *ret_unsynced, struct err *e)
     bool carried = false;
 
     *ret_unsynced = false;
-    if (!s->transaction || s->marked)
+    if (!s->transaction || s->marked || s->failed)
         return store_commit(s, e); /* which says what is wrong */
     if (tail_carry(s, &carried, &cause) != OK) {
         end_transaction(s);

@@ -552,6 +552,21 @@ static void a_record_that_contradicts_one_that_is_there_ends_everything(void **s
     assert_status(store_open(r->dir, r->key, &r->s, NULL), CONFLICT);
 }
 
+static void so_does_one_that_whoever_reads_comes_upon(void **state)
+{
+    struct rig *r = *state;
+    struct store_record other = { .time_us = 7, .type = 300, .line = span_text("another") };
+    uint64_t size;
+
+    commit_append(r, 0);
+    begin(r);
+    assert_ok(store_record_add(r->s, &other, NULL));
+    assert_status(store_log_size(r->s, &other.log, &size, NULL), IO);
+    assert_status(store_commit_append(r->s, NULL), IO);
+    rig_reopen(r);
+    assert_int_equal(records(r), 1);
+}
+
 static int beside(void **state)
 {
     (void)state;
@@ -586,6 +601,7 @@ int main(void)
         sentence(of_two_halves_of_the_file_nothing_is_lost),
         sentence(killed_at_any_moment_all_that_was_answered_is_there),
         sentence(a_record_that_contradicts_one_that_is_there_ends_everything),
+        sentence(so_does_one_that_whoever_reads_comes_upon),
     };
 
     return cmocka_run_group_tests_name("in the database at once", at_once, rig_slab, NULL) +
