@@ -23,7 +23,7 @@ def test_after_rotation_new_leases_get_the_new_version_at_once(vault, customer):
 
 @pytest.mark.sanitize
 def test_the_old_version_is_destroyed_when_its_grace_is_over(vault, customer):
-    vault.rotate_key(customer.name, grace_s=1)
+    vault.rotate_key(customer.name, grace_s=3)  # time enough for one look
     assert versions(customer)[1] == "superseded"
     record = vault.await_record(customer.name, type="key.destroyed")
     assert (record["version"], record["outcome"], record["reason"]) == (1, "ok", "grace-over")

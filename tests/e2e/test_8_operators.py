@@ -429,7 +429,7 @@ def test_a_rotation_that_was_cut_off_goes_on_after_the_next_start(own, victim):
 
 
 def test_a_vault_locks_itself_when_it_was_open_for_long_enough(new_vault):
-    vault = new_vault(unlocked_max_s=2)
+    vault = new_vault(unlocked_max_s=5)  # time enough to read the log after the unlock
     vault.await_state("locked")
     vault.unlock()
     assert vault.await_record("vault", type="vault.locked")["actor"] == "system"

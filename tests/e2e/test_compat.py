@@ -131,7 +131,7 @@ def test_a_lease_is_renewed_and_revoked_by_its_token_alone(compat):
                            body={"lease_id": lease, **body})
     reply = renew(token, increment="1h")
     assert (reply.status, reply.json["lease_id"], reply.json["lease_duration"]) == (200, lease, 3600)
-    assert renew(token, increment=60).json["lease_duration"] in (3599, 3600)  # a renewal takes nothing away
+    assert 3570 < renew(token, increment=60).json["lease_duration"] <= 3600  # a renewal takes nothing away
     assert is_error(renew(other), 400)
     gone = compat.ask(f"/v1/sys/leases/revoke/{lease}", who=customer.gateway, token=token, method="PUT",
                        body={"sync": True})

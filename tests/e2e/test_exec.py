@@ -330,7 +330,7 @@ def test_in_the_environment_a_rotation_is_told_or_the_command_is_started_anew(ru
 
 
 def test_a_lease_is_renewed_for_as_long_as_the_command_runs(runner, customer):
-    process, first = runner.watch("--file", ttl=1)
+    process, first = runner.watch("--file", ttl=3)  # a renewal that comes a second late is in time
     await_that("it was renewed often", lambda: customer.vault.types(customer.name).count("lease.renewed") >= 3)
     assert len(live(customer)) == 1 and Path(first["path"]).read_text() == customer.value
     assert customer.vault.types(customer.name).count("lease.issued") == 2, "with that of the first exec"
@@ -380,7 +380,7 @@ def test_a_vault_that_does_not_answer_costs_the_lease_when_it_ends_and_gives_it_
     customer = vault.customer()
     runner = Runner(vault, customer, runtime)
     process, first = runner.watch("--file", "--signal", "USR1")
-    await_that("a second lease", lambda: vault.types(customer.name).count("lease.issued") >= 2)
+    await_that("a second lease", lambda: vault.types(customer.name).count("lease.issued") >= 3)  # and the runner's own
     assert Path(first["path"]).read_text() == customer.value
     vault.cli("lock")
     told = line_of(process)

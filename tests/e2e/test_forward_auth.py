@@ -278,7 +278,8 @@ def test_behind_nginx_the_provider_gets_the_key_and_the_client_never_sees_it(pro
         record = issued(vault, customer.name)[-1]
         assert len(issued(vault, customer.name)) == n and record["lease_id"] == headers["strongroom-lease"]
         assert "model" not in record
-    assert headers["strongroom-lease"] in nginx.log("access")
+    # nginx writes it after the answer.
+    await_that("the last lease is in its log", lambda: headers["strongroom-lease"] in nginx.log("access"))
     assert customer.value not in nginx.log("access") + nginx.log("error")
 
 

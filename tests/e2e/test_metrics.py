@@ -115,7 +115,7 @@ def test_a_scrape_leaves_no_record(own):
 
 
 def test_a_vault_that_is_only_scraped_locks_itself_when_idle(new_vault):
-    vault = new_vault(idle_lock_s=2)
+    vault = new_vault(idle_lock_s=4)  # time enough for a certificate
     auditor = vault.certify("auditor", "prometheus")
     await_that("it locks itself",
                lambda: samples(scrape(vault, auditor))['strongroom_state{state="locked"}'] == 1)

@@ -212,10 +212,12 @@ def test_lease_watch_prints_what_ends_and_acknowledges_it_and_ends_on_ctrl_c(vau
     cursor = vault.files / unique("cursor")
     with watching(vault, customer.gateway, "lease", "watch", "--acknowledge", "--cursor", cursor) as process:
         await_that("it has begun", cursor.exists)
+        begun = cursor.read_text()
         vault.rotate_key(customer.name)
         time_, what, path, version, _ = process.stdout.readline().split()
         assert (what, path, version) == ("key.rotated", customer.path, "version=2") and time_.endswith("Z")
         vault.await_record(customer.name, type="revocation.acknowledged", gateway=customer.gateway.name)
+        await_that("it remembers how far it came", lambda: cursor.read_text() != begun)  # after it has acknowledged
         process.send_signal(signal.SIGINT)
         assert process.wait(PROMPT * 4) == OK
     vault.api("POST", f"/v1/tenants/{customer.name}/keys/{customer.key}/revoke", {})

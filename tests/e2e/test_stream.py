@@ -336,9 +336,15 @@ def ask_for_the_next(vault, who, path):
     return connection
 
 
+@pytest.fixture
+def quiet(new_vault):
+    """A vault without rounds: their records would answer whoever waits for any."""
+    return new_vault(checkpoint_s=3600)
+
+
 @pytest.mark.sanitize
-def test_readers_that_wait_are_answered_and_those_that_hang_up_leave_nothing_behind(own):
-    customer = own.customer()
+def test_readers_that_wait_are_answered_and_those_that_hang_up_leave_nothing_behind(quiet):
+    own, customer = quiet, quiet.customer()
     own.drop_connections()
     before = sockets(own)
     after = own.call("GET", "/v1/records?after=0&limit=500").headers["strongroom-next"]
@@ -363,9 +369,9 @@ def test_readers_that_wait_are_answered_and_those_that_hang_up_leave_nothing_beh
     waiting.close()
 
 
-def test_a_vault_that_is_locked_answers_those_who_wait(own):
-    after = own.call("GET", "/v1/records?after=0&limit=500").headers["strongroom-next"]
-    reader = ask_for_the_next(own, own.operator, f"/v1/records?after={after}&wait=60")
-    own.lock()
+def test_a_vault_that_is_locked_answers_those_who_wait(quiet):
+    after = quiet.call("GET", "/v1/records?after=0&limit=500").headers["strongroom-next"]
+    reader = ask_for_the_next(quiet, quiet.operator, f"/v1/records?after={after}&wait=60")
+    quiet.lock()
     assert b" 503 " in reader.recv(65536)
     reader.close()

@@ -167,7 +167,8 @@ def test_sums_are_shown_as_a_table_as_json_and_as_csv(vault, customer):
     assert [row["cost_micro"] for row in sums(vault, customer.name)] == [1250000, 2500000]
     narrow = vault.cli_json("usage", "show", customer.name, "--model", "gpt-5", "--key", "openai-prod", "--gateway",
                             customer.gateway.name, "--since", "7d", "--by", "day,gateway")["rows"]
-    assert [(row["gateway"], row["requests"]) for row in narrow] == [(customer.gateway.name, 4)]
+    assert {row["gateway"] for row in narrow} == {customer.gateway.name}
+    assert sum(row["requests"] for row in narrow) == 4  # of one day, or of two about midnight
     assert vault.cli_json("usage", "show", customer.name, "--until", "2026-01-01")["rows"] == []
 
 
