@@ -441,6 +441,7 @@ def test_whoever_reads_the_trail_under_load_finds_every_lease_that_was_answered(
         for thread in threads:
             thread.join()
     assert sorted(issued()) == sorted(answered)
+    customer.give_all_back()
 
 
 @pytest.mark.tsan

@@ -205,6 +205,7 @@ def test_a_log_of_more_than_one_page_is_read_whole(vault):
     vault.cli("audit", "verify", customer.name)
     code, said = verify_bundle(vault.export(customer.name))
     assert code == 0, said
+    customer.give_all_back()
 
 
 @pytest.mark.parametrize("query, status", [

@@ -125,6 +125,7 @@ class Load:
     def __exit__(self, *_):
         self.over = True
         self.thread.join()
+        self.customer.give_all_back()
 
 
 class Syslog:
