@@ -190,5 +190,9 @@ status store_leasable_by_id(struct store *s, const struct id *tenant, const stru
     st = store_tenant_by_id(s, tenant, &owner, e);
     if (st == OK)
         st = store_key_by_id(s, tenant, key, &named, e);
-    return st == OK ? store_leasable(s, owner.name, named.name, ret_leasable, e) : st;
+    if (st == OK)
+        st = store_leasable(s, owner.name, named.name, ret_leasable, e);
+    if (st == OK)
+        remembered_by_id_too(s, owner.name, named.name);
+    return st;
 }

@@ -18,8 +18,9 @@ struct row {
 
 struct remembered {
     struct row rows[SETS][WAYS];
-    unsigned next;                  /* the way that gives room if none is free */
-    struct row *by_id[SETS * WAYS]; /* by the key's id, which is random; the newest of each place */
+    unsigned next; /* the way that gives room if none is free */
+    struct row
+        *by_id[SETS][WAYS]; /* by the key's id, which is random; rows may be others' by now */
 };
 
 /* Changes that a lease makes, and what else happens while nobody changes a key. */
@@ -87,22 +88,48 @@ bool remembered_find(const struct store *s, const char *tenant, const char *key,
 
 static struct row **by_id(struct remembered *m, const struct id *key)
 {
-    return &m->by_id[(key->b[0] | (size_t)key->b[1] << 8) % (SETS * WAYS)];
+    return m->by_id[(key->b[0] | (size_t)key->b[1] << 8) & (SETS - 1)];
+}
+
+static void note_id(struct remembered *m, struct row *r)
+{
+    struct row **set = by_id(m, &r->leasable.key.id), **at = NULL;
+
+    for (size_t i = 0; i < WAYS; i++) {
+        if (set[i] == r)
+            return;
+        if (at == NULL && (set[i] == NULL || set[i]->sealed == NULL))
+            at = &set[i];
+    }
+    *(at != NULL ? at : &set[m->next++ % WAYS]) = r;
 }
 
 bool remembered_find_by_id(const struct store *s, const struct id *tenant, const struct id *key,
                            struct store_leasable *ret_leasable)
 {
-    const struct row *r;
+    struct row **set;
 
     if (s->remembered == NULL || s->failed)
         return false;
-    r = *by_id(s->remembered, key);
-    if (r == NULL || r->sealed == NULL || !id_same(&r->leasable.key.id, key) ||
-        !id_same(&r->leasable.tenant.id, tenant))
-        return false;
-    *ret_leasable = r->leasable;
-    return true;
+    set = by_id(s->remembered, key);
+    for (size_t i = 0; i < WAYS; i++) {
+        const struct row *r = set[i];
+
+        if (r == NULL || r->sealed == NULL || !id_same(&r->leasable.key.id, key) ||
+            !id_same(&r->leasable.tenant.id, tenant))
+            continue;
+        *ret_leasable = r->leasable;
+        return true;
+    }
+    return false;
+}
+
+void remembered_by_id_too(struct store *s, const char *tenant, const char *key)
+{
+    struct row *r = s->remembered == NULL ? NULL : find(s->remembered, tenant, key);
+
+    if (r != NULL)
+        note_id(s->remembered, r);
 }
 
 void remembered_keep(struct store *s, const char *tenant, const char *key,
@@ -126,7 +153,7 @@ void remembered_keep(struct store *s, const char *tenant, const char *key,
     memcpy(r->sealed, leasable->sealed.p, leasable->sealed.n);
     r->leasable = *leasable;
     r->leasable.sealed = span_of(r->sealed, leasable->sealed.n);
-    *by_id(s->remembered, &leasable->key.id) = r;
+    note_id(s->remembered, r);
 }
 
 void remembered_changes(struct store *s, enum statement which)

@@ -19,6 +19,8 @@ bool remembered_find_by_id(const struct store *s, const struct id *tenant, const
                            struct store_leasable *ret_leasable);
 void remembered_keep(struct store *s, const char *tenant, const char *key,
                      const struct store_leasable *leasable);
+/* One that is here by its names and was looked for by ids. */
+void remembered_by_id_too(struct store *s, const char *tenant, const char *key);
 /* A statement that changes something is about to run. */
 void remembered_changes(struct store *s, enum statement which);
 void remembered_forget(struct store *s);
