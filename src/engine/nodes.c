@@ -108,7 +108,8 @@ status nodes_of(void *context, unsigned level, uint64_t number,
 
 /* The records of a log since the last whole subtree of the first level, so that they need not be
  * read again for the next one. A log that is not here, or has a gap, is read. */
-#define GROWTHS 256 /* a power of two */
+#define GROWTH_WAYS 4   /* logs that may share a place */
+#define GROWTH_SETS 256 /* a power of two */
 
 struct growth {
     struct id log;
@@ -120,6 +121,23 @@ void nodes_forget(struct engine *en)
 {
     free(en->growth);
     en->growth = NULL;
+}
+
+/* The log's own; if one begins, in a place that is free or else another's. */
+static struct growth *growth_of(struct engine *en, const struct id *log, uint64_t seq, bool begins)
+{
+    size_t set = (log->b[0] | (size_t)log->b[1] << 8) & (GROWTH_SETS - 1);
+    struct growth *ways = &en->growth[set * GROWTH_WAYS], *room = NULL;
+
+    for (size_t i = 0; i < GROWTH_WAYS; i++) {
+        if (ways[i].next != 0 && id_same(&ways[i].log, log))
+            return &ways[i];
+        if (room == NULL && ways[i].next == 0)
+            room = &ways[i];
+    }
+    if (!begins)
+        return NULL;
+    return room != NULL ? room : &ways[(seq >> NODE_STEP) % GROWTH_WAYS];
 }
 
 static void grow(struct growth *g, uint64_t number, const uint8_t leaf[static SHA256_SIZE])
@@ -144,14 +162,14 @@ static bool growth_takes(struct engine *en, const struct id *log, uint64_t seq, 
     struct span prev;
 
     if (en->growth == NULL)
-        en->growth = calloc(GROWTHS, sizeof *en->growth);
+        en->growth = calloc((size_t)GROWTH_SETS * GROWTH_WAYS, sizeof *en->growth);
     if (en->growth == NULL)
         return false;
-    g = &en->growth[(log->b[0] | (unsigned)log->b[1] << 8) & (GROWTHS - 1)];
-    if (within == 0)
-        *g = (struct growth){ .log = *log, .next = seq };
-    if (g->next != seq || !id_same(&g->log, log))
+    g = growth_of(en, log, seq, within == 0);
+    if (g == NULL || (within > 0 && g->next != seq))
         return false;
+    if (within == 0)
+        *g = (struct growth){ .log = *log };
     g->next = seq + 1;
     if (within > 0) {
         if (!record_field(line, "prev", &prev) ||
