@@ -77,6 +77,7 @@ static int approve_with_key(struct cli *c, struct touch *t, const json_t *slots,
         code = begin(c, operation, slot, &session);
     if (code == EXIT_DONE)
         code = touch_assert(t, &credential, &session, &assertion, &secrets);
+    touch_clear(t); /* the key is free again, and Ctrl-C ends the program */
     return code == EXIT_DONE ? post_approval(c, operation, slot, &session, secret_view(secrets),
                                              &assertion, ret_operation)
                              : code;
@@ -109,9 +110,7 @@ static int approve(struct cli *c, const json_t *operation, json_t **ret_operatio
         return code;
     if (option_given(&c->options, OPT_RECOVERY))
         return approve_with_card(c, slots, operation, ret_operation);
-    code = approve_with_key(c, &t, slots, operation, ret_operation);
-    touch_clear(&t);
-    return code;
+    return approve_with_key(c, &t, slots, operation, ret_operation);
 }
 
 /* --- waiting --------------------------------------------------------------------------------- */

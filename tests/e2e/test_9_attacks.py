@@ -532,6 +532,24 @@ def test_ctrl_c_while_waiting_for_others_breaks_nothing(new_vault):
     assert vault.state == "unlocked"
 
 
+def test_ctrl_c_before_an_approval_is_answered_ends_the_program_and_not_the_operation(new_vault):
+    vault, alice, bob, carol = team(new_vault)
+    asked, ended = threading.Event(), threading.Event()
+
+    def hold(method, target, answer):
+        if target.endswith("/approve"):
+            asked.set()
+            ended.wait(60)
+
+    middle, path = local_middle(vault, hold)
+    with middle:
+        done = interrupted(alice, "--socket", path, "--device", alice.key.path, "rekey", when=asked.is_set)
+        ended.set()
+    assert done.code == -signal.SIGINT, done
+    bob.cli("operation", "approve", pending(vault), "--yes")
+    settled(vault)
+
+
 def test_ctrl_c_at_the_touch_says_so_and_the_next_attempt_works(own):
     alice, bob = first(own), Person(own, "bob")
     made = own.api("POST", "/v1/operations", {"operation": "rekey.root"})
