@@ -160,11 +160,14 @@ int lease_list(struct cli *c)
 
     if (code != EXIT_DONE)
         return code;
-    if (cli_json(c))
+    if (cli_json(c)) {
         table_print_json(reply);
-    else
-        table_print(json_object_get(reply, "leases"), COLUMNS(columns),
-                    "There are no live leases.");
+        return EXIT_DONE;
+    }
+    table_print(json_object_get(reply, "leases"), COLUMNS(columns), "There are no live leases.");
+    if (json_is_true(json_object_get(reply, "more")))
+        say("There are more. 'strongroom audit show TENANT --type lease.issued' finds others, and "
+            "'lease revoke' needs no list.");
     return EXIT_DONE;
 }
 

@@ -553,10 +553,12 @@ APPLY(lease_list)
     struct lease_cursor cursor = { 0 };
     json_t *list = json_array();
     struct lease l;
+    bool more;
 
     (void)e;
-    while (json_array_size(list) < LIST_MAX && leases_next(en->leases, tenant, now, &cursor, &l))
+    while ((more = leases_next(en->leases, tenant, now, &cursor, &l)) &&
+           json_array_size(list) < LIST_MAX)
         json_array_append_new(list, live_json(en, &l));
-    rq->reply = json_pack("{s:o}", "leases", list);
+    rq->reply = json_pack("{s:o, s:b}", "leases", list, "more", more);
     return OK;
 }

@@ -174,6 +174,27 @@ def test_a_revocation_that_a_crash_cut_off_is_done_or_was_not_begun(own):
 # --- expiry ----------------------------------------------------------------------------------------
 
 
+def test_a_list_that_ends_after_a_thousand_leases_says_so(own):
+    customer = own.customer()
+    client = own.client(customer.gateway)
+
+    def lease(count):
+        for _ in range(count):
+            assert client("POST", "/v1/leases", {"key": customer.path}).status == 201
+
+    lease(1000)
+    listed = own.api("GET", "/v1/leases")
+    assert (len(listed["leases"]), listed["more"]) == (1000, False)
+    assert "There are more" not in own.cli("lease", "list").err
+    lease(1)
+    listed = own.api("GET", "/v1/leases")
+    assert (len(listed["leases"]), listed["more"]) == (1000, True)
+    assert "There are more" in own.cli("lease", "list").err
+    customer.give_all_back()
+    assert own.api("GET", "/v1/leases") == {"leases": [], "more": False}
+    client.close()
+
+
 def test_a_lease_expires_without_a_record_or_a_request(vault, customer):
     lease = customer.leased(ttl_s=3)  # time enough for two looks
     size = len(vault.records(customer.name))
