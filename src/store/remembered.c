@@ -18,9 +18,8 @@ struct row {
 
 struct remembered {
     struct row rows[SETS][WAYS];
-    unsigned next; /* the way that gives room if none is free */
-    struct row
-        *by_id[SETS][WAYS]; /* by the key's id, which is random; rows may be others' by now */
+    unsigned next;                 /* the way that gives room if none is free */
+    struct row *by_id[SETS][WAYS]; /* by the key's id; rows may be other keys' by now */
 };
 
 /* Changes that a lease makes, and what else happens while nobody changes a key. */
