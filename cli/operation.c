@@ -63,21 +63,22 @@ static int post_approval(struct cli *c, const json_t *operation, const json_t *s
                              : code;
 }
 
-static int approve_with_key(struct cli *c, struct touch *t, const json_t *slots,
-                            const json_t *operation, json_t **ret_operation)
+static int approve_with_key(struct cli *c, const json_t *slots, const json_t *operation,
+                            json_t **ret_operation)
 {
+    struct touch t = { .device = NULL };
     AUTO(secret) *secrets = NULL;
     const json_t *slot = NULL;
     struct fido_credential credential;
     struct fido_assertion assertion;
     struct wire_session session;
-    int code = slots_find_key(c, t, slots, &slot, &credential);
+    int code = slots_find_key(c, &t, slots, &slot, &credential);
 
     if (code == EXIT_DONE)
         code = begin(c, operation, slot, &session);
     if (code == EXIT_DONE)
-        code = touch_assert(t, &credential, &session, &assertion, &secrets);
-    touch_clear(t); /* the key is free again, and Ctrl-C ends the program */
+        code = touch_assert(&t, &credential, &session, &assertion, &secrets);
+    touch_clear(&t); /* the key is free again, and Ctrl-C ends the program */
     return code == EXIT_DONE ? post_approval(c, operation, slot, &session, secret_view(secrets),
                                              &assertion, ret_operation)
                              : code;
@@ -103,14 +104,13 @@ static int approve_with_card(struct cli *c, const json_t *slots, const json_t *o
 static int approve(struct cli *c, const json_t *operation, json_t **ret_operation)
 {
     AUTO(json_t) *slots = NULL;
-    struct touch t = { .device = NULL };
     int code = slots_get(c, &slots);
 
     if (code != EXIT_DONE)
         return code;
     if (option_given(&c->options, OPT_RECOVERY))
         return approve_with_card(c, slots, operation, ret_operation);
-    return approve_with_key(c, &t, slots, operation, ret_operation);
+    return approve_with_key(c, slots, operation, ret_operation);
 }
 
 /* --- waiting --------------------------------------------------------------------------------- */

@@ -147,8 +147,9 @@ static json_t *unlock_request(const struct wire_session *session, const json_t *
                      "sealed_secret", sealed_hex);
 }
 
-static int unlock_with_key(struct cli *c, struct touch *t, const json_t *slots)
+static int unlock_with_key(struct cli *c, const json_t *slots)
 {
+    struct touch t = { .device = NULL };
     AUTO(json_t) *request = NULL;
     AUTO(secret) *secrets = NULL;
     const json_t *slot = NULL;
@@ -156,20 +157,19 @@ static int unlock_with_key(struct cli *c, struct touch *t, const json_t *slots)
     struct fido_assertion assertion;
     struct wire_session session;
     char sealed[SESSION_SEALED_HEX];
-    int code = slots_find_key(c, t, slots, &slot, &credential);
+    int code = slots_find_key(c, &t, slots, &slot, &credential);
 
     if (code == EXIT_DONE)
         code = begin(c, slot, &session);
     if (code == EXIT_DONE)
-        code = touch_assert(t, &credential, &session, &assertion, &secrets);
+        code = touch_assert(&t, &credential, &session, &assertion, &secrets);
+    touch_clear(&t); /* the key is free again for whoever waits for it */
     if (code == EXIT_DONE)
         code = session_seal(&session, secret_view(secrets), sealed);
     if (code != EXIT_DONE)
         return code;
     request = unlock_request(&session, slot, sealed);
     code = session_add_assertion(request, &assertion);
-    /* The key is free again for whoever waits for it. */
-    touch_clear(t);
     return code == EXIT_DONE ? post_unlock(c, json_incref(request)) : code;
 }
 
@@ -194,16 +194,13 @@ static int unlock_with_card(struct cli *c, const json_t *slots)
 int unlock_run(struct cli *c)
 {
     AUTO(json_t) *reply = NULL;
-    struct touch t = { .device = NULL };
     int code = slots_get(c, &reply);
 
     if (code != EXIT_DONE)
         return code;
     if (option_given(&c->options, OPT_RECOVERY))
         return unlock_with_card(c, reply);
-    code = unlock_with_key(c, &t, reply);
-    touch_clear(&t);
-    return code;
+    return unlock_with_key(c, reply);
 }
 
 int lock_run(struct cli *c)

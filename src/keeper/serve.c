@@ -17,10 +17,9 @@ static bool stopped(const struct keeper *k)
 
 /* OK with *ret_ready false when the time is over or a signal came. Signals that are blocked
  * outside are let in only here, so that one cannot be missed just before the wait. */
-static status wait_for_frame(const struct keeper *k, int fd, bool *ret_ready, struct err *e)
+static status wait_for_frame(int fd, int wait_ms, bool *ret_ready, struct err *e)
 {
     struct pollfd p = { .fd = fd, .events = POLLIN };
-    int wait_ms = keeper_wait_ms(k);
     struct timespec t = { .tv_sec = wait_ms / 1000, .tv_nsec = (long)(wait_ms % 1000) * 1000000 };
     sigset_t none;
 
@@ -105,9 +104,10 @@ status keeper_serve(struct keeper *k, int fd, struct err *e)
     while (st == OK && open && !stopped(k)) {
         bool ready = false;
         keeper_tick(k);
-        if (k->settings.close_slab && keeper_wait_ms(k) > 0)
+        int wait_ms = keeper_wait_ms(k);
+        if (k->settings.close_slab && wait_ms > 0)
             secret_close();
-        st = wait_for_frame(k, fd, &ready, e);
+        st = wait_for_frame(fd, wait_ms, &ready, e);
         secret_open();
         if (st == OK && ready && !stopped(k))
             st = serve_one(k, fd, secret_fill(request), secret_fill(answer), &open, e);

@@ -28,8 +28,8 @@ struct applier {
     pthread_mutex_t lock;
     pthread_cond_t work, idle;
     struct job *first, **end;
-    size_t bytes; /* that wait */
-    unsigned commits;
+    size_t bytes;    /* that wait */
+    bool committing; /* a commit waits or is under way: never two */
     bool busy, stopping;
     status st; /* the first that failed */
     struct err e;
@@ -69,6 +69,7 @@ static void work(struct applier *a)
 {
     struct job *list = a->first;
     struct err e = { 0 };
+    bool commits = false;
     status st = a->st;
 
     a->first = NULL;
@@ -76,17 +77,18 @@ static void work(struct applier *a)
     a->bytes = 0;
     a->busy = true;
     pthread_mutex_unlock(&a->lock);
-    for (struct job *job = list; st == OK && job != NULL; job = job->next)
-        st = do_job(a, job, &e);
+    for (const struct job *job = list; job != NULL; job = job->next) {
+        commits |= job->commit;
+        if (st == OK)
+            st = do_job(a, job, &e);
+    }
     drop(list);
     pthread_mutex_lock(&a->lock);
     if (a->st == OK && st != OK) {
         a->st = st;
         a->e = e;
     }
-    a->commits = 0;
-    for (const struct job *job = a->first; job != NULL; job = job->next)
-        a->commits += job->commit;
+    a->committing &= !commits;
     a->busy = false;
     pthread_cond_broadcast(&a->idle);
 }
@@ -99,7 +101,7 @@ static void *run(void *context)
     (void)setpriority(PRIO_PROCESS, 0, AFTER_OTHERS); /* of this thread: the answers go first */
     pthread_mutex_lock(&a->lock);
     while (!a->stopping) {
-        if (!a->busy && (a->commits > 0 || a->bytes >= WORTH_WAKING))
+        if (!a->busy && (a->committing || a->bytes >= WORTH_WAKING))
             work(a);
         else
             pthread_cond_wait(&a->work, &a->lock);
@@ -170,13 +172,13 @@ static status add(struct applier *a, bool is_commit, struct span bytes, struct e
         a->store.begun = a->owner->begun;
     a->given = true;
     pthread_mutex_lock(&a->lock);
-    while (is_commit && a->commits > 0 && a->st == OK)
+    while (is_commit && a->committing && a->st == OK)
         pthread_cond_wait(&a->idle, &a->lock);
     st = outcome(a, e);
     *a->end = job;
     a->end = &job->next;
     a->bytes += bytes.n;
-    a->commits += is_commit;
+    a->committing |= is_commit;
     if (!a->busy && (is_commit || a->bytes >= WORTH_WAKING))
         pthread_cond_signal(&a->work);
     pthread_mutex_unlock(&a->lock);

@@ -36,6 +36,12 @@ static status begin(struct store *s, struct err *e)
     return st;
 }
 
+static status roll_back(struct store *s)
+{
+    s->begun = false;
+    return control(s, SQL_ROLLBACK, NULL);
+}
+
 static status take_first(struct store *s, struct err *e)
 {
     bool noted = tail_has_noted(s);
@@ -62,7 +68,7 @@ status transaction_take(struct store *s, bool changes, struct err *e)
     return changes ? begin(s, e) : OK;
 }
 
-static status begin_transaction(struct store *s, struct err *e)
+status store_begin_append(struct store *s, struct err *e)
 {
     if (s->transaction)
         return fail(e, BUG, "transaction within a transaction", 0);
@@ -75,7 +81,7 @@ static status begin_transaction(struct store *s, struct err *e)
 
 status store_begin(struct store *s, struct err *e)
 {
-    status st = begin_transaction(s, e);
+    status st = store_begin_append(s, e);
 
     if (st != OK)
         return st;
@@ -85,17 +91,12 @@ status store_begin(struct store *s, struct err *e)
     return st;
 }
 
-status store_begin_append(struct store *s, struct err *e)
-{
-    return begin_transaction(s, e);
-}
-
 static status sql_commit(struct store *s, struct err *e)
 {
     status st = control(s, SQL_COMMIT, e);
 
     if (st != OK) {
-        (void)control(s, SQL_ROLLBACK, NULL);
+        (void)roll_back(s);
         s->failed = true;
     }
     s->begun = false;
@@ -124,20 +125,19 @@ static status commit(struct store *s, struct err *e)
     if (st == OK)
         tail_settled(s);
     else if (s->begun)
-        (void)control(s, SQL_ROLLBACK, NULL);
+        (void)roll_back(s);
     return st;
 }
 
 status store_commit(struct store *s, struct err *e)
 {
     struct err cause = { 0 };
-    uint64_t records;
+    uint64_t records = s->records_pending;
 
     if (!s->transaction)
         return fail(e, BUG, "commit outside a transaction", 0);
     if (s->marked)
         return fail(e, BUG, "commit with an open savepoint", 0);
-    records = s->records_pending;
     if (commit(s, &cause) != OK) {
         end_transaction(s);
         s->failed = true;
@@ -207,12 +207,9 @@ status store_settle(struct store *s, struct err *e)
 /* SQLite's transaction goes, and what was carried with it comes again from the tail. */
 static void rollback_to_carried(struct store *s)
 {
-    if (sqlite3_total_changes(s->db) != s->changes_before) {
-        s->begun = false;
-        if (control(s, SQL_ROLLBACK, NULL) != OK || begin(s, NULL) != OK ||
-            tail_again(s, NULL) != OK)
-            s->failed = true;
-    }
+    if (sqlite3_total_changes(s->db) != s->changes_before &&
+        (roll_back(s) != OK || begin(s, NULL) != OK || tail_again(s, NULL) != OK))
+        s->failed = true;
     end_transaction(s);
     remembered_forget(s);
 }
@@ -225,11 +222,8 @@ void store_rollback(struct store *s)
         rollback_to_carried(s);
         return;
     }
-    if (s->taken && s->begun) {
-        s->begun = false;
-        if (control(s, SQL_ROLLBACK, NULL) != OK && !sqlite3_get_autocommit(s->db))
-            s->failed = true;
-    }
+    if (s->taken && s->begun && roll_back(s) != OK && !sqlite3_get_autocommit(s->db))
+        s->failed = true;
     end_transaction(s); /* what is only noted goes with it */
 }
 

@@ -171,7 +171,7 @@ def test_a_revocation_that_a_crash_cut_off_is_done_or_was_not_begun(own):
         assert done or not answers, "it was answered"
 
 
-# --- expiry ----------------------------------------------------------------------------------------
+# --- the list --------------------------------------------------------------------------------------
 
 
 def test_a_list_that_ends_after_a_thousand_leases_says_so(own):
@@ -193,6 +193,9 @@ def test_a_list_that_ends_after_a_thousand_leases_says_so(own):
     customer.give_all_back()
     assert own.api("GET", "/v1/leases") == {"leases": [], "more": False}
     client.close()
+
+
+# --- expiry ----------------------------------------------------------------------------------------
 
 
 def test_a_lease_expires_without_a_record_or_a_request(vault, customer):

@@ -88,6 +88,14 @@ static uint64_t records(struct rig *r)
     return next;
 }
 
+/* In a process of its own: the slab is not inherited. */
+static void open_in_child(struct rig *r)
+{
+    assert_ok(secret_start((size_t)64 * 1024, NULL));
+    r->key = rig_key(0x42);
+    rig_open(r);
+}
+
 /* What a process does that is killed then: nobody closes the database. */
 static void work_and_die(struct rig *r, void (*work)(struct rig *r))
 {
@@ -101,9 +109,7 @@ static void work_and_die(struct rig *r, void (*work)(struct rig *r))
         static struct rig *held; /* nothing is lost by a process that ends so */
 
         held = r;
-        assert_ok(secret_start((size_t)64 * 1024, NULL)); /* not inherited */
-        r->key = rig_key(0x42);
-        rig_open(held);
+        open_in_child(held);
         work(r);
         _exit(0);
     }
@@ -513,9 +519,7 @@ static void killed_at_any_moment_all_that_was_answered_is_there(void **state)
         child = fork();
         assert_true(child >= 0);
         if (child == 0) {
-            assert_ok(secret_start((size_t)64 * 1024, NULL));
-            r->key = rig_key(0x42);
-            rig_open(r);
+            open_in_child(r);
             for (seq = next;; seq++) {
                 commit_append(r, seq);
                 assert_int_equal(write(ends[1], &seq, sizeof seq), sizeof seq);
